@@ -1,0 +1,1 @@
+"""The city's back office: people, cards, e-Warong, terminals, keys, decrees, disbursements."""

@@ -1,0 +1,49 @@
+"""`CardChannel`: how the terminal talks to a card, whatever lies between them.
+
+Frozen in the foundation. The in-process virtual card, a socket and PC/SC all keep it; `terminal`
+never sees which. T=0 GET RESPONSE and Le handling, ATR rules and length checks live above the
+channel, once (`terminal.card_link`).
+"""
+
+from collections.abc import AsyncIterator
+from enum import Enum
+from typing import Protocol
+
+
+class CardEvent(Enum):
+    """What happens at the slot."""
+
+    INSERTED = "inserted"
+    REMOVED = "removed"
+    READER_LOST = "reader lost"
+
+
+class CardRemovedError(Exception):
+    """The card left the slot, or tore: fewer than two bytes came back (emv.md 1.4)."""
+
+
+class CardMuteError(Exception):
+    """The card gave no answer before the deadline; the channel has been reset or abandoned."""
+
+
+class CardChannel(Protocol):
+    """One slot. Not for use from two tasks at once."""
+
+    async def connect(self) -> bytes:
+        """Power the card and give its ATR, 2 to 33 bytes; raise CardRemovedError without a card."""
+
+    async def transmit(self, command: bytes, *, timeout_ms: int) -> bytes:
+        """Send one command APDU (5 to 261 bytes) and give the response with its status word.
+
+        Raises CardRemovedError, CardMuteError; never returns fewer than 2 bytes. A mute card holds
+        the caller no longer than `timeout_ms` + 50 ms.
+        """
+
+    async def reset(self) -> bytes:
+        """Reset the card warm and give the ATR."""
+
+    async def disconnect(self) -> None:
+        """Power the card down. Idempotent; never raises for a card that has gone."""
+
+    def events(self) -> AsyncIterator[CardEvent]:
+        """Yield insertions and removals until the channel is closed."""
