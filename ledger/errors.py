@@ -48,7 +48,7 @@ class LedgerForeignError(LedgerError):
 
 
 class LedgerCorruptError(LedgerError):
-    """Acknowledged data does not verify: file, offset and range are in the text. Never truncated."""
+    """Acknowledged data does not verify: the text names file and offset; never truncated."""
 
     code = "E-LG-0007"
 

@@ -85,7 +85,7 @@ def sweep_id(tranche_id: int, business_date: str) -> int:
 def fingerprint(*parts: str) -> int:
     """Give 128 bits that tell a true repeat from another message under the same key (decision 5).
 
-    Parts: PAN, DE3, DE4, DE49, ATC, ARQC. The ARQC's 64 bits keep the PAN from being found by trial.
+    Parts: PAN, DE3, DE4, DE49, ATC, ARQC. The ARQC's 64 bits keep the PAN from trial.
     """
     return _digest_128("lumbung/fingerprint/1", *parts)
 
