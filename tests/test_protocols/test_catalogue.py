@@ -1,0 +1,39 @@
+"""The catalogue: both languages hold the same keys and placeholders; nothing stays unfilled."""
+
+import pytest
+
+from protocols.catalogue import LANGUAGES, keys, placeholders, template, text
+
+
+def test_languages_hold_the_same_keys_in_the_same_order() -> None:
+    assert keys("id") == keys("en")
+    assert LANGUAGES[0] == "id"
+
+
+@pytest.mark.parametrize("key", keys("id"))
+def test_placeholders_agree_and_fill(key: str) -> None:
+    wanted = placeholders(template(key, "id"))
+    assert placeholders(template(key, "en")) == wanted
+    for lang in LANGUAGES:
+        filled = text(key, lang, **dict.fromkeys(wanted, "7"))
+        assert filled
+        assert filled == filled.strip()
+        assert "{" not in filled
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_receipt_words_fit_the_paper(lang: str) -> None:
+    for key in keys(lang):
+        if key.startswith("receipt."):
+            assert len(text(key, lang)) <= 32, key
+            assert text(key, lang).isascii(), key
+
+
+def test_missing_key_value_or_language_is_a_bug() -> None:
+    for call in (
+        lambda: text("flow.no_such_text"),
+        lambda: text("flow.amount"),
+        lambda: text("flow.choose", "nl"),
+    ):
+        with pytest.raises(KeyError):
+            call()
