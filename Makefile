@@ -1,0 +1,43 @@
+# Every task is one command; the logic is Python under scripts/ and lumbung/.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RUN := .venv/bin/python
+.PHONY: help demo up test unit lint format bench fuzz soak sim lock docs clean setup setup-dev
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## create .venv and install (native cores when a Rust tool-chain is there)
+	@$(PYTHON) scripts/setup.py
+
+setup-dev: ## the same with the test and lint tools
+	@$(PYTHON) scripts/setup.py --dev
+
+demo: setup ## play the whole story on real parts and verify the ledger (DEMO_ARGS="--seed 7")
+	@.venv/bin/lumbung demo $(DEMO_ARGS)
+
+test: setup-dev ## all tests (services by apt where allowed; LUMBUNG_REQUIRE=all makes a missing one an error)
+	@$(RUN) scripts/services.py
+	@$(RUN) scripts/run_tests.py $(TEST_ARGS)
+
+unit: setup-dev ## the quick part of the tests
+	@$(RUN) scripts/run_tests.py -m "not slow and not service" $(TEST_ARGS)
+
+lint: setup-dev ## format, lint, types, import contracts, Rust lints
+	@$(RUN) scripts/lint.py
+
+format: setup-dev ## rewrite the sources in the house's format
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
+	@if command -v cargo >/dev/null; then cargo fmt; fi
+
+bench: setup-dev ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards)
+	@$(RUN) scripts/bench.py $(SUITE)
+
+docs: setup-dev ## write the generated pages of docs/reference anew
+	@$(RUN) scripts/docs.py
+
+lock: ## resolve and pin the dependencies anew
+	@$(PYTHON) scripts/lock.py
+
+clean: ## remove what the build made (not .venv)
+	@rm -rf build target dist *.egg-info ledger/_core*.so protocols/_core*.so
