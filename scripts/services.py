@@ -21,9 +21,7 @@ def main() -> int:
     asked = os.environ.get("CI") == "true" or os.environ.get("LUMBUNG_APT") == "1"
     if not (asked and os.geteuid() == 0 and shutil.which("apt-get")):
         for service in wanted:
-            print(
-                f"services: {service.name} is missing; its tests are skipped. {service.install_line}"
-            )
+            print(f"services: {service.name} is missing, its tests skip. {service.install_line}")
         return 0
     return install(wanted)
 

@@ -68,9 +68,7 @@ def sources_digest() -> str:
     digest = hashlib.sha256(str(shutil.which("cargo")).encode())
     files = [ROOT / "pyproject.toml", ROOT / "Cargo.toml", ROOT / "Cargo.lock"]
     for core in ("ledger/core", "protocols/core"):
-        files += sorted((ROOT / core).rglob("*.rs")) + [ROOT / core / "Cargo.toml"]
-        files_built = sorted((ROOT / core).parent.glob("_core*.so"))
-        digest.update(str([path.name for path in files_built]).encode() if not files_built else b"")
+        files += [*sorted((ROOT / core).rglob("*.rs")), ROOT / core / "Cargo.toml"]
     for path in files:
         if path.exists():
             digest.update(path.name.encode() + path.read_bytes())

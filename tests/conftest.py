@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from lumbung.services import services
 
-# A property that fails prints its seed and its smallest case; deadlines would make slow machines lie.
+# A failing property prints its seed and smallest case; a deadline would make slow machines lie.
 settings.register_profile(
     "lumbung", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,0 +1,75 @@
+"""`lumbung`: one command, sub-commands from the table, one way for errors to reach people.
+
+Exit codes: 0 ok, 1 a check failed, 2 usage, 3 environment, 4 ledger integrity. An error is one
+sentence that says what, where and how to mend; with --json it is an object on standard output.
+"""
+
+import json
+import os
+import sys
+
+import click
+
+from ledger.errors import LedgerCorruptError, LedgerError, LedgerRollbackError
+from lumbung import __version__
+from lumbung.command_table import TableGroup
+from protocols.errors import ConfigurationError, LumbungError
+
+EXIT_CHECK_FAILED = 1
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 3
+EXIT_INTEGRITY = 4
+
+
+@click.group(cls=TableGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lumbung")
+def root() -> None:
+    """EDC terminal simulator and transaction switch for a city food-assistance card."""
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for anything but a bug."""
+    if not __debug__:
+        # Assertions stop the process before doubtful money is posted; without them nothing does.
+        click.echo("lumbung does not run with asserts disabled (-O, PYTHONOPTIMIZE)", err=True)
+        sys.exit(EXIT_ENVIRONMENT)
+    try:
+        root.main(prog_name="lumbung", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        if "--json" in sys.argv:
+            _say_json("E-CL-0001", error.format_message(), "")
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped: what was acknowledged is on disk", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away (`| head`); that is its right, and not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except LumbungError as error:
+        _fail(error.code, error.external, error.fix, exit_code_of(error))
+    except LedgerError as error:
+        _fail(error.code, str(error), "", exit_code_of(error))
+
+
+def exit_code_of(error: LumbungError | LedgerError) -> int:
+    """Give the exit code for an operating error."""
+    if isinstance(error, (LedgerCorruptError, LedgerRollbackError)):
+        return EXIT_INTEGRITY
+    if isinstance(error, ConfigurationError):
+        return EXIT_CHECK_FAILED
+    return EXIT_ENVIRONMENT
+
+
+def _fail(code: str, what: str, fix: str, exit_code: int) -> None:
+    if "--json" in sys.argv:
+        _say_json(code, what, fix)
+    click.echo(f"{code} {what} {fix}".rstrip(), err=True)
+    sys.exit(exit_code)
+
+
+def _say_json(code: str, what: str, fix: str) -> None:
+    click.echo(json.dumps({"error": {"code": code, "what": what, "fix": fix}}, ensure_ascii=False))

@@ -1,0 +1,1 @@
+"""One file per group of sub-commands; each is imported only when it is called."""

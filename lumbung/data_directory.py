@@ -1,0 +1,217 @@
+"""The data directory: one place on disk for one programme, its layout and its lock.
+
+Layout (frozen; docs/reference/data-directory.md):
+
+    lumbung-data.json   what this directory is: format, story seed, when made
+    lock                held exclusively by the one process that may write
+    ledger/             the settlement core's own files (it has a lock of its own)
+    registry.sqlite     people, cards, shops, terminals (programme)
+    keystore.json       keys wrapped under a master key that is never stored here
+    switch.sqlite       the switch's small state: PIN tries, key sets, log-ons
+    terminals/<tid>/    each terminal's durable journal and key store
+    cards/              virtual cards, 0600 each, in a folder of 0700: test PANs live here only
+    receipts/           slips as printed
+    logs/               structured logs, masked
+
+Whatever opens it for writing takes the lock first; readers take none. A directory that is not ours
+is never written to.
+"""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from protocols.errors import LumbungError
+
+FORMAT = 1
+MANIFEST = "lumbung-data.json"
+
+
+class DataDirectoryError(LumbungError):
+    """The data directory cannot be used: not ours, in use, read-only, another version."""
+
+    code = "E-DD-0001"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `lumbung-data.json` says. `seed` is the story's, None for real programmes."""
+
+    format: int
+    kind: str
+    seed: int | None
+    created: str
+
+
+class DataDirectory:
+    """An opened and locked data directory. Use as a context manager."""
+
+    def __init__(self, root: Path, manifest: Manifest, lock_fd: int, *, fresh: bool) -> None:
+        """Keep what `open` found; callers use `DataDirectory.open`."""
+        self.root = root
+        self.manifest = manifest
+        self.fresh = fresh
+        self._lock_fd: int | None = lock_fd
+
+    @classmethod
+    def open(cls, root: Path, *, kind: str, seed: int | None, created: str) -> Self:
+        """Open the directory for writing, making it when it is missing or empty.
+
+        Raises DataDirectoryError for a directory that is not ours, is used by another process, is
+        of another format, or cannot be written.
+        """
+        root = root.absolute()
+        _make(root)
+        known = (root / MANIFEST).exists()
+        if not known and any(root.iterdir()) and not _only_our_lock(root):
+            raise DataDirectoryError(
+                f"{root}: this directory holds other files and is not a lumbung data directory.",
+                fix="Give an empty or a new directory.",
+            )
+        lock_fd = _lock(root)
+        try:
+            if not known:
+                _write_manifest(root, Manifest(FORMAT, kind, seed, created))
+            manifest = read_manifest(root)
+            if manifest.kind != kind:
+                raise DataDirectoryError(
+                    f"{root}: holds a {manifest.kind}, not a {kind}.", fix="Give another directory."
+                )
+            for name, mode in (("terminals", 0o700), ("cards", 0o700), ("receipts", 0o755)):
+                (root / name).mkdir(mode=mode, exist_ok=True)
+            (root / "logs").mkdir(exist_ok=True)
+        except BaseException:
+            os.close(lock_fd)
+            raise
+        return cls(root, manifest, lock_fd, fresh=not known)
+
+    @property
+    def ledger(self) -> Path:
+        """Give the ledger's directory."""
+        return self.root / "ledger"
+
+    @property
+    def registry(self) -> Path:
+        """Give the registry's database file."""
+        return self.root / "registry.sqlite"
+
+    @property
+    def keystore(self) -> Path:
+        """Give the keystore's file."""
+        return self.root / "keystore.json"
+
+    @property
+    def switch_state(self) -> Path:
+        """Give the switch's state file."""
+        return self.root / "switch.sqlite"
+
+    @property
+    def cards(self) -> Path:
+        """Give the folder of card images."""
+        return self.root / "cards"
+
+    @property
+    def receipts(self) -> Path:
+        """Give the folder of slips."""
+        return self.root / "receipts"
+
+    @property
+    def logs(self) -> Path:
+        """Give the folder of logs."""
+        return self.root / "logs"
+
+    def terminal(self, terminal_id: str) -> Path:
+        """Give a terminal's own folder, made when missing."""
+        folder = self.root / "terminals" / terminal_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def close(self) -> None:
+        """Release the lock. Idempotent."""
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Give the manifest of a data directory; raise DataDirectoryError when it is none of ours."""
+    path = root / MANIFEST
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        manifest = Manifest(**content)
+    except FileNotFoundError:
+        raise DataDirectoryError(
+            f"{root}: not a lumbung data directory (no {MANIFEST}).",
+            fix="Give the directory that `lumbung demo --data` or `lumbung up` made.",
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise DataDirectoryError(
+            f"{path}: this manifest cannot be read ({type(error).__name__}).",
+            fix="Restore it from a copy; the ledger beside it is whole and can be verified alone.",
+        ) from error
+    if manifest.format != FORMAT:
+        raise DataDirectoryError(
+            f"{path}: format {manifest.format}; this lumbung reads format {FORMAT}.",
+            fix="Use the lumbung that made it.",
+        )
+    return manifest
+
+
+def _only_our_lock(root: Path) -> bool:
+    # A process killed between taking the lock and writing the manifest leaves just these.
+    return {path.name for path in root.iterdir()} <= {"lock", f"{MANIFEST}.new"}
+
+
+def _make(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataDirectoryError(
+            f"{root}: cannot be made ({error.strerror}).", fix="Give another --data directory."
+        ) from error
+
+
+def _lock(root: Path) -> int:
+    path = root / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryError(
+            f"{root}: cannot be written ({error.strerror}).",
+            fix="Make it writable for this user, or give another --data directory.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise DataDirectoryError(
+            f"{root}: in use by another lumbung process (pid {holder}).",
+            fix="Stop that process, or give another --data directory.",
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _write_manifest(root: Path, manifest: Manifest) -> None:
+    temporary = root / f"{MANIFEST}.new"
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(asdict(manifest), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(root / MANIFEST)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
