@@ -90,8 +90,9 @@ def verify(directory: Path, as_json: bool) -> None:
         click.echo(json.dumps(values))
         return
     click.echo(
-        f"verified: {report.records} records in {report.frames} frames, {report.accounts} accounts, "
-        f"{report.transfers} transfers, {report.refusals} refusals, sum {report.sum_minor}"
+        f"verified: {report.records} records in {report.frames} frames, "
+        f"{report.accounts} accounts, {report.transfers} transfers, "
+        f"{report.refusals} refusals, sum {report.sum_minor}"
     )
     click.echo(f"root {values['root_hash']}")
     click.echo(f"head {values['chain_head']}  ({report.seconds:.2f} s)")

@@ -1,0 +1,79 @@
+"""The command table: what the design names, what works today, and that both say the same."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lumbung.cli import root
+from lumbung.command_table import CommandEntry, command_table
+
+#: The design's commands. A command leaves this list only with the design.
+DESIGNED = """
+demo|up|down|status|doctor|explain|diff
+spec check|spec import|spec doctor
+switch run|switch check|switch rules check|switch rules explain
+switch journal tail|switch journal describe|switch journal replay|switch journal export
+bank run
+terminal run|terminal buy|terminal balance|terminal void|terminal refund|terminal settle
+terminal status
+card new|card list|card show|card apdu|card trace|card serve
+pcsc exec|printer serve
+programme import|programme card|programme merchant|programme disburse|programme sweep
+programme report
+ledger create|ledger post|ledger balance|ledger statement|ledger entries|ledger tail
+ledger verify|ledger prove|ledger export|ledger inspect|ledger bench
+scenario run|scenario list|net|load run|load compare|trigger
+"""
+HERE = [entry for entry in command_table() if entry.at]
+
+
+def test_table_names_exactly_the_commands_of_the_design() -> None:
+    designed = {name for line in DESIGNED.split("\n") if line for name in line.split("|")}
+    assert {entry.name for entry in command_table()} == designed
+
+
+@pytest.mark.parametrize("entry", HERE, ids=lambda entry: entry.name)
+def test_command_that_is_here_has_json_help_and_an_example(entry: CommandEntry) -> None:
+    module, _, attribute = entry.at.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert any("--json" in parameter.opts for parameter in command.params)
+    shown = CliRunner().invoke(root, [*entry.path, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert "Example: lumbung " + entry.name in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in command_table() if not e.at], ids=lambda entry: entry.name
+)
+def test_command_that_is_not_here_says_so_and_exits_2(entry: CommandEntry) -> None:
+    done = CliRunner().invoke(root, list(entry.path))
+    assert done.exit_code == 2
+    assert "is not in this release" in done.output or "No such command" in done.output
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lumbung", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def test_usage_error_with_json_is_an_object_and_exit_code_2(tmp_path: Path) -> None:
+    done = run("ledger", "balance", str(tmp_path), "--account", "zz", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "hexadecimal" in json.loads(done.stdout)["error"]["what"]
+
+
+def test_asserts_disabled_refuses_to_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-O", "-m", "lumbung", "doctor"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "asserts" in done.stderr
