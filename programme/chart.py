@@ -110,18 +110,23 @@ class SaleData:
     """What `user_data_64` of a purchase or a compensation says.
 
     A purchase carries the fingerprint in `user_data_128`, a compensation the original's id; both
-    the registry's terminal number in `user_data_32`. `atc` is 0 on compensations.
+    the registry's terminal number in `user_data_32`. `atc` is 0 on compensations. `card_tag` is
+    the low eight bits of the card's number: a replacement card has a new chip, hence a new counter,
+    on the same account, and the switch rebuilds its ATC marks from these records.
     """
 
     atc: int
     business_date: date
     stan: int
+    card_tag: int = 0
 
     def pack(self) -> int:
-        """Give 64 bits: ATC 16, business day 16, zero 8, STAN 24."""
+        """Give 64 bits: ATC 16, business day 16, card tag 8, STAN 24."""
         assert 0 <= self.atc < 1 << 16
+        assert 0 <= self.card_tag < 1 << 8
         assert 0 <= self.stan < 1_000_000
-        return self.atc << 48 | business_day_number(self.business_date) << 32 | self.stan
+        day = business_day_number(self.business_date)
+        return self.atc << 48 | day << 32 | self.card_tag << 24 | self.stan
 
     @classmethod
     def unpack(cls, value: int) -> "SaleData":
@@ -130,4 +135,5 @@ class SaleData:
             atc=value >> 48,
             business_date=business_day(value >> 32 & 0xFFFF),
             stan=value & 0xFFFFFF,
+            card_tag=value >> 24 & 0xFF,
         )

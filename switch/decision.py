@@ -1,0 +1,92 @@
+"""What a request ends in, and what a flow asks of the ledger on its way there."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from ledger.port import Entry
+from ledger.structures import Account, CreateTransferResult, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class MonthLeft:
+    """What is left of one monthly tranche: `period` is YYYY-MM."""
+
+    period: str
+    amount_sen: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBlocks:
+    """A key set as the terminal receives it: TR-31 blocks under its master key."""
+
+    number: int
+    mac_block: bytes
+    pin_block: bytes
+
+    def __repr__(self) -> str:
+        return f"KeyBlocks({self.number})"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One line of a mini statement: business date, what happened, signed sen."""
+
+    day: str
+    code: int
+    amount_sen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to one request, before it is written as a message.
+
+    `code` is DE39, `reason` DE44; `evidence` names the rule for the log. `remember` tells whether a
+    repeat of a refused message may hear this answer from memory; answers about the node's own
+    trouble (91, 96) are not remembered.
+    """
+
+    code: str
+    reason: str = ""
+    evidence: str = ""
+    approval_code: str = ""
+    balance_sen: int | None = None
+    months: tuple[MonthLeft, ...] = ()
+    key_blocks: KeyBlocks | None = None
+    statement: tuple[StatementLine, ...] = ()
+    remember: bool = True
+
+    @property
+    def approved(self) -> bool:
+        """Tell whether the answer is yes."""
+        return self.code == "00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerStep:
+    """What a flow asks of the ledger in the next batch: post, then read.
+
+    Reads happen after the whole batch is durable. `months_account_id` asks for the card's open
+    months as of record `months_at` (0: now).
+    """
+
+    transfers: tuple[Transfer, ...] = ()
+    entry_ids: tuple[int, ...] = ()
+    account_ids: tuple[int, ...] = ()
+    months_account_id: int = 0
+    months_of_id: int = 0
+    statement_account_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What the ledger answered to one step, in the order asked."""
+
+    results: tuple[CreateTransferResult, ...] = ()
+    entries: tuple[Entry | None, ...] = ()
+    accounts: tuple[Account | None, ...] = ()
+    months: tuple[MonthLeft, ...] = ()
+    statement: tuple[Entry, ...] = ()
+
+
+#: A request under way: asks the ledger any number of times, then decides.
+Flow = Generator[LedgerStep, StepResult, Decision]

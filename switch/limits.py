@@ -1,0 +1,35 @@
+"""Every bound of the switch, with its reason. Nothing in this package grows without one."""
+
+#: Connections at once; the next one is closed at once. 51 shops need 51, a province some thousands.
+CONNECTIONS_MAX = 4_096
+#: Requests of one connection that may await their answer: a terminal sends one at a time, a
+#: concentrator a handful. The next one is answered 91 at once.
+IN_FLIGHT_PER_CONNECTION_MAX = 64
+#: Requests in the whole switch that may await their answer: 30 ms of work at 15,000 a second.
+IN_FLIGHT_MAX = 8_192
+#: Requests that may wait for one key (repeats of a message in flight): a terminal repeats thrice.
+PARKED_PER_KEY_MAX = 8
+#: Bytes of one framed message. The longest of `edc` (a mini statement) stays below 2 KiB.
+FRAME_BYTES_MAX = 4_096
+#: Bytes that may wait to be sent to one peer before it counts as slow and is cut.
+WRITE_BUFFER_BYTES_MAX = 65_536
+#: Seconds a peer may leave a frame half sent: a slow drip is cut, a GPRS stall survives.
+FRAME_SECONDS_MAX = 15.0
+#: Seconds without a byte before an idle connection is closed; terminals echo every minute.
+IDLE_SECONDS_MAX = 300.0
+#: Seconds that a drain waits for answers under way before it cuts.
+DRAIN_SECONDS_MAX = 10.0
+#: Transfers of one ledger batch: well under the ledger's own 8,189, so that one turn stays short.
+BATCH_TRANSFERS_MAX = 1_024
+#: Refusals remembered so that a repeat hears the same answer: one hour of a city's redemption day.
+REMEMBERED_REFUSALS_MAX = 65_536
+#: Compensations of one original: a reversal or a few partial refunds.
+COMPENSATIONS_MAX = 16
+#: Cards whose months are kept folded: the active tenth of a 100,000-card city.
+FOLDED_CARDS_MAX = 10_000
+#: Entries of one card read for its months: 20 years of 40 purchases a month.
+CARD_ENTRIES_MAX = 10_000
+#: Bytes of a configuration or rule file.
+FILE_BYTES_MAX = 1_048_576
+#: Re-evaluations of one request after a lost race before it is answered 96.
+ATTEMPTS_MAX = COMPENSATIONS_MAX + 2

@@ -1,0 +1,198 @@
+"""What the switch remembers between messages: visible at once, whether durable yet or not.
+
+Decision 10: PIN tries and ATC marks are never taken back, velocity is when a sale is refused.
+Changes that the state file must keep are noted in order in `changes`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from ledger.port import Entry
+from ledger.statuses import CreateTransferStatus
+from programme.chart import SaleData, TransferCode
+from switch.changes import (
+    BusinessDateMoved,
+    Change,
+    LoggedOff,
+    LoggedOn,
+    PinTriesCleared,
+    PinTryCharged,
+    StateSnapshot,
+)
+from switch.decision import Decision
+from switch.limits import REMEMBERED_REFUSALS_MAX
+
+#: An ATC belongs to a chip, and a replacement card has another chip on the same account. Eight
+#: bits of the card's number tell them apart in the ledger's record.
+CARD_TAG_MASK = 0xFF
+
+
+@dataclass(slots=True)
+class PinTries:
+    """Wrong PINs by card: the messages that cost a try, oldest first."""
+
+    charged: dict[int, tuple[int, ...]]
+    changes: list[Change]
+
+    def count(self, card_number: int) -> int:
+        """Give how many tries are used."""
+        return len(self.charged.get(card_number, ()))
+
+    def charge(self, card_number: int, transfer_id: int) -> int:
+        """Charge one try to this message; give its ordinal. A repeat gives its first ordinal."""
+        used = self.charged.get(card_number, ())
+        if transfer_id in used:
+            return used.index(transfer_id) + 1
+        self.charged[card_number] = (*used, transfer_id)
+        self.changes.append(PinTryCharged(card_number, transfer_id, len(used) + 1))
+        return len(used) + 1
+
+    def clear(self, card_number: int, actor: str = "") -> None:
+        """Give the tries back; nothing is noted when none was used."""
+        if self.charged.pop(card_number, None) is not None:
+            self.changes.append(PinTriesCleared(card_number, actor))
+
+
+@dataclass(slots=True)
+class AtcMarks:
+    """The highest application transaction counter seen per chip."""
+
+    marks: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def is_new(self, account_id: int, card_tag: int, atc: int) -> bool:
+        """Tell whether this counter is above all that this chip sent before."""
+        return atc > self.marks.get((account_id, card_tag), 0)
+
+    def raise_to(self, account_id: int, card_tag: int, atc: int) -> None:
+        """Keep the mark; it never falls."""
+        key = (account_id, card_tag)
+        if atc > self.marks.get(key, 0):
+            self.marks[key] = atc
+
+
+@dataclass(slots=True)
+class Velocity:
+    """What each card spent on the running business date: amount in sen, number of sales."""
+
+    day: date
+    spent: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, account_id: int) -> tuple[int, int]:
+        """Give (sen, sales) of today."""
+        return self.spent.get(account_id, (0, 0))
+
+    def add(self, account_id: int, amount_sen: int, sales: int, day: date) -> None:
+        """Count a sale, or with negative numbers take one back; other days do not count."""
+        if day != self.day:
+            return
+        amount, number = self.of(account_id)
+        self.spent[account_id] = (amount + amount_sen, number + sales)
+
+    def move_to(self, day: date) -> None:
+        """Begin a new day with nothing spent."""
+        self.day = day
+        self.spent.clear()
+
+
+@dataclass(slots=True)
+class DayIndex:
+    """Today's postings by terminal and STAN: how a void finds a sale that its slip names."""
+
+    day: date
+    ids: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+    def note(self, terminal_number: int, sale: SaleData, transfer_id: int, code: int) -> None:
+        """Keep the id and code of a posting of today."""
+        if sale.business_date == self.day:
+            self.ids[terminal_number, sale.stan] = (transfer_id, code)
+
+    def find(self, terminal_number: int, stan: int) -> tuple[int, int] | None:
+        """Give (transfer id, transfer code) of what this terminal posted today under this STAN."""
+        return self.ids.get((terminal_number, stan))
+
+    def move_to(self, day: date) -> None:
+        """Begin a new day."""
+        self.day = day
+        self.ids.clear()
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Refusals that left no record, so that a repeat hears the same answer. Bounded, oldest out."""
+
+    known: OrderedDict[int, tuple[int, Decision]] = field(default_factory=OrderedDict)
+
+    def keep(self, transfer_id: int, fingerprint: int, decision: Decision) -> None:
+        """Remember the answer to this message."""
+        self.known[transfer_id] = (fingerprint, decision)
+        if len(self.known) > REMEMBERED_REFUSALS_MAX:
+            self.known.popitem(last=False)
+
+    def find(self, transfer_id: int) -> tuple[int, Decision] | None:
+        """Give (fingerprint, answer) when this message was refused before."""
+        return self.known.get(transfer_id)
+
+    def forget(self, transfer_id: int) -> None:
+        """Drop the answer: the id is burnt or settled in the ledger now."""
+        self.known.pop(transfer_id, None)
+
+
+class Memory:
+    """All of it, begun from the state file and the ledger."""
+
+    def __init__(self, snapshot: StateSnapshot, business_date: date) -> None:
+        """Take the snapshot; the ledger's entries follow through `replay`."""
+        self.changes: list[Change] = []
+        self.business_date = snapshot.business_date or business_date
+        if snapshot.business_date is None:
+            self.changes.append(BusinessDateMoved(business_date))
+        self.pin_tries = PinTries(dict(snapshot.pin_tries), self.changes)
+        self.atc_marks = AtcMarks()
+        self.velocity = Velocity(self.business_date)
+        self.day_index = DayIndex(self.business_date)
+        self.refusals = Refusals()
+        self.log_ons = dict(snapshot.log_ons)
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Rebuild ATC marks, velocity and the day's index from the ledger."""
+        for entry in entries:
+            self.note(entry)
+
+    def note(self, entry: Entry) -> None:
+        """Take one ledger entry into account."""
+        transfer = entry.transfer
+        if transfer.code == TransferCode.PURCHASE:
+            sale = SaleData.unpack(transfer.user_data_64)
+            self.atc_marks.raise_to(transfer.debit_account_id, sale.card_tag, sale.atc)
+            if entry.status == CreateTransferStatus.CREATED:
+                self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
+                day = sale.business_date
+                self.velocity.add(transfer.debit_account_id, transfer.amount, 1, day)
+        elif transfer.code in _COMPENSATIONS and entry.status == CreateTransferStatus.CREATED:
+            sale = SaleData.unpack(transfer.user_data_64)
+            self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
+            self.velocity.add(transfer.credit_account_id, -transfer.amount, 0, sale.business_date)
+
+    def move_business_date(self, day: date) -> None:
+        """Move to a later day: velocity and the day's index begin anew."""
+        assert day > self.business_date
+        self.business_date = day
+        self.velocity.move_to(day)
+        self.day_index.move_to(day)
+        self.changes.append(BusinessDateMoved(day))
+
+    def log_on(self, event: LoggedOn) -> None:
+        """Let the terminal serve this shop; a repeat changes nothing."""
+        if self.log_ons.get(event.terminal_id) != event:
+            self.log_ons[event.terminal_id] = event
+            self.changes.append(event)
+
+    def log_off(self, terminal_id: str) -> None:
+        """Let the terminal serve no shop."""
+        if self.log_ons.pop(terminal_id, None) is not None:
+            self.changes.append(LoggedOff(terminal_id))
+
+
+_COMPENSATIONS = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})

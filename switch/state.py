@@ -1,0 +1,215 @@
+"""The switch's state that is not money, in one small SQLite file (design decision 9).
+
+PIN tries with the messages that cost them, key sets, log-ons, the business date. One transaction
+per loop turn and only when something changed; WAL with synchronous FULL, so a commit that returned
+survives a power cut. One process holds the file exclusively.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from protocols.errors import LumbungError
+from switch.changes import (
+    BusinessDateMoved,
+    Change,
+    KeySetActivated,
+    KeySetIssued,
+    LoggedOff,
+    LoggedOn,
+    PinTriesCleared,
+    PinTryCharged,
+    StateSnapshot,
+)
+
+#: Written into the file; another number is another layout.
+SCHEMA_VERSION = 1
+#: `LMSW` in the header field that SQLite keeps for applications.
+_APPLICATION_ID = 0x4C4D5357
+
+_SCHEMA = """
+CREATE TABLE pin_try (
+  card_number INTEGER NOT NULL, ordinal INTEGER NOT NULL, transfer_id BLOB NOT NULL,
+  PRIMARY KEY (card_number, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pin_unblock (
+  number INTEGER PRIMARY KEY, card_number INTEGER NOT NULL, actor TEXT NOT NULL
+) STRICT;
+CREATE TABLE key_set (
+  terminal_id TEXT NOT NULL, number INTEGER NOT NULL, mac_block BLOB NOT NULL,
+  pin_block BLOB NOT NULL, is_active INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (terminal_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE log_on (
+  terminal_id TEXT PRIMARY KEY, merchant_id TEXT NOT NULL, operator TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE business_date (
+  one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL
+) STRICT;
+"""
+
+
+class StateError(LumbungError):
+    """The state file cannot be read or written: the node is unfit until it can."""
+
+    code = "E-SW-0101"
+
+
+class StateForeignError(StateError):
+    """The file is not a state file of ours, or of another version."""
+
+    code = "E-SW-0102"
+
+
+class StateFile:
+    """An open state file. Used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file; raise StateError when that cannot be done."""
+        self._path = path
+        try:
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"The switch's state file {path} cannot be created: {error.strerror}.",
+                fix="Give a directory that exists and may be written.",
+            ) from error
+        try:
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=0.0
+            )
+        except sqlite3.Error as error:
+            raise self._fault("cannot be opened", error) from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise self._fault("cannot be opened", error) from error
+        except StateError:
+            self._connection.close()
+            raise
+
+    def load(self) -> StateSnapshot:
+        """Give everything that the file holds."""
+        try:
+            return self._load()
+        except sqlite3.Error as error:
+            raise self._fault("cannot be read", error) from error
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make the changes durable in one transaction, in order; all of them or none."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for change in changes:
+                    self._apply(change)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._fault("cannot be written", error) from error
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._connection.close()
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        (application_id,) = run("PRAGMA application_id").fetchone()
+        (version,) = run("PRAGMA user_version").fetchone()
+        (tables,) = run("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            run("BEGIN EXCLUSIVE")
+            for statement in _SCHEMA.strip().split(";\n"):
+                run(statement)
+            run(f"PRAGMA application_id = {_APPLICATION_ID}")
+            run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            run("COMMIT")
+        elif (application_id, version) != (_APPLICATION_ID, SCHEMA_VERSION):
+            raise StateForeignError(
+                f"{self._path} is not a switch state file of version {SCHEMA_VERSION}.",
+                fix="Name the right file, or move this one away to begin a new one.",
+            )
+        else:
+            # An exclusive lock is taken at the first write; take it now, not at the first sale.
+            run("BEGIN EXCLUSIVE")
+            run("COMMIT")
+
+    def _load(self) -> StateSnapshot:
+        run = self._connection.execute
+        tries: dict[int, tuple[int, ...]] = {}
+        for card_number, transfer_id in run(
+            "SELECT card_number, transfer_id FROM pin_try ORDER BY card_number, ordinal"
+        ):
+            charged = int.from_bytes(transfer_id, "big")
+            tries[card_number] = (*tries.get(card_number, ()), charged)
+        sets: dict[str, tuple[KeySetIssued, ...]] = {}
+        active: dict[str, int] = {}
+        for terminal_id, number, mac_block, pin_block, is_active in run(
+            "SELECT terminal_id, number, mac_block, pin_block, is_active FROM key_set"
+            " ORDER BY terminal_id, number"
+        ):
+            issued = KeySetIssued(terminal_id, number, mac_block, pin_block)
+            sets[terminal_id] = (*sets.get(terminal_id, ()), issued)
+            if is_active:
+                active[terminal_id] = number
+        log_ons = {
+            row[0]: LoggedOn(*row)
+            for row in run("SELECT terminal_id, merchant_id, operator FROM log_on")
+        }
+        day = run("SELECT day FROM business_date").fetchone()
+        return StateSnapshot(
+            tries, sets, active, log_ons, date.fromisoformat(day[0]) if day else None
+        )
+
+    def _apply(self, change: Change) -> None:
+        run = self._connection.execute
+        match change:
+            case PinTryCharged(card_number, transfer_id, tries):
+                run(
+                    "INSERT INTO pin_try VALUES (?, ?, ?)",
+                    (card_number, tries, transfer_id.to_bytes(16, "big")),
+                )
+            case PinTriesCleared(card_number, actor):
+                run("DELETE FROM pin_try WHERE card_number = ?", (card_number,))
+                if actor:
+                    run(
+                        "INSERT INTO pin_unblock (card_number, actor) VALUES (?, ?)",
+                        (card_number, actor),
+                    )
+            case KeySetIssued(terminal_id, number, mac_block, pin_block):
+                run(
+                    "INSERT INTO key_set VALUES (?, ?, ?, ?, 0)",
+                    (terminal_id, number, mac_block, pin_block),
+                )
+            case KeySetActivated(terminal_id, number):
+                run(
+                    "DELETE FROM key_set WHERE terminal_id = ? AND number < ?",
+                    (terminal_id, number),
+                )
+                run(
+                    "UPDATE key_set SET is_active = 1 WHERE terminal_id = ? AND number = ?",
+                    (terminal_id, number),
+                )
+            case LoggedOn(terminal_id, merchant_id, operator):
+                run(
+                    "INSERT OR REPLACE INTO log_on VALUES (?, ?, ?)",
+                    (terminal_id, merchant_id, operator),
+                )
+            case LoggedOff(terminal_id):
+                run("DELETE FROM log_on WHERE terminal_id = ?", (terminal_id,))
+            case BusinessDateMoved(day):
+                run("INSERT OR REPLACE INTO business_date VALUES (1, ?)", (day.isoformat(),))
+
+    def _fault(self, what: str, error: sqlite3.Error) -> StateError:
+        return StateError(
+            f"The switch's state file {self._path} {what}.",
+            internal=f"{self._path} {what}: {error}",
+            fix="Is another switch running, the disk full or read-only?",
+        )
