@@ -1,0 +1,48 @@
+"""Named limits of the terminal, each with its reason (design decision 22)."""
+
+#: STAN is six digits (ISO 8583:1987 element 11); 000000 is not used, so that 0 means none.
+STAN_MAX = 999_999
+
+#: Batch and invoice numbers are printed with six digits (domain.md 4.5).
+BATCH_MAX = 999_999
+INVOICE_MAX = 999_999
+
+#: Longest journal line. A sale with a full basket takes about 6 KiB; more is damage.
+JOURNAL_LINE_MAX_BYTES = 16_384
+
+#: Largest journal. At about 1.5 KiB a sale this is some 170,000 sales; opening reads it once.
+JOURNAL_MAX_BYTES = 256 * 1024 * 1024
+
+#: Room that a sale may still need once it has begun: intent, answer, result, reversal and repeats.
+JOURNAL_RESERVE_BYTES = 1024 * 1024
+
+#: Closed transactions kept in memory for void, repeat question and reprint: a week of the busiest
+#: shop of domain.md 5.2.
+REMEMBERED_TRANSACTIONS_MAX = 2_000
+
+#: Items in one basket: what fits the paper and DE62.
+BASKET_ITEMS_MAX = 20
+
+#: Item names are printed in 18 of 32 columns.
+ITEM_NAME_MAX = 18
+
+#: The registered e-money ceiling of a card, Rp20 million (domain.md 4.2): no sale can be above it.
+AMOUNT_MAX_SEN = 20_000_000 * 100
+
+#: Digits of an SSN PIN (BI SE 17/52/DKSP).
+PIN_DIGITS = 6
+
+#: How often a PIN of the wrong length may be typed before the sale is given up.
+PIN_ENTRIES_MAX = 3
+
+#: The same card and amount again within this time asks first (R31).
+SAME_SALE_WINDOW_NS = 10 * 60 * 1_000_000_000
+
+#: Bytes taken from the line at once.
+LINE_READ_MAX_BYTES = 4_096
+
+#: Transmissions of one reversal in one `settle_outstanding` call; it stays queued afterwards.
+REVERSAL_TRANSMISSIONS_PER_CALL_MAX = 3
+
+#: Messages for somebody else, or repeated, that one exchange looks past before it gives up.
+STRAY_MESSAGES_MAX = 32
