@@ -6,24 +6,11 @@ channel, once (`terminal.card_link`).
 """
 
 from collections.abc import AsyncIterator
-from enum import Enum
 from typing import Protocol
 
+from protocols.card_slot import CardEvent, CardMuteError, CardRemovedError
 
-class CardEvent(Enum):
-    """What happens at the slot."""
-
-    INSERTED = "inserted"
-    REMOVED = "removed"
-    READER_LOST = "reader lost"
-
-
-class CardRemovedError(Exception):
-    """The card left the slot, or tore: fewer than two bytes came back (emv.md 1.4)."""
-
-
-class CardMuteError(Exception):
-    """The card gave no answer before the deadline; the channel has been reset or abandoned."""
+__all__ = ["CardChannel", "CardEvent", "CardMuteError", "CardRemovedError"]
 
 
 class CardChannel(Protocol):
