@@ -13,12 +13,11 @@ DE55_TAGS = (
 #: change what the terminal says of itself. EMV 4.4 Book 3, 10.2.
 TERMINAL_TAGS = frozenset(
     (
-        "5F2A", "5F36", "81", "8A", "91", "95", "9A", "9B", "9C", "9F01", "9F02", "9F03",
-        "9F04", "9F06", "9F09", "9F15", "9F16", "9F1A", "9F1B", "9F1C", "9F1E", "9F21", "9F33", "9F34",
-        "9F35", "9F37", "9F39", "9F40", "9F41",
+        "5F2A", "5F36", "81", "8A", "91", "95", "9A", "9B", "9C", "9F01", "9F02",
+        "9F03", "9F04", "9F06", "9F09", "9F15", "9F16", "9F1A", "9F1B", "9F1C", "9F1E", "9F21",
+        "9F33", "9F34", "9F35", "9F37", "9F39", "9F40", "9F41",
     )
 )  # fmt: skip
-)
 
 
 def bcd(number: int, digits: int) -> bytes:
