@@ -1,0 +1,105 @@
+"""Which engine does the work: `protocols._core` when it was built, else `protocols.crypto.pure`.
+
+Both give the same bytes; every vector runs through both. Assigning `current.engine` is for tests
+and benchmarks that compare them.
+"""
+
+import importlib
+from typing import Any, Protocol, cast
+
+from protocols.crypto import pure
+
+
+class TdesContext(Protocol):
+    """TDES under one key. Callers have checked every length."""
+
+    def encipher_ecb(self, data: bytes) -> bytes:
+        """Give the encipherment of whole blocks."""
+
+    def decipher_ecb(self, data: bytes) -> bytes:
+        """Give the decipherment of whole blocks."""
+
+    def encipher_cbc(self, data: bytes, iv: bytes) -> bytes:
+        """Give the chained encipherment of whole blocks."""
+
+    def decipher_cbc(self, data: bytes, iv: bytes) -> bytes:
+        """Give the chained decipherment of whole blocks."""
+
+    def encipher_pin_block_0(self, pin: str, pan_part: str) -> bytes:
+        """Give an enciphered format 0 PIN block."""
+
+    def translate_pin_block_0(self, target: Any, block: bytes, pan_part: str) -> bytes | None:
+        """Give a format 0 block under another key of the same engine, None when malformed."""
+
+
+class MacContext(Protocol):
+    """Retail MAC under one key."""
+
+    def mac(self, data: bytes, padding: int) -> bytes:
+        """Give the 8-byte MAC."""
+
+
+class Engine(Protocol):
+    """What an engine offers, on bare bytes that callers have checked."""
+
+    NAME: str
+
+    def Tdes(self, key: bytes) -> TdesContext:  # noqa: N802 - a class in both engines
+        """Set up TDES under a key of 8, 16 or 24 bytes."""
+
+    def RetailMac(self, key: bytes) -> MacContext:  # noqa: N802 - a class in both engines
+        """Set up the retail MAC under a key of 16 bytes."""
+
+    def tdes_encipher(self, key: bytes, data: bytes) -> bytes:
+        """Give TDES ECB under a key used once."""
+
+    def retail_mac(self, key: bytes, data: bytes, padding: int) -> bytes:
+        """Give the algorithm 3 MAC under a key used once."""
+
+    def icc_master_key(self, imk: bytes, block: bytes) -> bytes:
+        """Give the card's master key from its diversification block."""
+
+    def common_session_key(self, master_key: bytes, diversifier: bytes) -> bytes:
+        """Give the EMV common session key."""
+
+    def issuer_cryptogram(
+        self, imk: bytes, block: bytes, diversifier: bytes, data: bytes, padding: int
+    ) -> bytes:
+        """Give a card's cryptogram from the issuer's key."""
+
+    def arpc_method1(self, session_key: bytes, arqc: bytes, arc: bytes) -> bytes:
+        """Give the 8-byte ARPC."""
+
+
+def _load_native() -> Engine | None:
+    try:
+        core = importlib.import_module("protocols._core")
+    except ImportError:
+        return None
+    return cast(Engine, core.crypto)
+
+
+native: Engine | None = _load_native()
+
+
+class _Current:
+    """The engine in use, one attribute away for every caller."""
+
+    __slots__ = ("engine",)
+    engine: Engine
+
+    def __init__(self) -> None:
+        self.engine = pure if native is None else native
+
+
+current = _Current()
+
+
+def engines() -> list[Engine]:
+    """Give every engine that can run here, the pure one first."""
+    return [pure] if native is None else [pure, native]
+
+
+def is_native() -> bool:
+    """Tell whether the native engine is in use."""
+    return current.engine is not pure
