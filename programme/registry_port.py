@@ -80,6 +80,7 @@ class TerminalView:
     active: bool
     home_merchant_id: str
     key_label: str
+    merchant_id: str | None = None
 
 
 class RegistryReader(Protocol):

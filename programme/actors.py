@@ -1,0 +1,42 @@
+"""Who does something: an agency and a person, on every change (R21, R49; design decision 20)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from programme.errors import RuleError
+from programme.limits import PERSON_CHARACTERS_MAX
+from protocols.values import mask_free_text
+
+
+class Agency(StrEnum):
+    """The parties of the programme. Source: Perwali 70/2025 art. 1, 4, 8-12."""
+
+    WALI_KOTA = "Wali Kota"
+    DISKOMINFO = "Diskominfo"
+    DINSOS_PM = "Dinsos PM"
+    BANK = "Bank Penyalur"
+    E_WARONG = "E-Warong"
+    #: The switch, where it acts by itself: activation at first use, a suspicion block.
+    SWITCH = "Switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An officer of an agency. `person` is a staff name or short id, never a recipient.
+
+    >>> Actor(Agency.DINSOS_PM, "staf-07")
+    Actor(agency=<Agency.DINSOS_PM: 'Dinsos PM'>, person='staf-07')
+    """
+
+    agency: Agency
+    person: str
+
+    def __post_init__(self) -> None:
+        """Raise RuleError for an empty or long name, or one that looks like a personal number."""
+        text = self.person
+        if not (text.strip() and text.isprintable() and len(text) <= PERSON_CHARACTERS_MAX):
+            raise RuleError(
+                f"the acting person must be named with 1 to {PERSON_CHARACTERS_MAX} characters."
+            )
+        if mask_free_text(text) != text:
+            raise RuleError("the acting person is named by a short id, not by a personal number.")

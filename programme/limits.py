@@ -1,0 +1,30 @@
+"""Every bound of the programme, with its reason. Nothing in this package grows without one."""
+
+#: Lines of one decree file: ten times the largest city list, so a wrong file stops early.
+DECREE_LINES_MAX = 1_000_000
+#: Bytes of one line: the longest honest line is under 400; beyond this a quote was never closed.
+DECREE_LINE_BYTES_MAX = 4_096
+#: Faults listed for one file: a person mends a page of them, then tries again.
+DECREE_FAULTS_MAX = 100
+#: Characters of a name, an address or any other free cell.
+CELL_CHARACTERS_MAX = 120
+#: Transfers of one disbursement group: purchases wait for one group at most (design decision 8).
+DISBURSEMENT_GROUP_MAX = 1_024
+#: Cards issued, moved or blocked by one call: one transaction of about 100 MB of journal at most.
+BULK_CARDS_MAX = 1_000_000
+#: Milliseconds a change waits for another process that writes the registry.
+REGISTRY_BUSY_TIMEOUT_MS = 5_000
+#: Characters of an actor's name in the audit trail.
+PERSON_CHARACTERS_MAX = 64
+#: Keys in one keystore: 10,000 terminals with a master key and three session sets of two keys.
+KEYS_MAX = 100_000
+#: Bytes of a keystore file, far above what `KEYS_MAX` keys need; a larger file is not ours.
+KEYSTORE_BYTES_MAX = 64 << 20
+#: Session key sets kept per terminal: the one in use and two that were sent but not yet used.
+SESSION_SETS_MAX = 3
+#: Session key-set numbers run from 1 to this and start again (two digits in DE61).
+SESSION_SET_NUMBER_MAX = 99
+#: Cards whose tranche fold is kept; beyond it the longest unused is rebuilt from the ledger.
+TRANCHE_CACHE_CARDS_MAX = 100_000
+#: Values in one SQL list: SQLite's oldest limit is 999 variables for one statement.
+STATEMENT_VALUES_MAX = 500
