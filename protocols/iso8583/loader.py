@@ -1,0 +1,209 @@
+"""Spec files: TOML text to a checked `Spec`.
+
+`load_spec` reads this package's own `protocols/specs/*.toml`; `parse_spec` takes a text, so that a
+tool may read a file of the user's. A spec may extend another: tables of `[elements.N]` override
+key by key, or as a whole when they state a `kind`. Every problem of a file is reported at once as
+`file:line: path: problem - allowed - how to mend`.
+"""
+
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+from protocols.iso8583.build import ElementBuilder
+from protocols.iso8583.errors import SpecError
+from protocols.iso8583.lint import Problems, Table, check_keys, check_text
+from protocols.iso8583.model import Element, MessageUse, Spec
+from protocols.iso8583.selfcheck import check_examples
+from protocols.toml_lines import line_of_error
+
+SPEC_KEYS = {
+    "name",
+    "title",
+    "version",
+    "extends",
+    "source",
+    "mti",
+    "bitmap",
+    "peek",
+    "mac",
+    "notes",
+}
+BITMAP_KEYS = {"encoding", "always_128", "tertiary"}
+MESSAGE_KEYS = {
+    "mti",
+    "repeat",
+    "title",
+    "answer",
+    "processing_codes",
+    "network_codes",
+    "mandatory",
+    "optional",
+    "echoed",
+    "source",
+}
+BITMAP_ENCODINGS = ("binary", "hex", "ebcdic-hex")
+MTI_ENCODINGS = ("ascii", "bcd", "cp037", "cp500", "cp1140")
+
+
+@cache
+def load_spec(name: str) -> Spec:
+    """Give one of the shipped specs: `iso87`, `edc`, `bank`.
+
+    Raises: SpecError with every problem of the file; FileNotFoundError for an unknown name.
+    """
+    return parse_spec(shipped_text(name), f"{name}.toml")
+
+
+def shipped_text(name: str) -> str:
+    """Give the text of a shipped spec file."""
+    return files("protocols").joinpath("specs", f"{name}.toml").read_text("utf-8")
+
+
+def shipped_names() -> list[str]:
+    """Give the names of all shipped specs, sorted."""
+    folder = files("protocols").joinpath("specs")
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def parse_spec(text: str, filename: str, resolve: Callable[[str], str] = shipped_text) -> Spec:
+    """Give the spec that a TOML text describes; `resolve` gives the text of what it extends.
+
+    Raises: SpecError with every problem found.
+    """
+    table = merged_table(text, filename, resolve, set())
+    problems = Problems(text, filename)
+    spec = _build(table, problems)
+    if not problems.lines:
+        check_examples(spec, problems)
+    if problems.lines:
+        raise SpecError(problems.lines)
+    return spec
+
+
+def merged_table(
+    text: str, filename: str, resolve: Callable[[str], str], seen: set[str]
+) -> dict[str, Table]:
+    """Give the tables of a text laid over those of the spec that it extends."""
+    try:
+        own = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = line_of_error(error)
+        raise SpecError([f"{filename}:{line}: not TOML: {error}"]) from None
+    parent = own.get("spec", {}).get("extends") if isinstance(own.get("spec"), dict) else None
+    if parent is None:
+        return own
+    problems = Problems(text, filename)
+    if not isinstance(parent, str) or parent in seen:
+        problems.add(
+            "spec.extends", "extends itself or is no name", "name a spec that stands alone"
+        )
+        raise SpecError(problems.lines)
+    try:
+        parent_text = resolve(parent)
+    except FileNotFoundError:
+        problems.add("spec.extends", f"no spec {parent!r}", f"use one of {shipped_names()}")
+        raise SpecError(problems.lines) from None
+    base = merged_table(parent_text, f"{parent}.toml", resolve, seen | {parent})
+    return _overlay(base, own)
+
+
+def _overlay(base: dict[str, Table], own: dict[str, Table]) -> dict[str, Table]:
+    """Lay `own` over `base`: spec and defaults key by key, elements one by one."""
+    out = dict(own)
+    out["spec"] = {k: v for k, v in base["spec"].items() if k != "extends"} | own.get("spec", {})
+    out["defaults"] = base.get("defaults", {}) | own.get("defaults", {})
+    elements = dict(base.get("elements", {}))
+    for number, entry in own.get("elements", {}).items():
+        keeps_base = isinstance(entry, dict) and "kind" not in entry and number in elements
+        elements[number] = elements[number] | entry if keeps_base else entry
+    out["elements"] = elements
+    out["messages"] = own.get("messages", base.get("messages", {}))
+    return out
+
+
+def _build(table: dict[str, Table], problems: Problems) -> Spec:
+    check_keys(table, {"spec", "defaults", "elements", "messages"}, "", problems)
+    head = table.get("spec", {})
+    check_keys(head, SPEC_KEYS, "spec", problems)
+    for key in ("name", "title", "version", "source"):
+        check_text(head, key, f"spec.{key}", problems)
+    bitmap = head.get("bitmap", {})
+    check_keys(bitmap, BITMAP_KEYS, "spec.bitmap", problems)
+    _one_of(bitmap.get("encoding", "binary"), BITMAP_ENCODINGS, "spec.bitmap.encoding", problems)
+    _one_of(head.get("mti", "ascii"), MTI_ENCODINGS, "spec.mti", problems)
+    builder = ElementBuilder(table.get("defaults", {}), problems)
+    elements: dict[int, Element] = {}
+    for number, entry in table.get("elements", {}).items():
+        element = builder.top_level(number, entry)
+        if element is not None:
+            elements[int(number)] = element
+    messages = _messages(table.get("messages", {}), elements, problems)
+    peek = tuple(head.get("peek", ()))
+    _check_numbers(peek, elements, "spec.peek", problems)
+    return Spec(
+        name=str(head.get("name", "")),
+        title=str(head.get("title", "")),
+        version=str(head.get("version", "")),
+        source=str(head.get("source", "")),
+        mti_encoding=head.get("mti", "ascii"),
+        bitmap_encoding=bitmap.get("encoding", "binary"),
+        bitmap_always_128=bool(bitmap.get("always_128", False)),
+        bitmap_tertiary=bool(bitmap.get("tertiary", False)),
+        elements=dict(sorted(elements.items())),
+        messages=messages,
+        peek=peek,
+        mac_note=str(head.get("mac", "")),
+        notes=tuple(head.get("notes", ())),
+    )
+
+
+def _messages(
+    table: Table, elements: dict[int, Element], problems: Problems
+) -> dict[str, MessageUse]:
+    uses: dict[str, MessageUse] = {}
+    for name, entry in table.items():
+        path = f"messages.{name}"
+        check_keys(entry, MESSAGE_KEYS, path, problems)
+        for key in ("title", "source"):
+            check_text(entry, key, f"{path}.{key}", problems)
+        for key in ("mti", "repeat"):
+            mti = entry.get(key, "0200" if key == "repeat" else "")
+            if not (isinstance(mti, str) and len(mti) == 4 and mti.isdigit()):
+                problems.add(f"{path}.{key}", "no MTI", 'write four digits in quotes: "0200"')
+        for key in ("mandatory", "optional", "echoed"):
+            _check_numbers(entry.get(key, []), elements, f"{path}.{key}", problems)
+        answer = entry.get("answer", "")
+        if answer and answer not in table:
+            problems.add(f"{path}.answer", f"no message {answer!r}", "name a [messages.*] table")
+        uses[name] = MessageUse(
+            name=name,
+            mti=entry.get("mti", ""),
+            repeat=entry.get("repeat", ""),
+            title=entry.get("title", ""),
+            answer=answer,
+            processing_codes=frozenset(entry.get("processing_codes", ())),
+            network_codes=frozenset(entry.get("network_codes", ())),
+            mandatory=frozenset(entry.get("mandatory", ())),
+            optional=frozenset(entry.get("optional", ())),
+            echoed=frozenset(entry.get("echoed", ())),
+            source=entry.get("source", ""),
+        )
+    return uses
+
+
+def _check_numbers(
+    numbers: object, elements: dict[int, Element], path: str, problems: Problems
+) -> None:
+    if not isinstance(numbers, (list, tuple)):
+        problems.add(path, "not a list", "write element numbers: [2, 3, 4]")
+        return
+    for number in numbers:
+        if number not in elements:
+            problems.add(path, f"no element {number}", "use numbers of [elements.*]")
+
+
+def _one_of(value: object, allowed: tuple[str, ...], path: str, problems: Problems) -> None:
+    if value not in allowed:
+        problems.add(path, f"{value!r} is not known", f"use one of {', '.join(allowed)}")
