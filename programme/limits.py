@@ -2,8 +2,10 @@
 
 #: Lines of one decree file: ten times the largest city list, so a wrong file stops early.
 DECREE_LINES_MAX = 1_000_000
-#: Bytes of one line: the longest honest line is under 400; beyond this a quote was never closed.
-DECREE_LINE_BYTES_MAX = 4_096
+#: Bytes of one decree file: `DECREE_LINES_MAX` lines of ordinary length.
+DECREE_BYTES_MAX = 256 << 20
+#: Characters of one line: the longest honest line is under 500; beyond this line ends are missing.
+DECREE_LINE_CHARACTERS_MAX = 4_096
 #: Faults listed for one file: a person mends a page of them, then tries again.
 DECREE_FAULTS_MAX = 100
 #: Characters of a name, an address or any other free cell.
@@ -28,3 +30,5 @@ SESSION_SET_NUMBER_MAX = 99
 TRANCHE_CACHE_CARDS_MAX = 100_000
 #: Values in one SQL list: SQLite's oldest limit is 999 variables for one statement.
 STATEMENT_VALUES_MAX = 500
+#: Bytes of a file of shops or terminals: 50,000 shops.
+SHOP_FILE_BYTES_MAX = 8 << 20

@@ -8,7 +8,7 @@ from programme.registry.cards import CardRequest
 from programme.registry.decrees import DecreeLine, DecreeRecord, DecreeState, LineOutcome
 from programme.registry.people import PersonRecord
 from programme.registry.registry import Registry
-from programme.registry.shops import MerchantKind
+from programme.registry.shops import MerchantKind, MerchantRequest, TerminalRequest
 
 __all__ = [
     "CardRequest",
@@ -17,6 +17,8 @@ __all__ = [
     "DecreeState",
     "LineOutcome",
     "MerchantKind",
+    "MerchantRequest",
     "PersonRecord",
     "Registry",
+    "TerminalRequest",
 ]

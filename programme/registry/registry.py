@@ -16,7 +16,7 @@ from programme.registry.cards import CardBook, CardRequest
 from programme.registry.decrees import DecreeBook
 from programme.registry.people import PeopleBook
 from programme.registry.sealing import Sealer
-from programme.registry.shops import MerchantKind, ShopBook
+from programme.registry.shops import MerchantKind, MerchantRequest, ShopBook, TerminalRequest
 from programme.registry.storage import Storage
 from programme.registry.unit import Context
 from programme.registry.views import Views
@@ -151,17 +151,17 @@ class Registry:
         actor: Actor,
         conditional_categories: Iterable[str] = (),
     ) -> MerchantView:
-        """Register a shop; see `ShopBook.add_merchant`."""
-        return self.shops.add_merchant(
-            merchant_id,
+        """Register one shop, not yet designated; `shops.add_merchants` takes many at once."""
+        request = MerchantRequest(
+            merchant_id=merchant_id,
             name=name,
             kind=kind,
             district=district,
             village=village,
             category=category,
-            conditional_categories=conditional_categories,
-            actor=actor,
+            conditional_categories=frozenset(conditional_categories),
         )
+        return self.shops.add_merchants([request], actor)[0]
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:
         """Designate a shop as E-Warong (art. 1 no. 19)."""
@@ -180,14 +180,14 @@ class Registry:
         key_check_value: str,
         actor: Actor,
     ) -> TerminalView:
-        """Register a terminal; see `ShopBook.add_terminal`."""
-        return self.shops.add_terminal(
-            terminal_id,
+        """Register one terminal; `shops.add_terminals` takes many at once."""
+        request = TerminalRequest(
+            terminal_id=terminal_id,
             home_merchant_id=home_merchant_id,
             key_label=key_label,
             key_check_value=key_check_value,
-            actor=actor,
         )
+        return self.shops.add_terminals([request], actor)[0]
 
     def log_on_terminal(self, terminal_id: str, merchant_id: str, actor: Actor) -> TerminalView:
         """Note which shop a terminal sells for (R39)."""

@@ -1,9 +1,11 @@
 """E-Warong and terminals: who may be paid, and which shop a terminal is at (R4, R39)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from programme.actors import Actor, Agency
 from programme.errors import DuplicateError, NotFoundError, RuleError
@@ -28,6 +30,39 @@ _KEEPERS = frozenset({Agency.BANK, Agency.DINSOS_PM, Agency.DISKOMINFO})
 _DESIGNATORS = frozenset({Agency.WALI_KOTA, Agency.DINSOS_PM, Agency.BANK})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MerchantRequest:
+    """A shop to register. `merchant_id` is DE42 (1 to 15 letters and digits, one a letter).
+
+    `conditional_categories` are those the shop is registered with by name (decision 12).
+    """
+
+    merchant_id: str
+    name: str
+    kind: MerchantKind
+    district: str
+    village: str
+    category: str
+    conditional_categories: frozenset[str] = frozenset()
+    designated: bool = False
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalRequest:
+    """A terminal to register at its home shop. `terminal_id` is DE41 (8 characters).
+
+    `key_label` names its master key in the keystore, `key_check_value` that key's six digits;
+    `logged_on` says that it sells for its home shop from the start.
+    """
+
+    terminal_id: str
+    home_merchant_id: str
+    key_label: str
+    key_check_value: str
+    logged_on: bool = False
+
+
 class ShopBook:
     """Everything that changes a shop or a terminal."""
 
@@ -35,53 +70,49 @@ class ShopBook:
         """Work on one registry."""
         self._context = context
 
-    def add_merchant(
-        self,
-        merchant_id: str,
-        *,
-        name: str,
-        kind: MerchantKind,
-        district: str,
-        village: str,
-        category: str,
-        conditional_categories: Iterable[str] = (),
-        actor: Actor,
-    ) -> MerchantView:
-        """Register a shop, not yet designated. `merchant_id` is DE42 (1 to 15 characters).
-
-        It must hold a letter, so that it is never taken for a card number (decision 19).
-        Raises: RuleError, DuplicateError.
-        """
+    def add_merchants(
+        self, requests: Sequence[MerchantRequest], actor: Actor
+    ) -> list[MerchantView]:
+        """Register shops, all or none; raise RuleError or DuplicateError."""
         _may(actor, _KEEPERS, "register a shop")
-        merchant_id = merchant_id.rstrip(" ")
-        _check_id("a merchant id", merchant_id, 15)
-        if merchant_id.isdigit():
-            raise RuleError("a merchant id must hold a letter.")
-        extra = sorted(set(conditional_categories))
-        for code in (category, *extra):
-            _check_category(code)
-        for what, text in (("name", name), ("district", district), ("village", village)):
-            _check_text(what, text)
+        if any(request.designated or request.suspended for request in requests):
+            _may(actor, _DESIGNATORS, "designate or suspend a shop")
+        rows, categories = [], []
         with self._context.change(actor) as unit:
-            if merchant_id in unit.views.merchants:
-                raise DuplicateError(f"shop {merchant_id} is registered already.")
-            number = unit.next_number(schema.merchants, "merchant_number")
-            row = {
-                "merchant_number": number,
-                "merchant_id": merchant_id,
-                "name": name,
-                "kind": MerchantKind(kind).value,
-                "district": district,
-                "village": village,
-                "category": category,
-                "designated": False,
-                "suspended": False,
-            }
-            unit.connection.execute(insert(schema.merchants).values(row))
-            named = [{"merchant_number": number, "category": code} for code in extra]
-            unit.add(schema.conditional_categories, named)
-            unit.record(MERCHANT, number, "registered", f"{kind} {category}")
-        return self._context.views.merchants[merchant_id]
+            first = unit.next_number(schema.merchants, "merchant_number")
+            taken = set(unit.views.merchants)
+            for number, request in enumerate(requests, start=first):
+                row = _merchant_row(number, request)
+                if row["merchant_id"] in taken:
+                    raise DuplicateError(f"shop {request.merchant_id} is registered already.")
+                taken.add(row["merchant_id"])
+                rows.append(row)
+                categories += [
+                    {"merchant_number": number, "category": code}
+                    for code in sorted(request.conditional_categories)
+                ]
+                unit.record(MERCHANT, number, "registered", _state_text(request))
+            unit.add(schema.merchants, rows)
+            unit.add(schema.conditional_categories, categories)
+        return [self._context.views.merchants[row["merchant_id"]] for row in rows]
+
+    def add_terminals(
+        self, requests: Sequence[TerminalRequest], actor: Actor
+    ) -> list[TerminalView]:
+        """Register terminals, all or none; raise RuleError, DuplicateError or NotFoundError."""
+        _may(actor, _KEEPERS, "register a terminal")
+        rows = []
+        with self._context.change(actor) as unit:
+            first = unit.next_number(schema.terminals, "terminal_number")
+            taken = set(unit.views.terminals)
+            for number, request in enumerate(requests, start=first):
+                if request.terminal_id in taken:
+                    raise DuplicateError(f"terminal {request.terminal_id} is registered already.")
+                taken.add(request.terminal_id)
+                rows.append(_terminal_row(number, request, unit))
+                unit.record(TERMINAL, number, "registered", request.home_merchant_id)
+            unit.add(schema.terminals, rows)
+        return [self._context.views.terminals[request.terminal_id] for request in requests]
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:
         """Designate a shop as E-Warong (art. 1 no. 19); without it no sale is approved (R4)."""
@@ -98,45 +129,6 @@ class ShopBook:
         """End a suspension."""
         _may(actor, _DESIGNATORS, "end a suspension")
         return self._set(merchant_id, actor, "resumed", {"suspended": False})
-
-    def add_terminal(
-        self,
-        terminal_id: str,
-        *,
-        home_merchant_id: str,
-        key_label: str,
-        key_check_value: str,
-        actor: Actor,
-    ) -> TerminalView:
-        """Register a terminal at its home shop. `terminal_id` is DE41 (8 characters).
-
-        `key_label` names its master key in the keystore, `key_check_value` that key's six digits.
-        Raises: RuleError, DuplicateError, NotFoundError.
-        """
-        _may(actor, _KEEPERS, "register a terminal")
-        if len(terminal_id) != 8:
-            raise RuleError("a terminal id has 8 characters.")
-        _check_id("a terminal id", terminal_id, 8)
-        _check_text("key label", key_label)
-        value = key_check_value.upper()
-        if len(value) != 6 or set(value) - set("0123456789ABCDEF"):
-            raise RuleError("a key check value has 6 hexadecimal digits.")
-        with self._context.change(actor) as unit:
-            if terminal_id in unit.views.terminals:
-                raise DuplicateError(f"terminal {terminal_id} is registered already.")
-            number = unit.next_number(schema.terminals, "terminal_number")
-            row = {
-                "terminal_number": number,
-                "terminal_id": terminal_id,
-                "home_merchant_number": _merchant(unit, home_merchant_id).merchant_number,
-                "merchant_number": None,
-                "active": True,
-                "key_label": key_label,
-                "key_check_value": value,
-            }
-            unit.connection.execute(insert(schema.terminals).values(row))
-            unit.record(TERMINAL, number, "registered", home_merchant_id)
-        return self._context.views.terminals[terminal_id]
 
     def log_on(self, terminal_id: str, merchant_id: str, actor: Actor) -> TerminalView:
         """Note that a terminal now sells for this shop: devices move between shops (R39)."""
@@ -183,6 +175,56 @@ class ShopBook:
         table = schema.terminals
         mine = table.c.terminal_number == terminal.terminal_number
         unit.connection.execute(update(table).where(mine).values(**values))
+
+
+def _merchant_row(number: int, request: MerchantRequest) -> dict[str, Any]:
+    merchant_id = request.merchant_id.rstrip(" ")
+    _check_id("a merchant id", merchant_id, 15)
+    if merchant_id.isdigit():
+        raise RuleError("a merchant id must hold a letter.")
+    for code in (request.category, *request.conditional_categories):
+        _check_category(code)
+    _check_text("name", request.name)
+    _check_text("district", request.district)
+    _check_text("village", request.village)
+    return {
+        "merchant_number": number,
+        "merchant_id": merchant_id,
+        "name": request.name,
+        "kind": MerchantKind(request.kind).value,
+        "district": request.district,
+        "village": request.village,
+        "category": request.category,
+        "designated": request.designated,
+        "suspended": request.suspended,
+    }
+
+
+def _terminal_row(number: int, request: TerminalRequest, unit: Unit) -> dict[str, Any]:
+    if len(request.terminal_id) != 8:
+        raise RuleError("a terminal id has 8 characters.")
+    _check_id("a terminal id", request.terminal_id, 8)
+    _check_text("key label", request.key_label)
+    value = request.key_check_value.upper()
+    if len(value) != 6 or set(value) - set("0123456789ABCDEF"):
+        raise RuleError("a key check value has 6 hexadecimal digits.")
+    home = _merchant(unit, request.home_merchant_id).merchant_number
+    return {
+        "terminal_number": number,
+        "terminal_id": request.terminal_id,
+        "home_merchant_number": home,
+        "merchant_number": home if request.logged_on else None,
+        "active": True,
+        "key_label": request.key_label,
+        "key_check_value": value,
+    }
+
+
+def _state_text(request: MerchantRequest) -> str:
+    words = [request.kind.value, request.category]
+    words += ["designated"] if request.designated else []
+    words += ["suspended"] if request.suspended else []
+    return " ".join(words)
 
 
 def _merchant(unit: Unit, merchant_id: str) -> MerchantView:

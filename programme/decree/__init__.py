@@ -1,0 +1,17 @@
+"""Decree files: who is to be paid, strictly read, applied whole or not at all (R49, R50)."""
+
+from programme.decree.faults import DecreeFileError, Fault
+from programme.decree.importing import ImportResult, import_decree
+from programme.decree.reader import DecreeFile, DecreeRow, read_decree
+from programme.decree.template import template
+
+__all__ = [
+    "DecreeFile",
+    "DecreeFileError",
+    "DecreeRow",
+    "Fault",
+    "ImportResult",
+    "import_decree",
+    "read_decree",
+    "template",
+]

@@ -1,0 +1,53 @@
+"""Applying a decree file to the registry: whole or not at all, once (R49, R50)."""
+
+from dataclasses import dataclass
+
+from programme.actors import Actor
+from programme.decree.faults import DecreeFileError, Fault
+from programme.decree.reader import DecreeFile
+from programme.registry.decrees import DecreeRecord, NewDecree
+from programme.registry.people import ClashError
+from programme.registry.registry import Registry
+
+_FIX = "remove the line, or correct the person at the registry first"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did. `changed` is False when this file had been applied before."""
+
+    decree: DecreeRecord
+    lines: int
+    new_people: int
+    changed: bool
+
+
+def import_decree(registry: Registry, file: DecreeFile, actor: Actor) -> ImportResult:
+    """Apply a file as stage `integrasi` (art. 8: Diskominfo); the same file again changes nothing.
+
+    Raises, with nothing applied: DecreeFileError listing people who are registered already under
+    another NIK or whose family has another recipient; DuplicateError when the decree's number was
+    imported with another content; RuleError for the wrong agency.
+    """
+    head = NewDecree(
+        name=file.name,
+        decreed_on=file.decreed_on,
+        file_sha256=file.sha256,
+        purse=file.purse,
+        source=file.source,
+        budget_year=file.budget_year,
+        period_first=file.period_first,
+        period_last=file.period_last,
+    )
+    before = registry.version
+    people = [row.person for row in file.rows]
+    amounts = [(row.amount_sen, row.outcome) for row in file.rows]
+    try:
+        decree, fresh = registry.decrees.add(head, people, amounts, actor)
+    except ClashError as error:
+        faults = [
+            Fault(file.rows[clash.index].line, clash.column, clash.text, _FIX)
+            for clash in error.clashes
+        ]
+        raise DecreeFileError(file.path, faults) from error
+    return ImportResult(decree, len(file.rows), fresh, registry.version != before)

@@ -1,0 +1,300 @@
+"""Reading a decree file: strict, all faults listed up to a bound, nothing guessed."""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from programme.chart import FundSource, Purse
+from programme.decree import cells
+from programme.decree.columns import columns, declarations
+from programme.decree.faults import DecreeFileError, FaultList
+from programme.limits import DECREE_BYTES_MAX, DECREE_LINE_CHARACTERS_MAX, DECREE_LINES_MAX
+from programme.registry.decrees import LineOutcome
+from programme.registry.people import PersonRecord
+from programme.registry.sealing import plain_name
+from protocols.values import SEN_PER_RUPIAH
+
+_PURSES = {"pangan": Purse.FOOD, "pendidikan": Purse.EDUCATION, "kesehatan": Purse.HEALTH}
+_SOURCES = {
+    "APBD": FundSource.APBD,
+    "BAZNAS": FundSource.BAZNAS,
+    "CSR": FundSource.CSR,
+    "LAIN": FundSource.OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecreeRow:
+    """One person of the file: where it stands, who, how much per month, what was verified."""
+
+    line: int
+    person: PersonRecord
+    amount_sen: int
+    outcome: LineOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecreeFile:
+    """A sound decree file. Its repr shows no person."""
+
+    path: Path
+    sha256: bytes
+    name: str
+    decreed_on: date
+    purse: Purse
+    source: FundSource
+    budget_year: int
+    period_first: str
+    period_last: str
+    rows: tuple[DecreeRow, ...] = field(repr=False)
+
+    @property
+    def total_sen(self) -> int:
+        """Give what one month costs: the sum over all eligible people."""
+        eligible = (row for row in self.rows if row.outcome is LineOutcome.ELIGIBLE)
+        return sum(row.amount_sen for row in eligible)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The declarations, read."""
+
+    name: str
+    decreed_on: date
+    delimiter: str
+    purse: Purse
+    source: FundSource
+    budget_year: int
+    period_first: str
+    period_last: str
+
+
+def read_decree(path: str | Path) -> DecreeFile:
+    """Give a sound decree file; raise DecreeFileError with every fault up to the bound."""
+    path = Path(path)
+    faults = FaultList()
+    raw = _content(path, faults)
+    lines = _lines(path, raw, faults)
+    head, header_at = _head(lines, faults)
+    if head is None:
+        raise DecreeFileError(path, faults.faults)
+    rows = _rows(lines, header_at, head, faults)
+    if not rows and not faults.faults:
+        faults.add(header_at + 1, "file", "no people below the header", "add one line for each")
+    if faults.faults:
+        raise DecreeFileError(path, faults.faults, more=faults.full)
+    return DecreeFile(
+        path=path,
+        sha256=hashlib.sha256(raw).digest(),
+        name=head.name,
+        decreed_on=head.decreed_on,
+        purse=head.purse,
+        source=head.source,
+        budget_year=head.budget_year,
+        period_first=head.period_first,
+        period_last=head.period_last,
+        rows=tuple(rows),
+    )
+
+
+def _content(path: Path, faults: FaultList) -> bytes:
+    try:
+        if path.stat().st_size > DECREE_BYTES_MAX:
+            faults.add(1, "file", f"more than {DECREE_BYTES_MAX} bytes", "divide the list")
+            raise DecreeFileError(path, faults.faults)
+        return path.read_bytes()
+    except OSError as error:
+        faults.add(1, "file", f"cannot be read: {error.strerror}", "check the path")
+        raise DecreeFileError(path, faults.faults) from error
+
+
+def _lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:
+    """Give the lines without their ends; UTF-8 with or without a mark, LF or CRLF."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        faults.add(line, "file", f"byte {error.start + 1} is not UTF-8", "save it as CSV UTF-8")
+        raise DecreeFileError(path, faults.faults) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        faults.add(line, "file", "a zero byte, so not UTF-8 text", "save it as CSV UTF-8")
+        raise DecreeFileError(path, faults.faults)
+    lines = text.replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if len(lines) > DECREE_LINES_MAX:
+        faults.add(DECREE_LINES_MAX, "file", f"more than {DECREE_LINES_MAX} lines", "divide it")
+        raise DecreeFileError(path, faults.faults)
+    return lines
+
+
+def _head(lines: list[str], faults: FaultList) -> tuple[_Head | None, int]:
+    """Read declarations and header; give the head and the index of the header line."""
+    known = {field.name: field for field in declarations()}
+    found: dict[str, tuple[int, str]] = {}
+    header_at = len(lines)
+    for index, line in enumerate(lines):
+        if line.startswith("# ") or line == "#":
+            continue
+        if not line.startswith("#"):
+            header_at = index
+            break
+        name, colon, value = line[1:].partition(":")
+        if not colon or name not in known:
+            names = ", ".join(known)
+            faults.add(index + 1, "file", "an unknown declaration", f"declare only {names}")
+        elif name in found:
+            faults.add(index + 1, name, "declared twice", "keep one of the lines")
+        else:
+            found[name] = (index + 1, value.strip())
+    for field_ in known.values():
+        if field_.name not in found:
+            fix = f"add a line `#{field_.name}: {field_.example}` above the header"
+            faults.add(1, field_.name, "not declared", fix)
+    head = _declared(found, faults) if len(found) == len(known) else None
+    if head is not None:
+        _check_header(lines, header_at, head.delimiter, faults)
+    return (None if faults.faults else head), header_at
+
+
+def _declared(found: dict[str, tuple[int, str]], faults: FaultList) -> _Head | None:
+    values = {name: value for name, (_line, value) in found.items()}
+    year = values["tahun_anggaran"]
+    first, last = (cells.parse_month(values[n]) for n in ("periode_awal", "periode_akhir"))
+    decreed_on = cells.parse_date(values["tanggal_sk"])
+    sound = {
+        "nomor_sk": cells.plain_text(values["nomor_sk"]) is None and values["nomor_sk"].isascii(),
+        "tanggal_sk": decreed_on is not None,
+        "pemisah": values["pemisah"] in (";", ","),
+        "dompet": values["dompet"] in _PURSES,
+        "sumber_dana": values["sumber_dana"] in _SOURCES,
+        "tahun_anggaran": len(year) == 4 and year.isdigit() and "2020" <= year <= "2199",
+        "periode_awal": first is not None,
+        "periode_akhir": last is not None and (first is None or first <= last),
+    }
+    for field_ in declarations():
+        if not sound[field_.name]:
+            fix = f"write {field_.text}, such as {field_.example}"
+            faults.add(found[field_.name][0], field_.name, "not as it must be", fix)
+    if not all(sound.values()):
+        return None
+    assert decreed_on is not None
+    assert first is not None
+    assert last is not None
+    return _Head(
+        name=values["nomor_sk"],
+        decreed_on=decreed_on,
+        delimiter=values["pemisah"],
+        purse=_PURSES[values["dompet"]],
+        source=_SOURCES[values["sumber_dana"]],
+        budget_year=int(year),
+        period_first=first,
+        period_last=last,
+    )
+
+
+def _check_header(lines: list[str], at: int, delimiter: str, faults: FaultList) -> None:
+    wanted = delimiter.join(field.name for field in columns())
+    if at >= len(lines):
+        faults.add(len(lines) + 1, "file", "no header line", f"write `{wanted}`")
+    elif lines[at] != wanted:
+        other = ";" if delimiter == "," else ","
+        if lines[at] == wanted.replace(delimiter, other):
+            fix = f"declare `#pemisah: {other}`, as the file has it"
+            faults.add(at + 1, "file", f"the delimiter is not the declared {delimiter}", fix)
+        else:
+            faults.add(at + 1, "file", "the header is not as it must be", f"write `{wanted}`")
+
+
+def _rows(lines: list[str], header_at: int, head: _Head, faults: FaultList) -> list[DecreeRow]:
+    rows = []
+    seen: tuple[dict[str, int], ...] = ({}, {}, {})
+    for number, parts in _records(lines, header_at, head.delimiter, faults):
+        if faults.full:
+            break
+        if not _sound(number, parts, head, faults):
+            continue
+        nik, name, born, family, address, village, district, amount, outcome = parts
+        _check_twice(number, (nik, f"{plain_name(name)} {born}", family), seen, faults)
+        person = PersonRecord(
+            nik=nik,
+            name=name,
+            birth_date=born,
+            family_card=family,
+            address=address,
+            village=village,
+            district=district,
+        )
+        sen = int(amount) * SEN_PER_RUPIAH
+        rows.append(DecreeRow(number, person, sen, LineOutcome(outcome)))
+    return rows
+
+
+def _records(
+    lines: list[str], header_at: int, delimiter: str, faults: FaultList
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of every line with the right number of cells."""
+    width = len(columns())
+    for number, line in enumerate(lines[header_at + 1 :], start=header_at + 2):
+        if len(line) > DECREE_LINE_CHARACTERS_MAX:
+            faults.add(number, "file", f"{len(line)} characters", "look for a missing line end")
+            continue
+        if '"' in line:
+            try:
+                parts = next(csv.reader([line], delimiter=delimiter, strict=True))
+            except csv.Error:
+                faults.add(number, "file", "a quotation mark is not closed", "close or remove it")
+                continue
+        else:
+            parts = line.split(delimiter)
+        if len(parts) == width:
+            yield number, parts
+        elif line.strip():
+            fix = f"give all {width}; put quotation marks round a text that holds `{delimiter}`"
+            faults.add(number, "file", f"{len(parts)} cells, not {width}", fix)
+        else:
+            faults.add(number, "file", "an empty line", "remove it")
+
+
+def _sound(number: int, parts: list[str], head: _Head, faults: FaultList) -> bool:
+    before = len(faults.faults)
+    for field_, text in zip(columns(), parts, strict=True):
+        check = cells.CELL_CHECKS.get(field_.kind)
+        if check is not None:
+            complaint = check(text)
+        elif field_.kind == "birth_date":
+            complaint = cells.birth_date(text, head.decreed_on)
+        else:
+            continue
+        if complaint is not None:
+            faults.add(number, field_.name, *complaint)
+    misplaced = cells.place(parts[5], parts[6])
+    if misplaced is not None:
+        faults.add(number, misplaced[0], *misplaced[1])
+    return len(faults.faults) == before
+
+
+_TWICE = (
+    ("nik", "the same NIK as in line {other}"),
+    ("nama", "the same name and birth date as in line {other}"),
+    ("nomor_kk", "the same family card as in line {other}; one family has one card"),
+)
+
+
+def _check_twice(
+    number: int,
+    values: tuple[str, str, str],
+    seen: tuple[dict[str, int], ...],
+    faults: FaultList,
+) -> None:
+    """Note the first way in which a person stands in the file twice."""
+    told = False
+    for value, known, (column, what) in zip(values, seen, _TWICE, strict=True):
+        other = known.setdefault(value, number)
+        if other != number and not told:
+            faults.add(number, column, what.format(other=other), "keep one of the two lines")
+            told = True

@@ -1,0 +1,20 @@
+"""An empty decree file with one example line, for the people who fill it."""
+
+from programme.decree.columns import columns, declarations
+
+
+def template(delimiter: str = ";") -> str:
+    """Give a decree file that the reader accepts as it is: declarations, header, one line.
+
+    >>> print(template().splitlines()[0])
+    #nomor_sk: 460/0941/HK-KS/2025
+    """
+    assert delimiter in (";", ",")
+    lines = [
+        f"#{field.name}: {delimiter if field.name == 'pemisah' else field.example}"
+        for field in declarations()
+    ]
+    lines.append("# A line that begins with # and a space is a remark.")
+    lines.append(delimiter.join(field.name for field in columns()))
+    lines.append(delimiter.join(field.example for field in columns()))
+    return "\n".join(lines) + "\n"
