@@ -3,9 +3,8 @@
 #: STAN is six digits (ISO 8583:1987 element 11); 000000 is not used, so that 0 means none.
 STAN_MAX = 999_999
 
-#: Batch and invoice numbers are printed with six digits (domain.md 4.5).
+#: Batch numbers are printed with six digits (domain.md 4.5).
 BATCH_MAX = 999_999
-INVOICE_MAX = 999_999
 
 #: Longest journal line. A sale with a full basket takes about 6 KiB; more is damage.
 JOURNAL_LINE_MAX_BYTES = 16_384

@@ -19,6 +19,8 @@ from terminal.journal.records import (
     Completed,
     Header,
     Intent,
+    LastPurchase,
+    LoggedOn,
     MonthLeft,
     Record,
     ReversalAnswered,
@@ -30,6 +32,7 @@ from terminal.sealing import Sealer
 
 _RECORDS: dict[str, type] = {
     "header": Header,
+    "logged on": LoggedOn,
     "intent": Intent,
     "answer": Answer,
     "completed": Completed,
@@ -38,7 +41,11 @@ _RECORDS: dict[str, type] = {
     "reversal answered": ReversalAnswered,
 }
 _NAMES = {record: name for name, record in _RECORDS.items()}
-_PARTS: dict[str, type] = {"items": SaleItem, "months": MonthLeft}
+_PARTS: dict[str, type] = {
+    "items": SaleItem,
+    "months": MonthLeft,
+    "last_purchases": LastPurchase,
+}
 _CRC_DIGITS = 8
 
 

@@ -67,11 +67,33 @@ class MonthLeft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastPurchase:
+    """What the card bought last, as a balance inquiry tells it; `date` is `YYYY-MM-DD`."""
+
+    date: str
+    amount_sen: int
+    shop: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedOn:
+    """The host took the terminal's log-on for this shop and gave the heading of its receipts."""
+
+    merchant_id: str
+    log_on: str
+    shop_name: str
+    shop_place: str
+    logged_on_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """A request that is about to leave: everything its reversal and its receipt will need.
 
-    `started_ns` is UTC; `transmission_time` is DE7 as sent. `original_*` name the sale that a void
-    undoes. `entry` is how the card was read (`CHIP`).
+    `started_ns` is UTC; `transmission_time` is DE7 and `rrn` DE37 as sent: a void names its
+    original's RRN. The STAN is also the invoice number of DE60 and the trace on the slip, so that
+    people meet one number only. `original_stan` names the sale that a void undoes. `entry` is how
+    the card was read (`CHIP`).
     """
 
     kind: Kind
@@ -83,20 +105,22 @@ class Intent:
     processing_code: str
     amount_sen: int
     batch: int
-    invoice: int
     pan: Pan | None = None
     psn: str = ""
     entry: str = ""
     operator: str = ""
     items: tuple[SaleItem, ...] = ()
+    pin_entered: bool = False
     original_stan: int = 0
-    original_rrn: str = ""
-    original_transmission_time: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An authentic answer to the request `stan`; `amount_sen` is what was approved (DE39 10)."""
+    """An authentic answer to the request `stan`.
+
+    `amount_sen` is what was approved (less than asked for with DE39 10); `planned_on` is the next
+    payment, `YYYY-MM-DD`; `last_purchases` holds at most one.
+    """
 
     stan: int
     response_code: str
@@ -106,6 +130,8 @@ class Answer:
     reason: str = ""
     balance_sen: int | None = None
     months: tuple[MonthLeft, ...] = ()
+    planned_on: str = ""
+    last_purchases: tuple[LastPurchase, ...] = ()
     slip_code: str = ""
 
 
@@ -148,4 +174,13 @@ class ReversalAnswered:
     answered_ns: int
 
 
-Record = Header | Intent | Answer | Completed | ReversalQueued | ReversalSent | ReversalAnswered
+Record = (
+    Header
+    | LoggedOn
+    | Intent
+    | Answer
+    | Completed
+    | ReversalQueued
+    | ReversalSent
+    | ReversalAnswered
+)

@@ -15,12 +15,13 @@ from terminal.journal.records import (
     Header,
     Intent,
     Kind,
+    LoggedOn,
     Record,
     ReversalAnswered,
     ReversalQueued,
     ReversalSent,
 )
-from terminal.limits import BATCH_MAX, INVOICE_MAX, REMEMBERED_TRANSACTIONS_MAX, STAN_MAX
+from terminal.limits import BATCH_MAX, REMEMBERED_TRANSACTIONS_MAX, STAN_MAX
 
 
 class Status(Enum):
@@ -32,6 +33,7 @@ class Status(Enum):
     COMPLETED = "completed"
     REVERSING = "reversal owed"
     REVERSED = "reversed"
+    DISPUTED = "the host refuses to reverse"
 
 
 class OrderError(ValueError):
@@ -69,6 +71,9 @@ FOLLOWS: dict[tuple[Status, type], Status] = {
 #: Transactions that are never forgotten, and whose STAN is not given out again.
 _IN_USE = frozenset({Status.APPROVED, Status.REVERSING})
 
+#: DE39 in a reversal's answer that mean: nothing is left to undo (done, never there, voided).
+UNDONE = frozenset({"00", "25", "76"})
+
 #: DE39 that mean: the amount asked for, or a part of it, was posted.
 APPROVALS = frozenset({"00", "10"})
 
@@ -79,8 +84,8 @@ class JournalState:
 
     terminal_id: str = ""
     last_stan: int = 0
-    last_invoice: int = 0
     batch: int = 1
+    logged_on: LoggedOn | None = None
     transactions: "OrderedDict[int, Transaction]" = field(default_factory=OrderedDict)
 
     def next_stan(self) -> int:
@@ -90,15 +95,13 @@ class JournalState:
             stan = stan % STAN_MAX + 1
         return stan
 
-    def next_invoice(self) -> int:
-        """Give the invoice number after the last one given out."""
-        return self.last_invoice % INVOICE_MAX + 1
-
     def apply(self, record: Record) -> None:
         """Take one record in; raise OrderError when it cannot follow."""
         match record:
             case Header():
                 self.terminal_id = record.terminal_id
+            case LoggedOn():
+                self.logged_on = record
             case Intent():
                 self._open(record)
             case Answer():
@@ -140,8 +143,6 @@ class JournalState:
         if not 0 < intent.batch <= BATCH_MAX:
             raise OrderError("its batch number is out of range")
         self.batch = intent.batch
-        if intent.kind.moves_money:
-            self.last_invoice = intent.invoice
         self.transactions.pop(intent.stan, None)
         self.transactions[intent.stan] = Transaction(intent=intent, status=Status.OPEN)
         self._forget()
@@ -176,6 +177,8 @@ class JournalState:
                     raise OrderError("its transmission number is out of order")
                 self._keep(replace(transaction, transmissions=record.transmission))
             case ReversalAnswered():
+                if record.response_code not in UNDONE:
+                    transaction = replace(transaction, status=Status.DISPUTED)
                 self._keep(replace(transaction, reversal_code=record.response_code))
 
     def _mark_voided(self, intent: Intent) -> None:

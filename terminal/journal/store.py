@@ -22,9 +22,10 @@ from terminal.sealing import Sealer
 
 
 class Journal:
-    """An open journal: its state and the way to add to it.
+    """An open journal: the state that opening recovered, and the way to add to it.
 
-    Appends are durable on return. A failed write or sync closes it for good: what the disk holds is
+    The host session takes `state` over and applies each record when it hands it out. Appends are
+    durable on return. A failed write or sync closes the journal for good: what the disk holds is
     then unknown until the next opening reads it.
     """
 
@@ -52,6 +53,7 @@ class Journal:
             if not journal.state.terminal_id:
                 header = Header(version=JOURNAL_VERSION, terminal_id=terminal_id, created_ns=now_ns)
                 journal.append(header)
+                journal.state.apply(header)
             if not existed:
                 _sync_directory(path.parent)
         except BaseException:
@@ -95,8 +97,6 @@ class Journal:
             ) from failed
         self._crc = crc
         self._size += len(content)
-        for record in records:
-            self.state.apply(record)
 
     def close(self) -> None:
         """Close the file. Idempotent."""

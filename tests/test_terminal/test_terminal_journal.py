@@ -25,6 +25,7 @@ from terminal.journal.records import (
     Header,
     Intent,
     Kind,
+    LoggedOn,
     MonthLeft,
     Record,
     ReversalAnswered,
@@ -70,7 +71,6 @@ def intent(stan: int = 345, **changes: object) -> Intent:
         processing_code="009800",
         amount_sen=14_150_000,
         batch=12,
-        invoice=7,
         pan=PAN,
         psn="01",
         entry="CHIP",
@@ -91,9 +91,9 @@ STORY: tuple[Record, ...] = (
         slip_code="9F2C71B044DA",
     ),
     Completed(stan=1, completed_ns=T0 + 2),
-    intent(2, invoice=8),
+    intent(2),
     Answer(stan=2, response_code="55", received_ns=T0 + 3, reason="N=2"),
-    intent(3, invoice=9),
+    intent(3),
     ReversalQueued(
         stan=3,
         reversal_stan=4,
@@ -104,9 +104,16 @@ STORY: tuple[Record, ...] = (
     ReversalSent(stan=3, transmission=1, sent_ns=T0 + 5),
     ReversalSent(stan=3, transmission=2, sent_ns=T0 + 6),
     ReversalAnswered(stan=3, response_code="00", answered_ns=T0 + 7),
-    intent(5, kind=Kind.VOID, invoice=10, original_stan=1, original_rrn="600509000001"),
+    intent(5, kind=Kind.VOID, original_stan=1),
     Answer(stan=5, response_code="00", received_ns=T0 + 8),
     Completed(stan=5, completed_ns=T0 + 9),
+    LoggedOn(
+        merchant_id="EW0000000000017",
+        log_on="000007",
+        shop_name="E-WARONG BERKAH SEMPAJA",
+        shop_place="KEL. SEMPAJA SELATAN",
+        logged_on_ns=T0 + 10,
+    ),
 )
 
 
@@ -127,8 +134,8 @@ def reopened(path: Path, key: SecretBytes = KEY) -> JournalState:
 def test_state_after_reopening_equals_state_before(tmp_path: Path) -> None:
     written(tmp_path / "journal")
     state = reopened(tmp_path / "journal")
-    assert (state.last_stan, state.last_invoice, state.batch) == (5, 10, 12)
-    assert (state.next_stan(), state.next_invoice()) == (6, 11)
+    assert (state.last_stan, state.batch, state.next_stan()) == (5, 12, 6)
+    assert state.logged_on == STORY[-1]
     statuses = [transaction.status for transaction in state.transactions.values()]
     assert statuses == [Status.COMPLETED, Status.REFUSED, Status.REVERSED, Status.COMPLETED]
     sale = state.transactions[1]
