@@ -1,0 +1,199 @@
+"""An application made ready to answer: templates built, lists cut into slices, keys at hand."""
+
+from collections.abc import Mapping
+
+from cardsim.image import ApplicationImage
+from cardsim.memory import OrderedWriter
+from protocols.crypto import emv_keys
+from protocols.crypto.cryptogram import arpc_method1
+from protocols.crypto.mac import RetailMac, same_mac
+from protocols.emv import tlv
+from protocols.emv.dol import dol_length, parse_dol
+from protocols.emv.tags import (
+    TAG_9F4F_LOG_FORMAT,
+    TAG_9F13_LAST_ONLINE_ATC_REGISTER,
+    TAG_9F17_PIN_TRY_COUNTER,
+    TAG_9F36_APPLICATION_TRANSACTION_COUNTER,
+)
+from protocols.values import SecretBytes
+
+#: Terminal data that enter a cryptogram, in order; AIP, ATC and 9F10 follow. emv.md 4.3.
+AC_TAGS = ("9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37")
+#: The balance mirror: 12 digits of sen, YYMMDDhhmmss. Perwali 70/2025 art. 1(15); card.md.
+TAG_DF71_BALANCE_MIRROR = "DF71"
+BALANCE_MIRROR_BYTES = 12
+#: The log file and what one of its entries holds. EMV 4.4 Book 3, Annex D.
+LOG_SFI = 11
+LOG_TAGS = (("9F27", 1), ("9F02", 6), ("5F2A", 2), ("9A", 3), ("9F36", 2), ("9C", 1))
+#: Length of 9F10 in NSICCS cards, zeros at the end. emv.md 4.3.
+IAD_BYTES = 28
+
+_NO_ARC = b"\x00\x00"
+Slices = tuple[tuple[int, int], ...]
+
+
+class Application:
+    """One application of a powered card.
+
+    Volatile state lives here and is gone with `reset`; everything else goes through the writer.
+    """
+
+    __slots__ = (
+        "_slices",
+        "_writer",
+        "accept_any_arpc",
+        "arc_verified",
+        "arqc",
+        "atc",
+        "chaining_value",
+        "fci",
+        "first_cryptogram",
+        "first_type",
+        "gpo_answer",
+        "image",
+        "issuer_authenticated",
+        "lengths",
+        "mac",
+        "pin_verified",
+        "positions",
+        "script_broken",
+        "session_key",
+        "state",
+    )
+
+    def __init__(self, image: ApplicationImage, writer: OrderedWriter) -> None:
+        """Build the templates. A cryptogram tag missing from a CDOL raises ValueError."""
+        self.image = image
+        self.state = image.state
+        self._writer = writer
+        self.fci = _fci(image)
+        self.gpo_answer = _gpo_answer(image)
+        cdols = (parse_dol(image.cdol1), parse_dol(image.cdol2))
+        self.positions = tuple(_positions(cdol) for cdol in cdols)
+        self.lengths = tuple(dol_length(cdol) for cdol in cdols)
+        self._slices = tuple(_slices(positions, AC_TAGS) for positions in self.positions)
+        self.accept_any_arpc = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything volatile, as at power-up and selection."""
+        self.atc = b""
+        self.arqc = b""
+        self.first_cryptogram = b""
+        self.first_type = 0
+        self.session_key: SecretBytes | None = None
+        self.mac: RetailMac | None = None
+        self.issuer_authenticated: bool | None = None
+        self.arc_verified = _NO_ARC
+        self.pin_verified: bool | None = None
+        self.chaining_value = b""
+        self.script_broken = False
+
+    def write(self, field: str, value: object) -> None:
+        """Write one non-volatile field; nothing is written when it holds the value already."""
+        if getattr(self.state, field) != value:
+            self._writer.write(self.state, field, value)
+
+    def begin(self) -> None:
+        """Start a transaction under the next counter, which is durable before it is used."""
+        atc = self.state.atc + 1
+        self._writer.write(self.state, "atc", atc)
+        self.atc = atc.to_bytes(2, "big")
+        self.session_key = emv_keys.common_session_key(self.image.udk_ac, self.atc)
+        self.mac = RetailMac(self.session_key, padding=2)
+
+    def value(self, ordinal: int, data: bytes, tag: str) -> bytes:
+        """Give the value of a tag from CDOL1 (0) or CDOL2 (1) data, empty when not asked for."""
+        place = self.positions[ordinal].get(tag)
+        return b"" if place is None else data[place[0] : place[1]]
+
+    def cryptogram(self, ordinal: int, data: bytes, issuer_data: bytes) -> bytes:
+        """Give the 8-byte cryptogram over CDOL data, AIP, ATC and 9F10. emv.md 4.3."""
+        assert self.mac is not None
+        parts = b"".join([data[start:end] for start, end in self._slices[ordinal]])
+        return self.mac.mac(parts + self.image.aip + self.atc + issuer_data)
+
+    def issuer_application_data(self, cvr: bytes) -> bytes:
+        """Give 9F10: key index, cryptogram version, CVR, counters, zeros to 28 bytes."""
+        image, state = self.image, self.state
+        head = bytes((image.derivation_key_index, image.cryptogram_version)) + cvr
+        counters = state.last_online_atc.to_bytes(2, "big") + bytes(
+            (state.offline_count, state.script_count)
+        )
+        return (head + counters).ljust(IAD_BYTES, b"\x00")
+
+    def check_arpc(self, data: bytes) -> bool:
+        """Check tag 91 by method 1 (8 + 2 bytes) and keep the response code it vouches for."""
+        assert self.session_key is not None
+        arpc, arc = data[:8], data[8:10]
+        good = same_mac(arpc_method1(self.session_key, self.arqc, arc), arpc)
+        self.issuer_authenticated = good or self.accept_any_arpc
+        if self.issuer_authenticated:
+            self.arc_verified = arc
+        return self.issuer_authenticated
+
+    def data_object(self, tag: str) -> bytes | None:
+        """Give the value for GET DATA, None for a tag that the card does not give."""
+        state = self.state
+        if tag == TAG_9F36_APPLICATION_TRANSACTION_COUNTER:
+            return state.atc.to_bytes(2, "big")
+        if tag == TAG_9F13_LAST_ONLINE_ATC_REGISTER:
+            return state.last_online_atc.to_bytes(2, "big")
+        if tag == TAG_9F17_PIN_TRY_COUNTER and state.pin:
+            return bytes((state.pin_tries,))
+        if tag == TAG_9F4F_LOG_FORMAT:
+            return b"".join(bytes.fromhex(name) + bytes((size,)) for name, size in LOG_TAGS)
+        if tag == TAG_DF71_BALANCE_MIRROR and state.balance_mirror:
+            return state.balance_mirror
+        return None
+
+    def log_entry(self, ordinal: int, data: bytes, cid: int) -> bytes:
+        """Give a log entry of this transaction in the order of the log format."""
+        known = {"9F27": bytes((cid,)), "9F36": self.atc}
+        return b"".join(
+            known.get(tag) or self.value(ordinal, data, tag).rjust(size, b"\x00")
+            for tag, size in LOG_TAGS
+        )
+
+
+def _fci(image: ApplicationImage) -> bytes:
+    proprietary: list[tuple[str, bytes]] = [
+        ("50", image.label.encode("ascii")),
+        ("87", bytes((image.priority,))),
+        ("5F2D", image.language.encode("ascii")),
+    ]
+    if image.pdol:
+        proprietary.append(("9F38", image.pdol))
+    log = tlv.build([("9F4D", bytes((LOG_SFI, 10)))])
+    proprietary.append(("BF0C", log))
+    inner = tlv.build([("84", image.aid), ("A5", tlv.build(proprietary))])
+    return tlv.build([("6F", inner)])
+
+
+def _gpo_answer(image: ApplicationImage) -> bytes:
+    if image.gpo_format == 1:
+        return tlv.build([("80", image.aip + image.afl)])
+    return tlv.build([("77", tlv.build([("82", image.aip), ("94", image.afl)]))])
+
+
+def _positions(cdol: list[tuple[str, int]]) -> Mapping[str, tuple[int, int]]:
+    positions: dict[str, tuple[int, int]] = {}
+    at = 0
+    for tag, length in cdol:
+        positions.setdefault(tag, (at, at + length))
+        at += length
+    return positions
+
+
+def _slices(positions: Mapping[str, tuple[int, int]], tags: tuple[str, ...]) -> Slices:
+    """Give the places of these tags, neighbours in order joined into one slice."""
+    joined: list[tuple[int, int]] = []
+    for tag in tags:
+        if tag not in positions:
+            raise ValueError(f"a CDOL does not ask for tag {tag}, which the cryptogram covers")
+        start, end = positions[tag]
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)

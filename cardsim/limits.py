@@ -1,0 +1,25 @@
+"""Named bounds of virtual cards."""
+
+#: Largest transaction counter: two bytes, never reused, so a card ends there. EMV 4.4 Book 3, 8.1.
+ATC_MAXIMUM = 0xFFFF
+#: Entries of the transaction log ring. Real cards keep 10 to 30.
+LOG_ENTRIES = 10
+#: Applications on one card.
+APPLICATIONS = 16
+#: Records of one application.
+RECORDS = 64
+#: Longest record: one response. ISO/IEC 7816-4, 5.1.
+RECORD_BYTES = 254
+#: Longest cardholder name. EMV 4.4 Book 3, Annex A (5F20).
+NAME_BYTES = 26
+#: Bytes of an issuer script's MAC that the card reads: the shortest and longest. Book 2, 9.2.1.
+SCRIPT_MAC_BYTES = (4, 8)
+#: Highest PIN try limit: one hex digit of the status word 63Cx.
+PIN_TRIES = 15
+#: Largest image file read: a card of 64 full records in hex is under 40 kB.
+IMAGE_BYTES = 1_000_000
+#: Most faults in one plan, and longest delay of a slow card.
+FAULTS = 1_000
+DELAY_MS = 60_000
+#: Exchanges that a trace keeps; older ones are dropped and counted.
+TRACE_EXCHANGES = 10_000

@@ -1,0 +1,260 @@
+"""Personalisation profiles: TOML files under `profiles/`, read strictly.
+
+Unknown keys, wrong lengths, missing records and cryptogram data that a list does not ask for are
+errors that name file and line.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cardsim import limits
+from cardsim.application import AC_TAGS
+from cardsim.errors import ProfileError
+from protocols.emv.afl import AflEntry, build_afl
+from protocols.emv.dol import build_dol
+from protocols.emv.errors import EmvDataError
+from protocols.toml_lines import line_of, line_of_error
+
+#: What a record may leave open until a card is personalised.
+PLACEHOLDERS = frozenset(
+    (
+        "{track2}",
+        "{name}",
+        "{pan}",
+        "{psn}",
+        "{expiry}",
+        "{effective}",
+        "{service}",
+        "{cdol1}",
+        "{cdol2}",
+    )
+)
+_MANDATORY_TAGS = ("5A", "5F24", "8C", "8D", "57")
+_APPLICATION_KEYS = {
+    "aid": str,
+    "label": str,
+    "priority": int,
+    "language": str,
+    "aip": str,
+    "gpo_format": int,
+    "pdol": list,
+    "cdol1": list,
+    "cdol2": list,
+    "derivation_key_index": int,
+    "cryptogram_version": int,
+    "lower_offline_limit": int,
+    "upper_offline_limit": int,
+    "offline_amount_limit_sen": int,
+    "pin_try_limit": int,
+    "issuer_authentication_mandatory": bool,
+    "service_code": str,
+}
+_TOP_KEYS = {"profile": dict, "card": dict, "application": dict, "record": list}
+_PROFILE_KEYS = {"name": str, "description": str}
+_CARD_KEYS = {"atr": str, "protocol": int}
+_RECORD_KEYS = {"sfi": int, "number": int, "objects": list}
+
+RecordTemplate = tuple[int, int, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A product's data: everything but what one card has of its own."""
+
+    name: str
+    description: str
+    atr: bytes
+    protocol: int
+    application: Mapping[str, Any]
+    pdol: bytes
+    cdol1: bytes
+    cdol2: bytes
+    afl: bytes
+    records: tuple[RecordTemplate, ...]
+
+
+class _Fault(Exception):  # noqa: N818 - becomes a ProfileError, never leaves
+    """A fault at a key path; becomes a ProfileError with file and line."""
+
+    def __init__(self, path: tuple[str | int, ...], what: str) -> None:
+        super().__init__(what)
+        self.path = path
+        self.what = what
+
+
+@cache
+def load_profile(name: str) -> Profile:
+    """Give a built-in profile by name (`ssn`, `nsiccs-debit`) or one from a path ending in .toml.
+
+    Raises ProfileError.
+
+    >>> load_profile("ssn").application["label"]
+    'SSN PANGAN'
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ProfileError(f"{name}: the profile cannot be read.", fix="Check it.") from None
+        return parse_profile(text, name)
+    place = files("cardsim").joinpath("profiles", f"{name}.toml")
+    if not name.replace("-", "").isalnum() or not place.is_file():
+        known = ", ".join(profile_names())
+        raise ProfileError(f"no card profile {name[:32]!r}.", fix=f"Known: {known}.")
+    return parse_profile(place.read_text("utf-8"), f"{name}.toml")
+
+
+def profile_names() -> tuple[str, ...]:
+    """Give the names of the built-in profiles.
+
+    >>> profile_names()
+    ('nsiccs-debit', 'ssn')
+    """
+    folder = files("cardsim").joinpath("profiles")
+    names = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def parse_profile(text: str, where: str) -> Profile:
+    """Give the profile of a TOML text; raise ProfileError with `where:line:`."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{where}:{line_of_error(error)}: no TOML: {error}") from None
+    try:
+        return _build(table)
+    except _Fault as fault:
+        line = line_of(text, fault.path)
+        raise ProfileError(f"{where}:{line}: {fault.what}.") from None
+
+
+def _build(table: dict[str, Any]) -> Profile:
+    _check_keys(table, _TOP_KEYS, ())
+    _check_keys(table["profile"], _PROFILE_KEYS, ("profile",))
+    _check_keys(table["card"], _CARD_KEYS, ("card",))
+    application = table["application"]
+    _check_keys(application, _APPLICATION_KEYS, ("application",))
+    dols = {name: _dol(application, name) for name in ("pdol", "cdol1", "cdol2")}
+    for name in ("cdol1", "cdol2"):
+        asked = [entry.split()[0] for entry in application[name]]
+        if missing := [tag for tag in AC_TAGS if tag not in asked]:
+            raise _Fault(
+                ("application", name), f"{name} does not ask for {missing[0]} (cryptogram data)"
+            )
+    _check_numbers(application)
+    if table["card"]["protocol"] not in (0, 1):
+        raise _Fault(("card", "protocol"), "protocol is 0 or 1")
+    records = tuple(_record(entry, index) for index, entry in enumerate(table["record"]))
+    return Profile(
+        name=table["profile"]["name"],
+        description=table["profile"]["description"],
+        atr=_octets(table["card"]["atr"], ("card", "atr"), 2, 33),
+        protocol=table["card"]["protocol"],
+        application=application,
+        pdol=dols["pdol"],
+        cdol1=dols["cdol1"],
+        cdol2=dols["cdol2"],
+        afl=_afl(records),
+        records=records,
+    )
+
+
+def _check_keys(table: Any, keys: Mapping[str, type], path: tuple[str | int, ...]) -> None:
+    if not isinstance(table, dict):
+        raise _Fault(path, "a table must stand here")
+    for key in table:
+        if key not in keys:
+            raise _Fault((*path, key), f"unknown key {key!r}")
+    for key, kind in keys.items():
+        if key not in table:
+            raise _Fault(path, f"key {key!r} is missing")
+        if type(table[key]) is not kind:
+            raise _Fault((*path, key), f"{key} must be of type {kind.__name__}")
+
+
+def _check_numbers(application: dict[str, Any]) -> None:
+    ranges = {
+        "priority": (1, 15),
+        "gpo_format": (1, 2),
+        "derivation_key_index": (0, 255),
+        "cryptogram_version": (0, 255),
+        "lower_offline_limit": (0, 255),
+        "upper_offline_limit": (0, 255),
+        "offline_amount_limit_sen": (0, 10**12 - 1),
+        "pin_try_limit": (1, limits.PIN_TRIES),
+    }
+    for name, (lowest, highest) in ranges.items():
+        if not lowest <= application[name] <= highest:
+            raise _Fault(("application", name), f"{name} is {lowest} to {highest}")
+    _octets(application["aid"], ("application", "aid"), 5, 16)
+    _octets(application["aip"], ("application", "aip"), 2, 2)
+    service = application["service_code"]
+    if not (len(service) == 3 and service.isascii() and service.isdigit()):
+        raise _Fault(("application", "service_code"), "service_code is three digits")
+    label, language = application["label"], application["language"]
+    if not (label.isascii() and label.isprintable() and 1 <= len(label) <= 16):
+        raise _Fault(("application", "label"), "label is 1 to 16 printable ASCII characters")
+    if not (language.isascii() and language.islower() and len(language) in (2, 4, 6, 8)):
+        raise _Fault(("application", "language"), "language is one to four two-letter codes")
+
+
+def _octets(text: str, path: tuple[str | int, ...], shortest: int, longest: int) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        raise _Fault(path, f"{path[-1]} is no hex text") from None
+    if not shortest <= len(value) <= longest:
+        raise _Fault(path, f"{path[-1]} is {shortest} to {longest} bytes")
+    return value
+
+
+def _dol(application: dict[str, Any], name: str) -> bytes:
+    entries: list[tuple[str, int]] = []
+    for entry in application[name]:
+        tag, _, length = entry.partition(" ") if isinstance(entry, str) else ("", "", "")
+        if not length.isdigit():
+            raise _Fault(("application", name), f"an entry of {name} is not 'TAG LENGTH'")
+        entries.append((tag, int(length)))
+    try:
+        return build_dol(entries)
+    except (EmvDataError, ValueError, OverflowError):
+        raise _Fault(("application", name), f"{name} is no valid data object list") from None
+
+
+def _record(entry: Any, index: int) -> RecordTemplate:
+    path = ("record", index)
+    _check_keys(entry, _RECORD_KEYS, path)
+    if not 1 <= entry["sfi"] <= 10 or not 1 <= entry["number"] <= 255:
+        raise _Fault(path, "sfi is 1 to 10 and number 1 to 255")
+    objects: list[tuple[str, str]] = []
+    for item in entry["objects"]:
+        if not (isinstance(item, list) and len(item) == 2 and all(type(x) is str for x in item)):
+            raise _Fault((*path, "objects"), "an object is [tag, value]")
+        tag, value = item
+        if value not in PLACEHOLDERS:
+            _octets(value, (*path, "objects"), 1, limits.RECORD_BYTES)
+        objects.append((tag, value))
+    return entry["sfi"], entry["number"], tuple(objects)
+
+
+def _afl(records: tuple[RecordTemplate, ...]) -> bytes:
+    """Give the AFL that reads the records in the file's order; check that all is there once."""
+    tags = [tag for _, _, objects in records for tag, _ in objects]
+    if missing := [tag for tag in _MANDATORY_TAGS if tag not in tags]:
+        raise _Fault(("record",), f"no record holds {missing[0]}")
+    if len(tags) != len(set(tags)):
+        raise _Fault(("record",), "a tag stands in two places")
+    if len(records) > limits.RECORDS:
+        raise _Fault(("record",), f"more than {limits.RECORDS} records")
+    entries: list[AflEntry] = []
+    for sfi, number, _ in records:
+        if entries and entries[-1].sfi == sfi and entries[-1].last + 1 == number:
+            entries[-1] = AflEntry(sfi, entries[-1].first, number, 0)
+        else:
+            entries.append(AflEntry(sfi, number, number, 0))
+    return build_afl(tuple(entries))

@@ -1,0 +1,195 @@
+"""GPO, GENERATE AC and EXTERNAL AUTHENTICATE. Source: EMV 4.4 Book 3, 6.5.4, 6.5.5, 6.5.8."""
+
+from cardsim import limits
+from cardsim.application import Application
+from cardsim.results import card_verification_results, lower_limit_exceeded
+from cardsim.states import CardState
+from protocols.emv import tlv
+from protocols.emv.commands import AcType
+from protocols.emv.dol import dol_length, parse_dol
+from protocols.emv.flags import Aip
+from protocols.emv.tlv import encode_length
+
+OK = b"\x90\x00"
+AUTHENTICATION_FAILED = b"\x63\x00"
+WRONG_LENGTH = b"\x67\x00"
+CONDITIONS = b"\x69\x85"
+WRONG_DATA = b"\x6a\x80"
+WRONG_PARAMETERS = b"\x6a\x86"
+
+Answer = tuple[bytes, CardState]
+
+_TYPES = {int(kind): kind for kind in AcType}
+#: Issuer response codes that approve, and the terminal's "unable to go online, approved".
+_APPROVING = frozenset((b"00", b"08", b"10", b"11"))
+_UNABLE_APPROVED, _UNABLE_DECLINED = b"Y3", b"Z3"
+_AIP_ISSUER_AUTHENTICATION = int(Aip.ISSUER_AUTHENTICATION_SUPPORTED) >> 8
+
+
+def get_processing_options(
+    application: Application, p1: int, p2: int, data: bytes, state: CardState
+) -> Answer:
+    """Check the PDOL's data, begin a transaction, give AIP and AFL. A spent counter is 6985."""
+    if p1 or p2:
+        return WRONG_PARAMETERS, state
+    expected = dol_length(parse_dol(application.image.pdol))
+    length = encode_length(expected)
+    if len(data) != 1 + len(length) + expected:
+        return WRONG_LENGTH, state
+    if data[:1] != b"\x83" or data[1 : 1 + len(length)] != length:
+        return WRONG_DATA, state
+    if application.state.atc >= limits.ATC_MAXIMUM:
+        return CONDITIONS, state
+    application.reset()
+    application.begin()
+    return application.gpo_answer + OK, CardState.INITIATED
+
+
+def generate_ac(
+    application: Application, p1: int, p2: int, data: bytes, state: CardState
+) -> Answer:
+    """Give the first or the second cryptogram. CDA is not asked of cards without ODA: 6A86."""
+    asked = _TYPES.get(p1)
+    if asked is None or p2:
+        return WRONG_PARAMETERS, state
+    ordinal = 0 if state is CardState.INITIATED else 1
+    if len(data) != application.lengths[ordinal]:
+        return WRONG_LENGTH, state
+    if ordinal == 0:
+        return _first(application, asked, data)
+    if asked is AcType.ARQC:
+        return WRONG_PARAMETERS, state
+    return _second(application, asked, data)
+
+
+def _first(application: Application, asked: AcType, data: bytes) -> Answer:
+    amount_sen = _amount(application, 0, data)
+    kind = _first_type(application, asked, amount_sen)
+    # What the issuer learns is the state before this transaction changes it.
+    cvr = card_verification_results(application, kind, None, amount_sen)
+    issuer_data = application.issuer_application_data(cvr)
+    cryptogram = application.cryptogram(0, data, issuer_data)
+    application.first_type = kind
+    application.first_cryptogram = application.chaining_value = cryptogram
+    application.write("script_count", 0)
+    application.write("script_failed", False)
+    if kind is AcType.ARQC:
+        application.arqc = cryptogram
+        application.write("online_pending", True)
+        return _answer(application, kind, cryptogram, issuer_data), CardState.ONLINE
+    if kind is AcType.TC:
+        _count_offline(application, amount_sen)
+    _log(application, 0, data, kind)
+    return _answer(application, kind, cryptogram, issuer_data), CardState.FINISHED
+
+
+def _first_type(application: Application, asked: AcType, amount_sen: int) -> AcType:
+    """Give what the card grants: never higher than asked. EMV 4.4 Book 3, 9.3; card.md."""
+    state = application.state
+    if asked is AcType.AAC or state.blocked:
+        return AcType.AAC
+    if asked is AcType.ARQC:
+        return AcType.ARQC
+    must_go_online = (
+        lower_limit_exceeded(application, amount_sen)
+        or state.online_pending
+        or state.issuer_authentication_failed
+        or state.last_online_atc == 0
+        or (bool(state.pin) and state.pin_tries == 0)
+    )
+    return AcType.ARQC if must_go_online else AcType.TC
+
+
+def _second(application: Application, asked: AcType, data: bytes) -> Answer:
+    amount_sen = _amount(application, 1, data)
+    arc = application.value(1, data, "8A")
+    authentication = application.value(1, data, "91")
+    if any(authentication) and not application.image.aip[0] & _AIP_ISSUER_AUTHENTICATION:
+        _authenticate(application, authentication)
+    kind = AcType.TC if asked is AcType.TC and _grants(application, arc) else AcType.AAC
+    first = _TYPES[application.first_type]
+    cvr = card_verification_results(application, first, kind, amount_sen)
+    issuer_data = application.issuer_application_data(cvr)
+    cryptogram = application.cryptogram(1, data, issuer_data)
+    _log(application, 1, data, kind)
+    if arc in (_UNABLE_APPROVED, _UNABLE_DECLINED):
+        if kind is AcType.TC:
+            _count_offline(application, amount_sen)
+    elif _issuer_trusted(application):
+        application.write("last_online_atc", application.state.atc)
+        application.write("offline_count", 0)
+        application.write("offline_amount_sen", 0)
+        application.write("issuer_authentication_failed", False)
+    application.write("online_pending", False)
+    return _answer(application, kind, cryptogram, issuer_data), CardState.FINISHED
+
+
+def _grants(application: Application, arc: bytes) -> bool:
+    """Tell whether the card grants the TC that was asked in the second GENERATE AC."""
+    state, image = application.state, application.image
+    if state.blocked:
+        return False
+    if arc == _UNABLE_APPROVED:
+        return state.offline_count + 1 <= image.upper_offline_limit
+    if arc not in _APPROVING:
+        return False
+    if application.issuer_authenticated and application.arc_verified != arc:
+        return False
+    return _issuer_trusted(application)
+
+
+def _issuer_trusted(application: Application) -> bool:
+    if application.issuer_authenticated is None:
+        return not application.image.issuer_authentication_mandatory
+    return application.issuer_authenticated
+
+
+def external_authenticate(
+    application: Application, p1: int, p2: int, data: bytes, state: CardState
+) -> Answer:
+    """Check the ARPC, once per transaction: 9000 or 6300. EMV 4.4 Book 3, 6.5.4."""
+    if p1 or p2:
+        return WRONG_PARAMETERS, state
+    if not 8 <= len(data) <= 16:
+        return WRONG_LENGTH, state
+    good = len(data) == 10 and _authenticate(application, data)
+    if not good:
+        application.issuer_authenticated = False
+        application.write("issuer_authentication_failed", True)
+    return (OK if good else AUTHENTICATION_FAILED), CardState.ANSWERED
+
+
+def _authenticate(application: Application, data: bytes) -> bool:
+    good = application.check_arpc(data)
+    if not good:
+        application.write("issuer_authentication_failed", True)
+    return good
+
+
+def _count_offline(application: Application, amount_sen: int) -> None:
+    state = application.state
+    application.write("offline_count", min(state.offline_count + 1, 0xFF))
+    application.write("offline_amount_sen", state.offline_amount_sen + amount_sen)
+
+
+def _log(application: Application, ordinal: int, data: bytes, kind: AcType) -> None:
+    entry = application.log_entry(ordinal, data, kind)
+    application.write("log", (entry, *application.state.log)[: limits.LOG_ENTRIES])
+
+
+def _amount(application: Application, ordinal: int, data: bytes) -> int:
+    digits = application.value(ordinal, data, "9F02").hex()
+    return int(digits) if digits.isdigit() else 10**12
+
+
+def _answer(application: Application, kind: AcType, cryptogram: bytes, issuer_data: bytes) -> bytes:
+    cid = bytes((kind,))
+    if application.image.gpo_format == 1:
+        return tlv.build([("80", cid + application.atc + cryptogram + issuer_data)]) + OK
+    # 9F27 01, 9F36 02, 9F26 08, 9F10 1C: 51 bytes with fixed lengths, built without a parser.
+    return b"".join(
+        (
+            b"\x77\x33\x9f\x27\x01", cid, b"\x9f\x36\x02", application.atc, b"\x9f\x26\x08",
+            cryptogram, b"\x9f\x10\x1c", issuer_data, OK,
+        )
+    )  # fmt: skip
