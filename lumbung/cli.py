@@ -34,9 +34,9 @@ def main() -> None:
         click.echo("lumbung does not run with asserts disabled (-O, PYTHONOPTIMIZE)", err=True)
         sys.exit(EXIT_ENVIRONMENT)
     try:
-        root.main(prog_name="lumbung", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        # Without stand-alone mode click hands the exit code of `Exit` back instead of leaving.
+        left_with = root.main(prog_name="lumbung", standalone_mode=False)
+        sys.exit(left_with if isinstance(left_with, int) else 0)
     except click.ClickException as error:
         if "--json" in sys.argv:
             _say_json("E-CL-0001", error.format_message(), "")

@@ -9,6 +9,7 @@ import secrets
 import time
 
 from protocols.clock import RandomBytes
+from protocols.values import SecretBytes
 
 #: 2026-01-05 09:00 WITA, the story's first morning (design decision 32), in nanoseconds UTC.
 STORY_START_NS = 1_767_574_800 * 1_000_000_000
@@ -79,3 +80,8 @@ def seeded_random(seed: int, stream: str) -> RandomBytes:
         return taken
 
     return random_bytes
+
+
+def story_master_key(seed: int) -> SecretBytes:
+    """Give the master key of a story's keystore: test keys only, anyone with the seed has it."""
+    return SecretBytes(hashlib.sha256(f"lumbung/story-master/{seed}".encode()).digest())

@@ -23,7 +23,7 @@ from protocols.business_time import wita
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 
 
-class HexId(click.ParamType):
+class HexId(click.ParamType[int]):
     """A 128-bit id in hexadecimal, with or without 0x and dashes."""
 
     name = "hex id"

@@ -1,0 +1,114 @@
+"""Open a programme's parts on one data directory: keystore, registry, ledger.
+
+The composition root for whatever runs on a data directory: the demo, `lumbung switch run`, the
+terminal commands. Each part gets its clock, its random bytes and its keys from here.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger import open_ledger
+from ledger.port import Ledger
+from lumbung.data_directory import DataDirectory
+from lumbung.system import story_master_key
+from programme.keystore import KeyKind, Keystore
+from programme.registry import Registry
+from protocols.clock import Clock, RandomBytes
+from protocols.errors import ConfigurationError
+from protocols.values import SecretBytes
+
+MASTER_KEY_VARIABLE = "LUMBUNG_MASTER_KEY"
+
+#: Keys of the programme itself: label -> (kind, bytes).
+PROGRAMME_KEYS = {
+    "imk_ac": (KeyKind.TDES, 16),
+    "pvk": (KeyKind.TDES, 16),
+    "registry/hmac": (KeyKind.HMAC, 32),
+    "registry/nik": (KeyKind.AES, 32),
+}
+
+#: Gives a generator of random bytes for a named part.
+RandomFor = Callable[[str], RandomBytes]
+
+
+@dataclass(slots=True)
+class Composition:
+    """The opened parts of one programme. Close it; a context manager does."""
+
+    data: DataDirectory
+    clock: Clock
+    random_for: RandomFor
+    keystore: Keystore
+    registry: Registry
+    ledger: Ledger
+
+    def close(self) -> None:
+        """Close the parts in the reverse order of opening; the directory stays locked."""
+        self.ledger.close()
+        self.registry.close()
+
+    def __enter__(self) -> "Composition":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def compose(
+    data: DataDirectory, clock: Clock, random_for: RandomFor, *, engine: str = "auto"
+) -> Composition:
+    """Open keystore, registry and ledger of a data directory, making what is missing.
+
+    Raises what the parts raise: each says which file, what is wrong and how to mend it.
+    """
+    keystore = open_keystore(data, random_for("keystore"))
+    registry = Registry.open(
+        data.registry,
+        hmac_key=keystore.get("registry/hmac"),
+        nik_key=keystore.get("registry/nik"),
+        clock=clock,
+        random_bytes=random_for("registry"),
+    )
+    try:
+        ledger = open_ledger(
+            data.ledger, now_ns=clock.now_ns, random_bytes=random_for("ledger"), engine=engine
+        )
+    except BaseException:
+        registry.close()
+        raise
+    return Composition(data, clock, random_for, keystore, registry, ledger)
+
+
+def open_keystore(data: DataDirectory, random_bytes: RandomBytes) -> Keystore:
+    """Open the keystore, or make it with the programme's own keys.
+
+    A process killed while it made the keys leaves some of them: the missing ones are made now.
+    """
+    master_key = master_key_for(data)
+    opening = Keystore.open if data.keystore.exists() else Keystore.create
+    keystore = opening(data.keystore, master_key, random_bytes)
+    for label, (kind, length) in PROGRAMME_KEYS.items():
+        if label not in keystore:
+            keystore.generate(label, kind, length)
+    return keystore
+
+
+def master_key_for(data: DataDirectory) -> SecretBytes:
+    """Give the master key: of the story from its seed, of a real programme from the environment.
+
+    Raises ConfigurationError without one. It is read once and never written or handed to a child.
+    """
+    if data.manifest.seed is not None:
+        return story_master_key(data.manifest.seed)
+    text = os.environ.pop(MASTER_KEY_VARIABLE, "")
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ConfigurationError(
+            f"{MASTER_KEY_VARIABLE}: no master key (64 hexadecimal digits) in the environment.",
+            fix="Set it from your key custody; it is never stored beside the keystore.",
+        )
+    return SecretBytes(key)

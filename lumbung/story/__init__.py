@@ -1,0 +1,1 @@
+"""The story that `lumbung demo` plays: decree, disbursement, sales and faults on real parts."""
