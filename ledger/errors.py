@@ -63,3 +63,15 @@ class LedgerRollbackError(LedgerError):
     """The directory holds less than the checkpoint the caller expected (decision 21)."""
 
     code = "E-LG-0009"
+
+
+class LedgerBatchError(LedgerError):
+    """A batch is no batch: too many events, a broken packed length, a field beyond its width."""
+
+    code = "E-LG-0010"
+
+
+class LedgerEngineError(LedgerError):
+    """The engine asked for, or required by the environment, is not built."""
+
+    code = "E-LG-0011"

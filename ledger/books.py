@@ -1,0 +1,288 @@
+"""The books: accounts, ids and holds as the log's records make them.
+
+`replay` builds them from records and checks every record against what came before; the batch
+runner changes them directly. Balances are bounded by 2^63-1 each, and their sum per side too.
+"""
+
+import heapq
+from array import array
+from collections.abc import Callable
+
+from ledger.record import UNKNOWN_ID_STATUSES, Kind, Record, unpack_body
+from ledger.statuses import TRANSIENT_STATUSES
+from ledger.structures import Account, AccountFlags, TransferFlags
+
+NANOSECONDS = 1_000_000_000
+DEBITS_LIMITED = int(AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS)
+CREDITS_LIMITED = int(AccountFlags.CREDITS_MUST_NOT_EXCEED_DEBITS)
+CLOSED = int(AccountFlags.CLOSED)
+PENDING = int(TransferFlags.PENDING)
+POST_PENDING = int(TransferFlags.POST_PENDING_TRANSFER)
+VOID_PENDING = int(TransferFlags.VOID_PENDING_TRANSFER)
+CLOSING_DEBIT = int(TransferFlags.CLOSING_DEBIT)
+CLOSING_CREDIT = int(TransferFlags.CLOSING_CREDIT)
+
+#: The four balances and the flags of an account: what a transfer can change.
+Saved = tuple[int, int, int, int, int]
+
+
+class AccountRow:
+    """One account in memory. `number` is dense from 1; `postings` are sequences, ascending."""
+
+    __slots__ = (
+        "code",
+        "credits_pending",
+        "credits_posted",
+        "debits_pending",
+        "debits_posted",
+        "flags",
+        "id",
+        "ledger",
+        "number",
+        "postings",
+        "sequence",
+        "timestamp",
+        "user_data",
+    )
+
+    def __init__(self, record: Record) -> None:
+        self.number = record.debit
+        self.id = record.id
+        self.ledger = record.ledger
+        self.code = record.code
+        self.flags = record.flags
+        self.user_data = (record.user_data_128, record.user_data_64, record.user_data_32)
+        self.timestamp = record.timestamp
+        self.sequence = record.sequence
+        self.debits_pending = 0
+        self.debits_posted = 0
+        self.credits_pending = 0
+        self.credits_posted = 0
+        self.postings = array("Q")
+
+    def save(self) -> Saved:
+        """Give what a transfer can change."""
+        return (
+            self.debits_pending,
+            self.debits_posted,
+            self.credits_pending,
+            self.credits_posted,
+            self.flags,
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Put back what `save` gave."""
+        (
+            self.debits_pending,
+            self.debits_posted,
+            self.credits_pending,
+            self.credits_posted,
+            self.flags,
+        ) = saved
+
+    def account(self, saved: Saved) -> Account:
+        """Give the account as a value, with the balances and flags of `saved`."""
+        return Account(
+            id=self.id,
+            debits_pending=saved[0],
+            debits_posted=saved[1],
+            credits_pending=saved[2],
+            credits_posted=saved[3],
+            user_data_128=self.user_data[0],
+            user_data_64=self.user_data[1],
+            user_data_32=self.user_data[2],
+            ledger=self.ledger,
+            code=self.code,
+            flags=saved[4],
+            timestamp=self.timestamp,
+        )
+
+
+class PendingRow:
+    """One open hold. `expires_at` is nanoseconds UTC, 0 when it never expires."""
+
+    __slots__ = ("credit", "debit", "expires_at", "record")
+
+    def __init__(self, record: Record, debit: AccountRow, credit: AccountRow) -> None:
+        self.record = record
+        self.debit = debit
+        self.credit = credit
+        self.expires_at = expiry(record)
+
+
+class Books:
+    """Everything the ledger knows about money and ids."""
+
+    def __init__(self) -> None:
+        self.rows: list[AccountRow] = []
+        self.accounts: dict[int, AccountRow] = {}
+        #: Transfer id to sequence; negative when the id was burnt by a refusal.
+        self.index: dict[int, int] = {}
+        self.pendings: dict[int, PendingRow] = {}
+        #: Sequence of a pending transfer to the kind of record that resolved it.
+        self.resolved: dict[int, Kind] = {}
+        self.expiries: list[tuple[int, int]] = []
+        self.last_sequence = 0
+        self.last_timestamp = 0
+
+    def open_hold(self, pending: PendingRow) -> None:
+        """Take a hold into the books; its amount is already in the balances."""
+        self.pendings[pending.record.sequence] = pending
+        if pending.expires_at:
+            heapq.heappush(self.expiries, (pending.expires_at, pending.record.sequence))
+
+    def resolve_hold(self, pending: PendingRow, kind: Kind, amount: int) -> None:
+        """Release a hold: post `amount` of it, or nothing of it when voided or expired."""
+        record, debit, credit = pending.record, pending.debit, pending.credit
+        debit.debits_pending -= record.amount
+        credit.credits_pending -= record.amount
+        if kind is Kind.POST:
+            debit.debits_posted += amount
+            credit.credits_posted += amount
+        else:
+            if record.flags & CLOSING_DEBIT:
+                debit.flags &= ~CLOSED
+            if record.flags & CLOSING_CREDIT:
+                credit.flags &= ~CLOSED
+        del self.pendings[record.sequence]
+        self.resolved[record.sequence] = kind
+
+    def sum_minor(self) -> int:
+        """Give all posted credits minus all posted debits: 0 in sound books."""
+        return sum(row.credits_posted - row.debits_posted for row in self.rows)
+
+    def replay(self, body: bytes) -> str | None:
+        """Take the next record of the log; give what is wrong with it, None when nothing is."""
+        record = unpack_body(body)
+        if record.sequence != self.last_sequence + 1:
+            return f"sequence {record.sequence} where {self.last_sequence + 1} is due"
+        if record.timestamp <= self.last_timestamp:
+            return "the timestamp does not increase"
+        replayer = _REPLAYERS.get(record.kind)
+        if replayer is None:
+            return f"record kind {record.kind} is not one of version 1"
+        wrong = replayer(self, record)
+        if wrong is None:
+            self.last_sequence = record.sequence
+            self.last_timestamp = record.timestamp
+        return wrong
+
+    def _row(self, number: int) -> AccountRow | None:
+        return self.rows[number - 1] if 0 < number <= len(self.rows) else None
+
+
+def debits_over_limit(row: AccountRow, amount: int) -> bool:
+    """Say whether `amount` more of debits is beyond what the account's flag allows."""
+    if not row.flags & DEBITS_LIMITED:
+        return False
+    return row.debits_pending + row.debits_posted + amount > row.credits_posted
+
+
+def credits_over_limit(row: AccountRow, amount: int) -> bool:
+    """Say whether `amount` more of credits is beyond what the account's flag allows."""
+    if not row.flags & CREDITS_LIMITED:
+        return False
+    return row.credits_pending + row.credits_posted + amount > row.debits_posted
+
+
+def expiry(record: Record) -> int:
+    """Give the instant a pending transfer expires in nanoseconds UTC, 0 for never."""
+    return record.timestamp + record.timeout * NANOSECONDS if record.timeout else 0
+
+
+def _replay_account(books: Books, record: Record) -> str | None:
+    if record.id in books.accounts or record.debit != len(books.rows) + 1 or record.status:
+        return "an account that exists already, or out of order"
+    row = AccountRow(record)
+    books.rows.append(row)
+    books.accounts[record.id] = row
+    return None
+
+
+def _replay_transfer(books: Books, record: Record) -> str | None:
+    debit, credit = books._row(record.debit), books._row(record.credit)
+    if debit is None or credit is None or debit is credit or record.status:
+        return "a transfer without two accounts"
+    if not debit.ledger == credit.ledger == record.ledger:
+        return "a transfer across ledgers"
+    if record.id in books.index:
+        return "an id used twice"
+    if record.flags & CLOSED_BY and record.kind != Kind.PENDING:
+        return "a closing that is not pending"
+    if (debit.flags | credit.flags) & CLOSED:
+        return "a transfer on a closed account"
+    if record.kind == Kind.PENDING:
+        debit.debits_pending += record.amount
+        credit.credits_pending += record.amount
+        if record.flags & CLOSING_DEBIT:
+            debit.flags |= CLOSED
+        if record.flags & CLOSING_CREDIT:
+            credit.flags |= CLOSED
+        books.open_hold(PendingRow(record, debit, credit))
+    else:
+        debit.debits_posted += record.amount
+        credit.credits_posted += record.amount
+    if debits_over_limit(debit, 0):
+        return "debits beyond credits on an account that forbids it"
+    if credits_over_limit(credit, 0):
+        return "credits beyond debits on an account that forbids it"
+    books.index[record.id] = record.sequence
+    return _replay_balances(record, debit, credit)
+
+
+def _replay_resolution(books: Books, record: Record) -> str | None:
+    pending = books.pendings.get(record.pending_sequence)
+    if pending is None or record.status:
+        return "a resolution of a transfer that is not pending"
+    debit, credit = pending.debit, pending.credit
+    if (debit.number, credit.number) != (record.debit, record.credit):
+        return "a resolution on other accounts than the pending transfer's"
+    if record.amount > pending.record.amount:
+        return "a resolution of more than was pending"
+    if record.kind != Kind.EXPIRE:
+        if record.id in books.index:
+            return "an id used twice"
+        books.index[record.id] = record.sequence
+    elif not 0 < pending.expires_at <= record.timestamp:
+        return "an expiry before its time"
+    books.resolve_hold(pending, Kind(record.kind), record.amount)
+    return _replay_balances(record, debit, credit)
+
+
+def _replay_refusal(books: Books, record: Record) -> str | None:
+    if record.status not in TRANSIENT_STATUSES:
+        return f"a refusal with status {record.status}"
+    if record.id in books.index:
+        return "an id used twice"
+    if record.status not in UNKNOWN_ID_STATUSES:
+        for number, balance in (
+            (record.debit, record.debit_balance),
+            (record.credit, record.credit_balance),
+        ):
+            row = books._row(number)
+            if balance != (0 if row is None else row.credits_posted - row.debits_posted):
+                return "a refusal whose balance is not what the history gives"
+    books.index[record.id] = -record.sequence
+    return None
+
+
+def _replay_balances(record: Record, debit: AccountRow, credit: AccountRow) -> str | None:
+    debit.postings.append(record.sequence)
+    credit.postings.append(record.sequence)
+    if record.debit_balance != debit.credits_posted - debit.debits_posted:
+        return "the debit account's balance is not what its history gives"
+    if record.credit_balance != credit.credits_posted - credit.debits_posted:
+        return "the credit account's balance is not what its history gives"
+    return None
+
+
+CLOSED_BY = CLOSING_DEBIT | CLOSING_CREDIT
+_REPLAYERS: dict[int, Callable[[Books, Record], str | None]] = {
+    Kind.ACCOUNT: _replay_account,
+    Kind.TRANSFER: _replay_transfer,
+    Kind.PENDING: _replay_transfer,
+    Kind.POST: _replay_resolution,
+    Kind.VOID: _replay_resolution,
+    Kind.EXPIRE: _replay_resolution,
+    Kind.REFUSAL: _replay_refusal,
+}

@@ -1,0 +1,235 @@
+"""The pure-Python engine: the reference that the native one is measured against, and its fallback.
+
+It writes what docs/reference/ledger-format.md says, byte for byte; either engine opens, verifies
+and continues the other's directory.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ledger.commit import Committer, Request
+from ledger.errors import LedgerReadOnlyError
+from ledger.events import check_accounts, transfer_events, unpack_events
+from ledger.limits import SEGMENT_SIZE_DEFAULT
+from ledger.log import SegmentedLog
+from ledger.opening import Checkpoint, OpenedLog, open_log, resume_log
+from ledger.port import Entry, StatementFilter, VerifyReport
+from ledger.reading import Reader
+from ledger.recovery import TornTail
+from ledger.statuses import CreateAccountStatus, CreateTransferStatus
+from ledger.storage import FileStorage, Storage
+from ledger.structures import (
+    RESULT_SIZE,
+    Account,
+    CreateAccountResult,
+    CreateTransferResult,
+    Transfer,
+    pack_result,
+)
+from ledger.verifying import expect, verify_log
+
+_TRANSFER_STATUS = {int(status): status for status in CreateTransferStatus}
+_ACCOUNT_STATUS = {int(status): status for status in CreateAccountStatus}
+assert len(pack_result(0, 0)) == RESULT_SIZE
+
+
+class PureLedger:
+    """An open ledger of the pure-Python engine; see `ledger.port.Ledger` for the contract."""
+
+    engine = "pure"
+
+    def __init__(self, opened: OpenedLog, committer: Committer, *, read_only: bool) -> None:
+        #: The tail that recovery set to zero, None when the log ended cleanly.
+        self.torn_tail: TornTail | None = opened.scanner.torn_tail
+        self._opened = opened
+        self._log: SegmentedLog = opened.log
+        self._committer = committer
+        self._read_only = read_only
+        self._reader = Reader(opened.log, opened.books, committer.stage, committer.state_lock)
+
+    @property
+    def last_sequence(self) -> int:
+        """Give the sequence of the last durable record, 0 when empty."""
+        return self._reader.last_sequence
+
+    def create_accounts(self, accounts: Sequence[Account]) -> list[CreateAccountResult]:
+        """Create accounts in one durable batch; one result per event, in order."""
+        answers = self._execute(Request(accounts=check_accounts(accounts)))
+        return [CreateAccountResult(time, _ACCOUNT_STATUS[status]) for time, status in answers]
+
+    def create_transfers(
+        self, transfers: Sequence[Transfer], *, deadline_ns: int | None = None
+    ) -> list[CreateTransferResult]:
+        """Post transfers in one durable batch. No transfers at all release what has expired."""
+        answers = self._execute(
+            Request(transfers=transfer_events(transfers), deadline_ns=deadline_ns)
+        )
+        return [CreateTransferResult(time, _TRANSFER_STATUS[status]) for time, status in answers]
+
+    def create_transfers_packed(self, batch: bytes | memoryview) -> bytes:
+        """Post `len/128` packed transfers; give 16 bytes (timestamp, status) for each."""
+        answers = self._execute(Request(transfers=unpack_events(batch)))
+        return b"".join([pack_result(time, status) for time, status in answers])
+
+    async def post(self, transfer: Transfer) -> CreateTransferResult:
+        """Post one transfer in the commit group that is forming; await its durability."""
+        return (await self.post_many([transfer]))[0]
+
+    async def post_many(self, transfers: Sequence[Transfer]) -> list[CreateTransferResult]:
+        """Post several, adjacent and in order, in one commit group; await their durability."""
+        self._writable()
+        future: asyncio.Future[list[tuple[int, int]]]
+        future = asyncio.get_running_loop().create_future()
+        self._committer.submit(Request(transfers=transfer_events(transfers), future=future))
+        answers = await future
+        return [CreateTransferResult(time, _TRANSFER_STATUS[status]) for time, status in answers]
+
+    def lookup_accounts(self, ids: Sequence[int]) -> list[Account | None]:
+        """Give accounts with their balances now, None for an unknown id, in the order asked."""
+        self._committer.check()
+        return self._reader.lookup_accounts(ids)
+
+    def lookup_transfers(self, ids: Sequence[int]) -> list[Transfer | None]:
+        """Give posted transfers by id, None for unknown or refused ids, in the order asked."""
+        self._committer.check()
+        entries = self._reader.lookup_entries(ids, refused=False)
+        return [None if entry is None else entry.transfer for entry in entries]
+
+    def lookup_entries(self, ids: Sequence[int]) -> list[Entry | None]:
+        """Give log entries by transfer id, refusals included, None where the id is unused."""
+        self._committer.check()
+        return self._reader.lookup_entries(ids)
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield every account in the order of creation."""
+        self._committer.check()
+        return self._reader.accounts()
+
+    def statement(self, wanted: StatementFilter) -> list[Entry]:
+        """Give the entries of one account, oldest first unless reversed; no refusals."""
+        self._committer.check()
+        return self._reader.statement(wanted)
+
+    def balance_at(
+        self, account_id: int, *, sequence: int | None = None, timestamp: int | None = None
+    ) -> int | None:
+        """Give posted credits minus debits as of a record or an instant; None if not yet born."""
+        self._committer.check()
+        return self._reader.balance_at(account_id, sequence, timestamp)
+
+    def entries(self, after_sequence: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """Yield transfer entries (refusals included) in order, from the record after the given."""
+        self._committer.check()
+        return self._reader.entries(after_sequence, limit)
+
+    def verify(self) -> VerifyReport:
+        """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
+        self._committer.check()
+        with self._committer.commit_lock:
+            wanted = expect(self._log, list(self._reader.accounts()))
+        return verify_log(self._log, wanted)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
+        self._committer.check()
+        with self._committer.commit_lock:
+            return {
+                "sequence": self._log.last_sequence,
+                "root_hash": self._log.frontier.root().hex(),
+                "chain_head": self._log.chain_head.hex(),
+            }
+
+    def refresh(self) -> int:
+        """Take in what the writer has made durable meanwhile; give the new last sequence.
+
+        Only a ledger that was opened read-only has anything to take in.
+        """
+        self._committer.check()
+        if self._read_only:
+            with self._committer.commit_lock, self._committer.state_lock:
+                resume_log(self._opened)
+        return self.last_sequence
+
+    def close(self) -> None:
+        """Finish what is submitted, sync, release the lock. Idempotent."""
+        self._committer.close(sync=not self._read_only)
+        self._log.storage.close()
+
+    def _execute(self, request: Request) -> list[tuple[int, int]]:
+        self._writable()
+        return self._committer.execute(request)
+
+    def _writable(self) -> None:
+        self._committer.check()
+        if self._read_only:
+            raise LedgerReadOnlyError(
+                f"{self._log.storage.location}: the ledger was opened read-only; post through "
+                "the process that writes it"
+            )
+
+
+def open_pure(
+    path: Path,
+    *,
+    now_ns: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+    create: bool = True,
+    read_only: bool = False,
+    segment_size: int = SEGMENT_SIZE_DEFAULT,
+    expected_checkpoint: Mapping[str, Any] | None = None,
+) -> PureLedger:
+    """Open a ledger directory with the pure engine; see `ledger.open_ledger`."""
+    storage = FileStorage(path, read_only=read_only, create=create)
+    return open_pure_on(
+        storage,
+        now_ns=now_ns,
+        random_bytes=random_bytes,
+        create=create,
+        read_only=read_only,
+        segment_size=segment_size,
+        expected_checkpoint=expected_checkpoint,
+        background=True,
+    )
+
+
+def open_pure_on(
+    storage: Storage,
+    *,
+    now_ns: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+    create: bool = True,
+    read_only: bool = False,
+    segment_size: int = SEGMENT_SIZE_DEFAULT,
+    expected_checkpoint: Mapping[str, Any] | None = None,
+    background: bool = False,
+) -> PureLedger:
+    """Open a ledger on any storage; without `background` everything runs on the caller's thread.
+
+    The storage is closed when opening fails and when the ledger is closed.
+    """
+    opened = False
+    try:
+        log = open_log(
+            storage,
+            random_bytes=random_bytes,
+            create=create,
+            read_only=read_only,
+            segment_size=segment_size,
+            checkpoint=Checkpoint.read(expected_checkpoint),
+        )
+        committer = Committer(
+            log.log,
+            log.books,
+            now_ns=now_ns,
+            random_bytes=random_bytes,
+            background=background,
+        )
+        if not read_only:
+            committer.prepare_spare()
+        opened = True
+    finally:
+        if not opened:
+            storage.close()
+    return PureLedger(log, committer, read_only=read_only)
