@@ -32,3 +32,5 @@ TRANCHE_CACHE_CARDS_MAX = 100_000
 STATEMENT_VALUES_MAX = 500
 #: Bytes of a file of shops or terminals: 50,000 shops.
 SHOP_FILE_BYTES_MAX = 8 << 20
+#: Accounts looked up or created in one call: under the ledger's batch limit of 8,189.
+ACCOUNTS_GROUP_MAX = 4_096

@@ -90,12 +90,12 @@ class AccountBook:
         with self._context.storage.reading() as connection:
             return [purse for (purse,) in connection.execute(query)]
 
-    def recipients_of_cards(self, purse: int) -> dict[int, int]:
-        """Give the newest card number by recipient number, closed cards left out."""
+    def newest_cards(self, purse: int) -> dict[int, int]:
+        """Give the newest card number by recipient number."""
         table = schema.cards
         query = (
             select(table.c.recipient_number, func.max(table.c.card_number))
-            .where(table.c.purse == purse, table.c.status != "closed")
+            .where(table.c.purse == purse)
             .group_by(table.c.recipient_number)
         )
         with self._context.storage.reading() as connection:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, func, insert, select
 
 from programme.actors import Actor
+from programme.chart import TOMBSTONE_ACCOUNT_ID
 from programme.limits import STATEMENT_VALUES_MAX
 from programme.registry import schema
 from programme.registry.sealing import Sealer
@@ -20,9 +21,8 @@ from protocols.clock import Clock, RandomBytes
 
 _T = TypeVar("_T")
 _ACCOUNT_ID_BYTES = 16
-_ID_MAX = (1 << 128) - 1
-#: The tombstone's id (programme.chart) and the two ids that the ledger reserves.
-_RESERVED_IDS = frozenset({0, _ID_MAX - 1, _ID_MAX})
+#: Ids at both ends are the ledger's own and the tombstone's (programme.chart): never allotted.
+_RESERVED_IDS = frozenset({0, *range(TOMBSTONE_ACCOUNT_ID - 13, 1 << 128)})
 
 
 def parts(values: Iterable[_T]) -> Iterator[list[_T]]:

@@ -1,0 +1,311 @@
+"""Paying a month of a decree: each card once, whatever interrupts it (R7, R8, R14).
+
+The parent giro is funded with the whole month of the decree first; then every card is credited by
+one transfer whose id follows from (decree, card account, month). A rerun meets its own ids and
+credits nobody twice. Groups are small, so that purchases wait for one of them at most.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from ledger.port import Ledger
+from ledger.statuses import CreateTransferStatus
+from ledger.structures import CreateTransferResult, Transfer
+from programme.accounts import Chart, open_purse
+from programme.actors import Actor, Agency
+from programme.chart import TrancheData, TransferCode
+from programme.errors import DisbursementError
+from programme.limits import DISBURSEMENT_GROUP_MAX
+from programme.policy import policy
+from programme.registry.accounts import RunRecord
+from programme.registry.decrees import DecreeLine, DecreeRecord, DecreeState, LineOutcome
+from programme.registry.registry import Registry
+from programme.registry_port import BlockReason, CardStatus, CardView
+from protocols.ids import disbursement_id
+
+#: Who distributes (art. 4(2)a), and who may countersign.
+_MAKERS = frozenset({Agency.DINSOS_PM})
+_CHECKERS = frozenset({Agency.DINSOS_PM, Agency.WALI_KOTA, Agency.BANK})
+#: Blocks that end the aid (R27); a lost or stolen card keeps its account and its aid (R22).
+_ENDED = frozenset({BlockReason.DECREE_ENDED, BlockReason.DECEASED, BlockReason.DUPLICATE})
+
+Post = Callable[[Sequence[Transfer]], list[CreateTransferResult]]
+
+
+class HeldReason(StrEnum):
+    """Why a person of the decree was not credited; the money stays in the parent giro."""
+
+    NO_CARD = "no card"
+    ENDED = "aid ended"
+    CEILING = "ceiling"
+    REFUSED = "refused by the ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One amount that was not credited. `detail` names the ledger's status or the block."""
+
+    recipient_number: int
+    amount_sen: int
+    reason: HeldReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisbursementResult:
+    """What a run did, in sen: total = credited now + credited before + held."""
+
+    decree_number: int
+    period: str
+    total_sen: int
+    credited_sen: int
+    credited_count: int
+    credited_before_sen: int
+    credited_before_count: int
+    held: tuple[Held, ...]
+
+    @property
+    def held_sen(self) -> int:
+        """Give what was not credited."""
+        return sum(item.amount_sen for item in self.held)
+
+    @property
+    def balanced(self) -> bool:
+        """Give whether the decree's total is the credits plus what is named as held."""
+        return self.total_sen == self.credited_sen + self.credited_before_sen + self.held_sen
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way."""
+
+    ledger: Ledger
+    post: Post
+    chart: Chart
+    decree: DecreeRecord
+    period: str
+    tranche: TrancheData
+    held: list[Held] = field(default_factory=list)
+    credited: int = 0
+    credited_sen: int = 0
+    before: int = 0
+    before_sen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """One card to credit."""
+
+    recipient_number: int
+    account_id: int
+    amount_sen: int
+
+
+def disburse(
+    ledger: Ledger,
+    registry: Registry,
+    decree: int,
+    period: str,
+    amount_sen: int | None,
+    actor: Actor,
+    checker: Actor,
+    *,
+    expires_on: date | None = None,
+    post: Post | None = None,
+    on_group: Callable[[int, int], None] | None = None,
+) -> DisbursementResult:
+    """Credit one month (`YYYY-MM`) of a decree to all its eligible cards.
+
+    `decree` is the registry's number. `amount_sen` is the maker's control figure: when given,
+    every eligible line must carry it. `post` replaces the ledger's own call where another process
+    writes (decision 8). `on_group(done, all)` hears of progress. `expires_on` ends the tranche.
+
+    Raises, with nothing posted: DisbursementError (maker = checker, not determined, month outside
+    the decree, control figure), NotFoundError. Stopped in the middle: run it again.
+    """
+    record = registry.decrees.get(decree)
+    lines = [
+        line for line in registry.decrees.lines(decree) if line.outcome is LineOutcome.ELIGIBLE
+    ]
+    _check(record, lines, period, amount_sen, actor, checker)
+    chart = open_purse(ledger, registry, record.purse, actor)
+    tranche = TrancheData(period, record.source, record.budget_year, expires_on)
+    run = _Run(ledger, post or ledger.create_transfers, chart, record, period, tranche)
+    total_sen = sum(line.amount_sen for line in lines)
+    _fund(run, total_sen)
+    if record.state is DecreeState.DETERMINATION:
+        registry.decrees.move(decree, DecreeState.EXECUTION, actor)
+    due = list(_due(run, registry, lines))
+    for start in range(0, len(due), DISBURSEMENT_GROUP_MAX):
+        _credit(run, due[start : start + DISBURSEMENT_GROUP_MAX])
+        if on_group is not None:
+            on_group(min(start + DISBURSEMENT_GROUP_MAX, len(due)), len(due))
+    result = DisbursementResult(
+        decree_number=decree,
+        period=period,
+        total_sen=total_sen,
+        credited_sen=run.credited_sen,
+        credited_count=run.credited,
+        credited_before_sen=run.before_sen,
+        credited_before_count=run.before,
+        held=tuple(run.held),
+    )
+    assert result.balanced, "a line was neither credited nor held"
+    _sign_off(registry, result, actor, checker)
+    return result
+
+
+def _check(
+    record: DecreeRecord,
+    lines: Sequence[DecreeLine],
+    period: str,
+    amount_sen: int | None,
+    maker: Actor,
+    checker: Actor,
+) -> None:
+    number = record.decree_number
+    if maker.agency not in _MAKERS:
+        raise DisbursementError(f"{maker.agency.value} may not disburse (art. 4(2)a: Dinsos PM).")
+    if checker.agency not in _CHECKERS:
+        raise DisbursementError(f"{checker.agency.value} may not countersign a disbursement.")
+    if maker.person.strip().casefold() == checker.person.strip().casefold():
+        raise DisbursementError(
+            "maker and checker are the same person.", fix="Let a second person check."
+        )
+    if not record.state.creditable:
+        raise DisbursementError(
+            f"decree {number} is at `{record.state.value}`, not determined (art. 10).",
+            fix="The Mayor determines it first.",
+        )
+    if not (_is_month(period) and record.period_first <= period <= record.period_last):
+        raise DisbursementError(
+            f"the month is not within {record.period_first} to {record.period_last} "
+            f"of decree {number}.",
+            fix="Give a month as YYYY-MM that the decree covers.",
+        )
+    if not lines:
+        raise DisbursementError(f"decree {number} has no eligible person.")
+    if amount_sen is not None and any(line.amount_sen != amount_sen for line in lines):
+        raise DisbursementError(
+            f"the control figure is {amount_sen} sen, decree {number} says otherwise.",
+            fix="Compare the figure with the decree.",
+        )
+
+
+def _is_month(text: str) -> bool:
+    return len(text) == 7 and text[4] == "-" and "01" <= text[5:] <= "12" and text[:4].isdigit()
+
+
+def _fund(run: _Run, total_sen: int) -> None:
+    """Move the decree's whole month into the parent giro, once."""
+    giro = run.chart.parent_giro
+    transfer = _transfer(
+        run,
+        disbursement_id(run.decree.name, giro, run.period),
+        (run.chart.funding, giro),
+        total_sen,
+        TransferCode.FUNDING,
+    )
+    status = run.post([transfer])[0].status
+    if status not in (CreateTransferStatus.CREATED, CreateTransferStatus.EXISTS):
+        raise DisbursementError(
+            f"the parent giro could not be funded for {run.period}: {status.name}.",
+            fix="The month was begun with other data; finish it with those, then look again.",
+        )
+
+
+def _due(run: _Run, registry: Registry, lines: Sequence[DecreeLine]) -> Iterator[_Due]:
+    """Yield the cards to credit; note the people who have none or whose aid ended."""
+    newest = registry.accounts.newest_cards(run.chart.purse)
+    for line in lines:
+        number = newest.get(line.recipient_number)
+        card = None if number is None else registry.card(number)
+        reason = _no_credit(card)
+        if reason is None:
+            assert card is not None
+            yield _Due(line.recipient_number, card.account_id, line.amount_sen)
+        else:
+            run.held.append(Held(line.recipient_number, line.amount_sen, *reason))
+
+
+def _no_credit(card: CardView | None) -> tuple[HeldReason, str] | None:
+    if card is None or card.status is CardStatus.CLOSED:
+        return HeldReason.NO_CARD, ""
+    if card.status is CardStatus.BLOCKED and card.block_reason in _ENDED:
+        return HeldReason.ENDED, card.block_reason.value
+    return None
+
+
+def _credit(run: _Run, group: Sequence[_Due]) -> None:
+    """Post one group; what it met before is counted, not posted again."""
+    ids = [disbursement_id(run.decree.name, due.account_id, run.period) for due in group]
+    posted = run.ledger.lookup_transfers(ids)
+    accounts = run.ledger.lookup_accounts([due.account_id for due in group])
+    fresh: list[tuple[_Due, Transfer]] = []
+    ceiling_sen = policy().card_ceiling_sen
+    for due, transfer_id, before, account in zip(group, ids, posted, accounts, strict=True):
+        assert account is not None, "open_purse opened every card's account"
+        transfer = _transfer(
+            run,
+            transfer_id,
+            (run.chart.parent_giro, due.account_id),
+            due.amount_sen,
+            TransferCode.DISBURSEMENT,
+        )
+        if before is None and account.credit_balance + due.amount_sen > ceiling_sen:
+            run.held.append(Held(due.recipient_number, due.amount_sen, HeldReason.CEILING))
+        else:
+            fresh.append((due, transfer))
+    if not fresh:
+        return
+    results = run.post([transfer for _due, transfer in fresh])
+    for (due, _), result in zip(fresh, results, strict=True):
+        if result.status == CreateTransferStatus.CREATED:
+            run.credited += 1
+            run.credited_sen += due.amount_sen
+        elif result.status == CreateTransferStatus.EXISTS:
+            run.before += 1
+            run.before_sen += due.amount_sen
+        else:
+            reason = HeldReason.REFUSED
+            detail = result.status.name
+            run.held.append(Held(due.recipient_number, due.amount_sen, reason, detail))
+
+
+def _transfer(
+    run: _Run, transfer_id: int, sides: tuple[int, int], amount_sen: int, code: TransferCode
+) -> Transfer:
+    return Transfer(
+        id=transfer_id,
+        debit_account_id=sides[0],
+        credit_account_id=sides[1],
+        amount=amount_sen,
+        ledger=run.chart.purse,
+        code=code,
+        user_data_128=run.decree.file_id,
+        user_data_64=run.tranche.pack(),
+        user_data_32=run.decree.decree_number,
+    )
+
+
+def _sign_off(registry: Registry, result: DisbursementResult, maker: Actor, checker: Actor) -> None:
+    """Keep the result; a rerun that found everything done changes nothing."""
+    run = RunRecord(
+        decree_number=result.decree_number,
+        period=result.period,
+        total_sen=result.total_sen,
+        credited_sen=result.credited_sen + result.credited_before_sen,
+        held_sen=result.held_sen,
+        maker=f"{maker.agency.value}/{maker.person}",
+        checker=f"{checker.agency.value}/{checker.person}",
+    )
+    same = [
+        old
+        for old in registry.accounts.runs()
+        if (old.decree_number, old.period) == (run.decree_number, run.period)
+        and (old.credited_sen, old.held_sen) == (run.credited_sen, run.held_sen)
+    ]
+    if result.credited_count or not same:
+        registry.accounts.note_run(run, maker)
