@@ -23,3 +23,5 @@ FAULTS = 1_000
 DELAY_MS = 60_000
 #: Exchanges that a trace keeps; older ones are dropped and counted.
 TRACE_EXCHANGES = 10_000
+#: Slot events that wait for a listener; the newest tells the state, so older ones may go.
+SLOT_EVENTS = 64
