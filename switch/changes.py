@@ -31,8 +31,8 @@ class KeySetIssued:
 
     terminal_id: str
     number: int
-    mac_block: bytes
-    pin_block: bytes
+    mac_block: str
+    pin_block: str
 
     def __repr__(self) -> str:
         return f"KeySetIssued({self.terminal_id!r}, {self.number})"
@@ -48,11 +48,12 @@ class KeySetActivated:
 
 @dataclass(frozen=True, slots=True)
 class LoggedOn:
-    """A terminal now serves this shop (R39)."""
+    """A terminal now serves this shop (R39); `number` is the log-on number that it was given."""
 
     terminal_id: str
     merchant_id: str
     operator: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,18 @@ class _Strict(BaseModel):
 class ListenConfig(_Strict):
     """Where terminals connect."""
 
-    host: str = Field("127.0.0.1", description="an IP address; loopback unless plain_remote is set")
-    port: int = Field(0, ge=0, le=65_535, description="0 to 65535; 0 lets the system choose")
+    host: str = Field(
+        default="127.0.0.1", description="an IP address; loopback unless plain_remote is set"
+    )
+    port: int = Field(
+        default=0, ge=0, le=65_535, description="0 to 65535; 0 lets the system choose"
+    )
     plain_remote: bool = Field(
         default=False, description="true to accept other machines without TLS, false to refuse"
     )
-    spec: str = Field("edc", pattern="^[a-z0-9-]{1,32}$", description="the name of a spec file")
+    spec: str = Field(
+        default="edc", pattern="^[a-z0-9-]{1,32}$", description="the name of a spec file"
+    )
 
     @model_validator(mode="after")
     def _loopback_unless_asked(self) -> Self:
@@ -47,31 +53,40 @@ class ConnectionConfig(_Strict):
     """Bounds of connections; each may be lowered, none raised above the switch's own limit."""
 
     maximum: int = Field(
-        limits.CONNECTIONS_MAX,
+        default=limits.CONNECTIONS_MAX,
         ge=1,
         le=limits.CONNECTIONS_MAX,
         description=f"1 to {limits.CONNECTIONS_MAX} connections",
     )
     in_flight_maximum: int = Field(
-        limits.IN_FLIGHT_PER_CONNECTION_MAX,
+        default=limits.IN_FLIGHT_PER_CONNECTION_MAX,
         ge=1,
         le=limits.IN_FLIGHT_PER_CONNECTION_MAX,
         description=f"1 to {limits.IN_FLIGHT_PER_CONNECTION_MAX} requests under way per connection",
     )
     total_in_flight_maximum: int = Field(
-        limits.IN_FLIGHT_MAX,
+        default=limits.IN_FLIGHT_MAX,
         ge=1,
         le=limits.IN_FLIGHT_MAX,
         description=f"1 to {limits.IN_FLIGHT_MAX} requests under way in the switch",
     )
     idle_seconds: float = Field(
-        limits.IDLE_SECONDS_MAX, gt=0, le=86_400, description="0 to 86400 seconds without a byte"
+        default=limits.IDLE_SECONDS_MAX,
+        gt=0,
+        le=86_400,
+        description="0 to 86400 seconds without a byte",
     )
     frame_seconds: float = Field(
-        limits.FRAME_SECONDS_MAX, gt=0, le=300, description="0 to 300 seconds for one whole frame"
+        default=limits.FRAME_SECONDS_MAX,
+        gt=0,
+        le=300,
+        description="0 to 300 seconds for one whole frame",
     )
     drain_seconds: float = Field(
-        limits.DRAIN_SECONDS_MAX, ge=0, le=300, description="0 to 300 seconds to finish at a stop"
+        default=limits.DRAIN_SECONDS_MAX,
+        ge=0,
+        le=300,
+        description="0 to 300 seconds to finish at a stop",
     )
 
 
@@ -79,7 +94,8 @@ class BusinessDayConfig(_Strict):
     """When the business date moves (R44): at this time of day in WITA."""
 
     cut_over: time = Field(
-        time(0, 0), description="a time of day in WITA such as 23:00:00; 00:00:00 is midnight"
+        default=time(0, 0),
+        description="a time of day in WITA such as 23:00:00; 00:00:00 is midnight",
     )
 
 
@@ -87,10 +103,10 @@ class KeyConfig(_Strict):
     """Labels in the keystore; values never stand in a configuration."""
 
     issuer_cryptogram: str = Field(
-        "imk_ac", min_length=1, description="the label of the issuer key of the cryptograms"
+        default="imk_ac", min_length=1, description="the label of the issuer key of the cryptograms"
     )
     pin_verification: str = Field(
-        "pvk", min_length=1, description="the label of the PIN verification key"
+        default="pvk", min_length=1, description="the label of the PIN verification key"
     )
 
 
@@ -98,9 +114,13 @@ class SwitchConfig(_Strict):
     """The whole of `switch.toml`."""
 
     node: str = Field(
-        "lumbung-1", pattern="^[A-Za-z0-9._-]{1,32}$", description="1 to 32 letters, digits, . _ -"
+        default="lumbung-1",
+        pattern="^[A-Za-z0-9._-]{1,32}$",
+        description="1 to 32 letters, digits, . _ -",
     )
-    rules: Path | None = Field(None, description="a rule file; the built-in rules without the key")
+    rules: Path | None = Field(
+        default=None, description="a rule file; the built-in rules without the key"
+    )
     listen: ListenConfig = ListenConfig()
     connections: ConnectionConfig = ConnectionConfig()
     business_day: BusinessDayConfig = BusinessDayConfig()

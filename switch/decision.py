@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import date
 
 from ledger.port import Entry
 from ledger.structures import Account, CreateTransferResult, Transfer
@@ -20,8 +21,10 @@ class KeyBlocks:
     """A key set as the terminal receives it: TR-31 blocks under its master key."""
 
     number: int
-    mac_block: bytes
-    pin_block: bytes
+    mac_block: str
+    pin_block: str
+    mac_check: str
+    pin_check: str
 
     def __repr__(self) -> str:
         return f"KeyBlocks({self.number})"
@@ -29,11 +32,11 @@ class KeyBlocks:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line of a mini statement: business date, what happened, signed sen."""
+    """One line of a mini statement: business date, signed sen as the card sees it, what it was."""
 
-    day: str
-    code: int
+    day: date
     amount_sen: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class Decision:
 
     `code` is DE39, `reason` DE44; `evidence` names the rule for the log. `remember` tells whether a
     repeat of a refused message may hear this answer from memory; answers about the node's own
-    trouble (91, 96) are not remembered.
+    trouble (91, 96) are not remembered. `chip_proved` says that the card's cryptogram was right, so
+    that the answer may carry the issuer's.
     """
 
     code: str
@@ -53,7 +57,12 @@ class Decision:
     months: tuple[MonthLeft, ...] = ()
     key_blocks: KeyBlocks | None = None
     statement: tuple[StatementLine, ...] = ()
+    log_on_number: int = 0
+    shop_heading: tuple[str, str] | None = None
+    business_date: date | None = None
+    slip_code: str = ""
     remember: bool = True
+    chip_proved: bool = False
 
     @property
     def approved(self) -> bool:

@@ -21,8 +21,8 @@ IDLE_SECONDS_MAX = 300.0
 DRAIN_SECONDS_MAX = 10.0
 #: Transfers of one ledger batch: well under the ledger's own 8,189, so that one turn stays short.
 BATCH_TRANSFERS_MAX = 1_024
-#: Refusals remembered so that a repeat hears the same answer: one hour of a city's redemption day.
-REMEMBERED_REFUSALS_MAX = 65_536
+#: Refusals and balances remembered so that a repeat hears the same answer: an hour of a busy city.
+REMEMBERED_ANSWERS_MAX = 65_536
 #: Compensations of one original: a reversal or a few partial refunds.
 COMPENSATIONS_MAX = 16
 #: Cards whose months are kept folded: the active tenth of a 100,000-card city.
@@ -33,3 +33,13 @@ CARD_ENTRIES_MAX = 10_000
 FILE_BYTES_MAX = 1_048_576
 #: Re-evaluations of one request after a lost race before it is answered 96.
 ATTEMPTS_MAX = COMPENSATIONS_MAX + 2
+#: Log-on numbers begin again after six digits (DE61); by then the old ones are long forgotten.
+LOG_ON_NUMBER_MAX = 999_999
+#: Key-set numbers begin again after 9999, the most that DE61 holds; two sets live at a time.
+KEY_SET_NUMBER_MAX = 9_999
+#: Months that an answer lists: what DE63 holds.
+MONTHS_MAX = 24
+#: Lines of a mini statement: what DE48 holds.
+STATEMENT_LINES_MAX = 5
+#: Entries of a card read at a time for its months.
+STATEMENT_PAGE = 1_000

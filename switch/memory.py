@@ -22,7 +22,7 @@ from switch.changes import (
     StateSnapshot,
 )
 from switch.decision import Decision
-from switch.limits import REMEMBERED_REFUSALS_MAX
+from switch.limits import LOG_ON_NUMBER_MAX, REMEMBERED_ANSWERS_MAX
 
 #: An ATC belongs to a chip, and a replacement card has another chip on the same account. Eight
 #: bits of the card's number tell them apart in the ledger's record.
@@ -74,26 +74,44 @@ class AtcMarks:
 
 @dataclass(slots=True)
 class Velocity:
-    """What each card spent on the running business date: amount in sen, number of sales."""
+    """What each card spent on the running business date: amount in sen, number of sales.
+
+    `sales` holds what still stands of each of today's sales, so that undoing an older one does not
+    count for today.
+    """
 
     day: date
     spent: dict[int, tuple[int, int]] = field(default_factory=dict)
+    sales: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, account_id: int) -> tuple[int, int]:
         """Give (sen, sales) of today."""
         return self.spent.get(account_id, (0, 0))
 
-    def add(self, account_id: int, amount_sen: int, sales: int, day: date) -> None:
-        """Count a sale, or with negative numbers take one back; other days do not count."""
-        if day != self.day:
+    def sell(self, transfer_id: int, account_id: int, amount_sen: int, day: date) -> None:
+        """Count a sale of today."""
+        if day != self.day or transfer_id in self.sales:
             return
         amount, number = self.of(account_id)
-        self.spent[account_id] = (amount + amount_sen, number + sales)
+        self.sales[transfer_id] = (account_id, amount_sen)
+        self.spent[account_id] = (amount + amount_sen, number + 1)
+
+    def undo(self, transfer_id: int, amount_sen: int) -> None:
+        """Take back a part of a sale of today; a sale undone whole does not count as one."""
+        if transfer_id not in self.sales:
+            return
+        account_id, left = self.sales.pop(transfer_id)
+        amount, number = self.of(account_id)
+        taken = min(left, amount_sen)
+        if taken < left:
+            self.sales[transfer_id] = (account_id, left - taken)
+        self.spent[account_id] = (amount - taken, number - (taken == left))
 
     def move_to(self, day: date) -> None:
         """Begin a new day with nothing spent."""
         self.day = day
         self.spent.clear()
+        self.sales.clear()
 
 
 @dataclass(slots=True)
@@ -119,19 +137,19 @@ class DayIndex:
 
 
 @dataclass(slots=True)
-class Refusals:
-    """Refusals that left no record, so that a repeat hears the same answer. Bounded, oldest out."""
+class Answers:
+    """Answers that left no record, so that a repeat hears the same one. Bounded, oldest out."""
 
     known: OrderedDict[int, tuple[int, Decision]] = field(default_factory=OrderedDict)
 
     def keep(self, transfer_id: int, fingerprint: int, decision: Decision) -> None:
         """Remember the answer to this message."""
         self.known[transfer_id] = (fingerprint, decision)
-        if len(self.known) > REMEMBERED_REFUSALS_MAX:
+        if len(self.known) > REMEMBERED_ANSWERS_MAX:
             self.known.popitem(last=False)
 
     def find(self, transfer_id: int) -> tuple[int, Decision] | None:
-        """Give (fingerprint, answer) when this message was refused before."""
+        """Give (fingerprint, answer) when this message was answered before."""
         return self.known.get(transfer_id)
 
     def forget(self, transfer_id: int) -> None:
@@ -152,8 +170,9 @@ class Memory:
         self.atc_marks = AtcMarks()
         self.velocity = Velocity(self.business_date)
         self.day_index = DayIndex(self.business_date)
-        self.refusals = Refusals()
+        self.answers = Answers()
         self.log_ons = dict(snapshot.log_ons)
+        self._last_log_on = max((known.number for known in self.log_ons.values()), default=0)
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Rebuild ATC marks, velocity and the day's index from the ledger."""
@@ -168,12 +187,12 @@ class Memory:
             self.atc_marks.raise_to(transfer.debit_account_id, sale.card_tag, sale.atc)
             if entry.status == CreateTransferStatus.CREATED:
                 self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
-                day = sale.business_date
-                self.velocity.add(transfer.debit_account_id, transfer.amount, 1, day)
+                account, day = transfer.debit_account_id, sale.business_date
+                self.velocity.sell(transfer.id, account, transfer.amount, day)
         elif transfer.code in _COMPENSATIONS and entry.status == CreateTransferStatus.CREATED:
             sale = SaleData.unpack(transfer.user_data_64)
             self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
-            self.velocity.add(transfer.credit_account_id, -transfer.amount, 0, sale.business_date)
+            self.velocity.undo(transfer.user_data_128, transfer.amount)
 
     def move_business_date(self, day: date) -> None:
         """Move to a later day: velocity and the day's index begin anew."""
@@ -183,11 +202,16 @@ class Memory:
         self.day_index.move_to(day)
         self.changes.append(BusinessDateMoved(day))
 
-    def log_on(self, event: LoggedOn) -> None:
-        """Let the terminal serve this shop; a repeat changes nothing."""
-        if self.log_ons.get(event.terminal_id) != event:
-            self.log_ons[event.terminal_id] = event
-            self.changes.append(event)
+    def log_on(self, terminal_id: str, merchant_id: str, operator: str) -> int:
+        """Let the terminal serve this shop; give the log-on number, which a repeat keeps."""
+        known = self.log_ons.get(terminal_id)
+        if known and (known.merchant_id, known.operator) == (merchant_id, operator):
+            return known.number
+        self._last_log_on = self._last_log_on % LOG_ON_NUMBER_MAX + 1
+        event = LoggedOn(terminal_id, merchant_id, operator, self._last_log_on)
+        self.log_ons[terminal_id] = event
+        self.changes.append(event)
+        return event.number
 
     def log_off(self, terminal_id: str) -> None:
         """Let the terminal serve no shop."""

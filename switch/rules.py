@@ -47,7 +47,7 @@ class _Rule(BaseModel):
     version: int = Field(ge=1, description="a number from 1, raised with every change")
     legal_basis: str = Field(min_length=1, description="the article or decree behind the rule")
     starts_on: date = Field(description="the first day in force, YYYY-MM-DD")
-    ends_on: date | None = Field(None, description="the last day in force, YYYY-MM-DD")
+    ends_on: date | None = Field(default=None, description="the last day in force, YYYY-MM-DD")
     source: str = Field(min_length=1, description="the page that asks for the rule")
 
     def in_force(self, day: date) -> bool:

@@ -37,12 +37,13 @@ CREATE TABLE pin_unblock (
   number INTEGER PRIMARY KEY, card_number INTEGER NOT NULL, actor TEXT NOT NULL
 ) STRICT;
 CREATE TABLE key_set (
-  terminal_id TEXT NOT NULL, number INTEGER NOT NULL, mac_block BLOB NOT NULL,
-  pin_block BLOB NOT NULL, is_active INTEGER NOT NULL DEFAULT 0,
+  terminal_id TEXT NOT NULL, number INTEGER NOT NULL, mac_block TEXT NOT NULL,
+  pin_block TEXT NOT NULL, is_active INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (terminal_id, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE log_on (
-  terminal_id TEXT PRIMARY KEY, merchant_id TEXT NOT NULL, operator TEXT NOT NULL
+  terminal_id TEXT PRIMARY KEY, merchant_id TEXT NOT NULL, operator TEXT NOT NULL,
+  number INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE business_date (
   one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL
@@ -153,7 +154,7 @@ class StateFile:
         active: dict[str, int] = {}
         for terminal_id, number, mac_block, pin_block, is_active in run(
             "SELECT terminal_id, number, mac_block, pin_block, is_active FROM key_set"
-            " ORDER BY terminal_id, number"
+            " ORDER BY terminal_id, is_active DESC"
         ):
             issued = KeySetIssued(terminal_id, number, mac_block, pin_block)
             sets[terminal_id] = (*sets.get(terminal_id, ()), issued)
@@ -161,7 +162,7 @@ class StateFile:
                 active[terminal_id] = number
         log_ons = {
             row[0]: LoggedOn(*row)
-            for row in run("SELECT terminal_id, merchant_id, operator FROM log_on")
+            for row in run("SELECT terminal_id, merchant_id, operator, number FROM log_on")
         }
         day = run("SELECT day FROM business_date").fetchone()
         return StateSnapshot(
@@ -190,17 +191,17 @@ class StateFile:
                 )
             case KeySetActivated(terminal_id, number):
                 run(
-                    "DELETE FROM key_set WHERE terminal_id = ? AND number < ?",
+                    "DELETE FROM key_set WHERE terminal_id = ? AND number <> ?",
                     (terminal_id, number),
                 )
                 run(
                     "UPDATE key_set SET is_active = 1 WHERE terminal_id = ? AND number = ?",
                     (terminal_id, number),
                 )
-            case LoggedOn(terminal_id, merchant_id, operator):
+            case LoggedOn(terminal_id, merchant_id, operator, number):
                 run(
-                    "INSERT OR REPLACE INTO log_on VALUES (?, ?, ?)",
-                    (terminal_id, merchant_id, operator),
+                    "INSERT OR REPLACE INTO log_on VALUES (?, ?, ?, ?)",
+                    (terminal_id, merchant_id, operator, number),
                 )
             case LoggedOff(terminal_id):
                 run("DELETE FROM log_on WHERE terminal_id = ?", (terminal_id,))

@@ -67,9 +67,7 @@ def parse_model(text: str, name: str, model: type[Model]) -> Model:
         raise ConfigurationError("\n".join(line for _number, line in lines)) from error
 
 
-def _fault_line(
-    text: str, name: str, model: type[BaseModel], fault: Any
-) -> tuple[int, str]:
+def _fault_line(text: str, name: str, model: type[BaseModel], fault: Any) -> tuple[int, str]:
     location: Sequence[str | int] = fault["loc"]
     number = line_of(text, list(location)) if location else 1
     key = ".".join(str(part) for part in location) or "file"

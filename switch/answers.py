@@ -1,0 +1,99 @@
+"""From a decision to the answer's message: the spec's echo, DE39 and what belongs to it."""
+
+from protocols.iso8583 import Message, Value
+from switch.decision import Decision, KeyBlocks
+from switch.limits import MONTHS_MAX, STATEMENT_LINES_MAX
+
+_CURRENCY = "360"
+#: DE54 amount type: available balance. Source: ISO 8583:1987, data element 54.
+_AVAILABLE = "02"
+_SHOP_TEXT = 20
+_HEADING_TEXT = 32
+
+
+def build_answer(
+    request: Message, decision: Decision, *, account_type: str, issuer_data: bytes
+) -> Message:
+    """Give the answer without its MAC. `issuer_data` is tag 91, empty when no chip was proved."""
+    changes: dict[int, Value | None] = {
+        38: decision.approval_code or None,
+        44: decision.reason or None,
+        48: _key_blocks(decision.key_blocks) or _statement(decision),
+        54: _balance(decision, account_type),
+        55: {"91": issuer_data} if issuer_data else None,
+        61: _sender(decision),
+        63: _programme(decision),
+    }
+    return request.response(decision.code, changes)
+
+
+def _balance(decision: Decision, account_type: str) -> Value | None:
+    if decision.balance_sen is None:
+        return None
+    return [
+        {
+            "account_type": account_type,
+            "amount_type": _AVAILABLE,
+            "currency": _CURRENCY,
+            "sign": "C" if decision.balance_sen >= 0 else "D",
+            "amount": f"{abs(decision.balance_sen):012d}",
+        }
+    ]
+
+
+def _key_blocks(blocks: KeyBlocks | None) -> Value | None:
+    if blocks is None:
+        return None
+    return {
+        "mac": blocks.mac_block,
+        "pin": blocks.pin_block,
+        "mac_check": blocks.mac_check,
+        "pin_check": blocks.pin_check,
+    }
+
+
+def _statement(decision: Decision) -> Value | None:
+    if not decision.statement:
+        return None
+    return {
+        "statement": [
+            {
+                "date": line.day.strftime("%Y%m%d"),
+                "sign": "C" if line.amount_sen >= 0 else "D",
+                "amount": f"{abs(line.amount_sen):012d}",
+                "shop": _plain(line.text, _SHOP_TEXT),
+            }
+            for line in decision.statement[:STATEMENT_LINES_MAX]
+        ]
+    }
+
+
+def _sender(decision: Decision) -> Value | None:
+    if decision.key_blocks is not None:
+        return {"key_set": f"{decision.key_blocks.number:04d}"}
+    if decision.log_on_number:
+        return {"log_on": f"{decision.log_on_number:06d}"}
+    return None
+
+
+def _programme(decision: Decision) -> Value | None:
+    found: dict[str, Value] = {}
+    if decision.months:
+        found["months"] = [
+            {"period": month.period.replace("-", ""), "amount": f"{month.amount_sen:012d}"}
+            for month in decision.months[:MONTHS_MAX]
+        ]
+    if decision.slip_code:
+        found["slip_code"] = decision.slip_code
+    if decision.shop_heading is not None:
+        name, place = decision.shop_heading
+        found["shop"] = {"name": _plain(name, _HEADING_TEXT), "place": _plain(place, _HEADING_TEXT)}
+    if decision.business_date is not None:
+        found["business_date"] = decision.business_date.strftime("%Y%m%d")
+    return found or None
+
+
+def _plain(text: str, length: int) -> str:
+    """Give printable ASCII of exactly this length: receipts and the line know nothing else."""
+    ascii_only = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+    return ascii_only[:length].ljust(length)

@@ -1,0 +1,89 @@
+"""How a node is put together from its parts: rules, state, memory, keys, core."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from ledger.port import Ledger
+from programme.registry_port import RegistryReader
+from protocols.business_time import wita
+from protocols.clock import Clock, RandomBytes
+from protocols.iso8583 import Codec, load_spec
+from switch.chip import ChipKeys
+from switch.config import SwitchConfig
+from switch.core import SwitchCore
+from switch.key_sets import KeySets, KeySource
+from switch.memory import Memory
+from switch.months import MonthBook
+from switch.pipeline.context import Desk
+from switch.reception import Reception
+from switch.rules import load_rules
+from switch.state import StateFile
+
+_DAY = timedelta(days=1)
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A switch node without its sockets."""
+
+    core: SwitchCore
+    state: StateFile
+    months: MonthBook
+
+
+def assemble(
+    config: SwitchConfig,
+    registry: RegistryReader,
+    keystore: KeySource,
+    ledger: Ledger,
+    state_path: Path,
+    clock: Clock,
+    random_bytes: RandomBytes,
+) -> Node:
+    """Open the state file and rebuild everything else; takes time in proportion to the ledger.
+
+    Raises ConfigurationError, StateError, LedgerError, and LumbungError for a missing key.
+    """
+    rules = load_rules(config.rules)
+    codec = Codec(load_spec(config.listen.spec))
+    issuer_key = keystore.get(config.keys.issuer_cryptogram)
+    pin_key = keystore.get(config.keys.pin_verification)
+    shift_ns = cut_over_shift_ns(config)
+    state = StateFile(state_path)
+    snapshot = state.load()
+    memory = Memory(snapshot, wita(clock.now_ns() + shift_ns).date())
+    memory.replay(ledger.entries())
+    key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
+    desk = Desk(
+        registry=registry,
+        rules=rules,
+        memory=memory,
+        key_sets=key_sets,
+        chip_keys=ChipKeys(issuer_key),
+        pin_verification_key=pin_key,
+        reader=ledger,
+        in_flight=set(),
+    )
+    core = SwitchCore(
+        codec,
+        Reception(codec, config.listen.spec, registry, key_sets),
+        desk,
+        cut_over_shift_ns=shift_ns,
+        in_flight_maximum=config.connections.total_in_flight_maximum,
+        in_flight_per_connection=config.connections.in_flight_maximum,
+    )
+    return Node(core, state, MonthBook(ledger))
+
+
+def cut_over_shift_ns(config: SwitchConfig) -> int:
+    """Give what to add to an instant so that its date in WITA is the business date.
+
+    A cut-over at 23:00 makes 23:00 the first instant of the next business date: one hour.
+    """
+    cut_over = config.business_day.cut_over
+    since_midnight = timedelta(
+        hours=cut_over.hour, minutes=cut_over.minute, seconds=cut_over.second
+    )
+    return int(((_DAY - since_midnight) % _DAY).total_seconds()) * _NANOSECONDS

@@ -1,0 +1,39 @@
+"""The issuer's side of the chip: session keys, cryptograms, the answer that the card checks.
+
+Profile `ssn` (decision 16): option A, EMV common session key, ISO 9797-1 algorithm 3, ARPC by
+method 1.
+"""
+
+from collections.abc import Mapping
+
+from protocols.crypto.cryptogram import application_cryptogram, arpc_method1, arqc_data_nsiccs
+from protocols.crypto.emv_keys import common_session_key, icc_master_key
+from protocols.crypto.errors import DataLengthError
+from protocols.values import Pan, SecretBytes
+
+
+class ChipKeys:
+    """Gives a card's keys from the issuer's."""
+
+    def __init__(self, issuer_key: SecretBytes) -> None:
+        """Take the issuer master key for application cryptograms."""
+        self._issuer_key = issuer_key
+
+    def session_key(self, pan: Pan, pan_sequence: str, atc: int) -> SecretBytes:
+        """Give the session key of one transaction of one card."""
+        master = icc_master_key(self._issuer_key, pan, f"{pan_sequence or '0':0>2}"[-2:])
+        return common_session_key(master, atc.to_bytes(2, "big"))
+
+    def cryptogram(self, session_key: SecretBytes, tags: Mapping[str, bytes]) -> bytes | None:
+        """Give the ARQC that these tags must have, None when a tag has a wrong length."""
+        try:
+            return application_cryptogram(session_key, arqc_data_nsiccs(tags))
+        except DataLengthError:
+            return None
+
+    def issuer_authentication_data(
+        self, session_key: SecretBytes, arqc: bytes, response_code: str
+    ) -> bytes:
+        """Give tag 91: ARPC and response code. Source: EMV 4.4 Book 3, Annex A; Book 2, 8.2.1."""
+        arc = response_code.encode("ascii")
+        return arpc_method1(session_key, arqc, arc) + arc

@@ -1,0 +1,356 @@
+"""The core of a switch node: messages in, answers and durable work out. No socket, no clock.
+
+One turn: `receive` takes the messages that came in, answers at once what changes nothing, and holds
+the rest. `next_work` gives everything that must become durable, as one piece; `complete` takes its
+result and gives the answers that may leave now. While work is under way `receive` goes on: what it
+decides is visible at once (decision 10) and becomes the next piece.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocols.business_time import wita
+from protocols.errors import LumbungError
+from protocols.iso8583 import Codec, Message
+from switch.answers import build_answer
+from switch.decision import Decision, Flow, LedgerStep, StepResult
+from switch.flows.router import begin
+from switch.key_sets import SessionKeys
+from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
+from switch.pipeline.context import Context, Desk
+from switch.pipeline.verdict import Park
+from switch.reception import Accepted, Reception, Rejected, Unreadable
+from switch.session import Arrival, Departure
+from switch.work import Work
+
+#: A moment in the log: name and fields, already free of card data.
+Event = tuple[str, dict[str, Any]]
+#: Gives the business date of an instant.
+BusinessDay = Callable[[int], Any]
+_UNFIT_CODE = "96"
+_BUSY_CODE = "91"
+
+
+@dataclass(slots=True)
+class _Active:
+    """One request under way."""
+
+    arrival: Arrival
+    accepted: Accepted
+    context: Context
+    changes_before: int
+    flow: Flow | None = None
+    decision: Decision | None = None
+    locked: int = 0
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the outstanding work will settle: flows that wait for steps, answers that wait."""
+
+    stepping: list[_Active] = field(default_factory=list)
+    settled: list[_Active] = field(default_factory=list)
+
+
+class SwitchCore:
+    """One node's decisions."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        reception: Reception,
+        desk: Desk,
+        *,
+        cut_over_shift_ns: int,
+        in_flight_maximum: int,
+        in_flight_per_connection: int,
+    ) -> None:
+        """Take the parts; `cut_over_shift_ns` is what makes WITA's date the business date."""
+        self._codec = codec
+        self._reception = reception
+        self._desk = desk
+        self._shift_ns = cut_over_shift_ns
+        self._in_flight_maximum = in_flight_maximum
+        self._in_flight_per_connection = in_flight_per_connection
+        self._by_connection: Counter[int] = Counter()
+        self._parked: dict[int, deque[_Active]] = {}
+        self._queue: deque[tuple[_Active, LedgerStep]] = deque()
+        self._settled: list[_Active] = []
+        self._turn: _Turn | None = None
+        self._departures: list[Departure] = []
+        self._under_way = 0
+        self.events: list[Event] = []
+        self.counters: Counter[str] = Counter()
+        self.unfit_reason = ""
+
+    @property
+    def under_way(self) -> int:
+        """Give how many requests have not been answered yet."""
+        return self._under_way
+
+    def waiting_of(self, connection: int) -> int:
+        """Give how many requests of one connection have not been answered yet."""
+        return self._by_connection.get(connection, 0)
+
+    @property
+    def has_undurable(self) -> bool:
+        """Tell whether something that was decided is not durable yet."""
+        return self._turn is not None or bool(self._desk.memory.changes)
+
+    def receive(self, arrivals: list[Arrival], now_ns: int) -> list[Departure]:
+        """Take messages in order; give the answers that may leave at once."""
+        self._desk.now_ns = now_ns
+        self._follow_calendar()
+        for arrival in arrivals:
+            self._receive_one(arrival)
+        return self._take_departures()
+
+    def next_work(self) -> Work | None:
+        """Give what must become durable next; None while work is under way or nothing waits."""
+        changes = self._desk.memory.changes
+        if self._turn is not None or not (changes or self._queue or self._settled):
+            return None
+        turn, steps, transfers = _Turn(settled=self._settled), [], 0
+        while self._queue and transfers < BATCH_TRANSFERS_MAX:
+            active, step = self._queue.popleft()
+            turn.stepping.append(active)
+            steps.append(step)
+            transfers += max(1, len(step.transfers))
+        work = Work(tuple(changes), tuple(steps))
+        changes.clear()
+        self._settled, self._turn = [], turn
+        return work
+
+    def complete(self, results: list[StepResult], now_ns: int) -> list[Departure]:
+        """Take the result of the work under way; give the answers that rest on it."""
+        assert self._turn is not None, "work was given out"
+        self._desk.now_ns = now_ns
+        turn, self._turn = self._turn, None
+        for active in turn.settled:
+            self._depart(active)
+        for active, result in zip(turn.stepping, results, strict=True):
+            self._advance(active, result)
+        return self._take_departures()
+
+    def refuse_work(self, code: str, why: str) -> list[Departure]:
+        """Answer work that certainly did not happen (the ledger was busy or full)."""
+        assert self._turn is not None, "work was given out"
+        turn, self._turn = self._turn, None
+        self._event("work-refused", code=code, why=why)
+        for active in turn.settled:
+            self._depart(active)
+        for active in turn.stepping:
+            assert active.flow is not None
+            active.flow.close()
+            active.decision = Decision(code=code, evidence=why, remember=False)
+            self._depart(active)
+        return self._take_departures()
+
+    def become_unfit(self, why: str) -> list[Departure]:
+        """Stop deciding: what is under way has an unknown outcome and is cut, not answered.
+
+        A terminal that hears nothing reverses; one that heard 96 would believe nothing was posted.
+        """
+        self.unfit_reason = why
+        self._event("unfit", why=why)
+        turn, self._turn = self._turn or _Turn(), None
+        waiting = [active for active, _step in self._queue]
+        parked = [active for line in self._parked.values() for active in line]
+        for active in (*turn.stepping, *turn.settled, *waiting, *self._settled, *parked):
+            self._departures.append(Departure(active.arrival.connection, active.arrival.tpdu, None))
+        self._queue.clear()
+        self._settled.clear()
+        self._parked.clear()
+        self._under_way = 0
+        self._by_connection.clear()
+        return self._take_departures()
+
+    def unblock_pin(self, card_number: int, actor: str) -> None:
+        """Give a card its PIN tries back (help desk); durable with the next work."""
+        self._desk.memory.pin_tries.clear(card_number, actor)
+        self._event("pin-unblocked", card_number=card_number, actor=actor)
+
+    def _receive_one(self, arrival: Arrival) -> None:
+        changes_before = len(self._desk.memory.changes)
+        received = self._reception.receive(arrival.payload)
+        if isinstance(received, Unreadable):
+            self._cut(arrival, received.why)
+        elif isinstance(received, Rejected):
+            self._reject(arrival, received)
+        elif self.unfit_reason:
+            self._turn_away(arrival, received, _UNFIT_CODE)
+        elif self._is_full(arrival.connection):
+            self._turn_away(arrival, received, _BUSY_CODE)
+        else:
+            self._under_way += 1
+            self._by_connection[arrival.connection] += 1
+            self._start(arrival, received, changes_before)
+
+    def _is_full(self, connection: int) -> bool:
+        return (
+            self._under_way >= self._in_flight_maximum
+            or self._by_connection[connection] >= self._in_flight_per_connection
+        )
+
+    def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
+        keys = accepted.keys
+        context = Context(accepted.request, accepted.terminal, keys, self._desk)
+        active = _Active(arrival, accepted, context, changes_before)
+        try:
+            beginning = begin(context)
+        except LumbungError as error:
+            self._event("fault", why=error.internal, mti=accepted.request.mti)
+            beginning = Decision(code=_UNFIT_CODE, evidence=error.code, remember=False)
+        if isinstance(beginning, Park):
+            self._park(active, beginning.key)
+        elif isinstance(beginning, Decision):
+            self._settle(active, beginning)
+        else:
+            active.flow = beginning
+            self._lock(active)
+            self._advance(active, None)
+
+    def _park(self, active: _Active, key: int) -> None:
+        line = self._parked.setdefault(key, deque())
+        if len(line) >= PARKED_PER_KEY_MAX:
+            self._settle(active, Decision(code=_BUSY_CODE, evidence="too many wait for this key"))
+            return
+        self.counters["parked"] += 1
+        line.append(active)
+
+    def _advance(self, active: _Active, result: StepResult | None) -> None:
+        """Run a flow to its next step or its end."""
+        assert active.flow is not None
+        try:
+            step = next(active.flow) if result is None else active.flow.send(result)
+        except StopIteration as stop:
+            if result is None:
+                self._settle(active, stop.value)
+            else:
+                # Whatever this message changed before its step was durable with or before it.
+                active.decision = stop.value
+                self._depart(active)
+        else:
+            self._queue.append((active, step))
+
+    def _settle(self, active: _Active, decision: Decision) -> None:
+        """Answer now, or when the changes that this message made are durable."""
+        active.decision = decision
+        if len(self._desk.memory.changes) > active.changes_before:
+            self._lock(active)
+            self._settled.append(active)
+        else:
+            self._depart(active)
+
+    def _lock(self, active: _Active) -> None:
+        key = active.context.lock_id
+        if key and not active.locked:
+            assert key not in self._desk.in_flight, "a key under way parks"
+            self._desk.in_flight.add(key)
+            active.locked = key
+
+    def _depart(self, active: _Active) -> None:
+        """Send the answer, and let those who waited for this key begin again."""
+        assert active.decision is not None
+        self._under_way -= 1
+        connection = active.arrival.connection
+        self._by_connection[connection] -= 1
+        if not self._by_connection[connection]:
+            del self._by_connection[connection]
+        self._answer(active, active.decision)
+        if not active.locked:
+            return
+        self._desk.in_flight.discard(active.locked)
+        line = self._parked.pop(active.locked, None)
+        while line:
+            waiting = line.popleft()
+            before = len(self._desk.memory.changes)
+            self._start(waiting.arrival, waiting.accepted, before)
+            if active.locked in self._desk.in_flight:
+                again = self._parked.setdefault(active.locked, deque())
+                again.extendleft(reversed(line))
+                return
+
+    def _answer(self, active: _Active, decision: Decision) -> None:
+        context, request = active.context, active.accepted.request
+        issuer_data = b""
+        if context.cryptogram_key is not None:
+            issuer_data = self._desk.chip_keys.issuer_authentication_data(
+                context.cryptogram_key, request.chip["9F26"], decision.code
+            )
+        answer = build_answer(
+            request.message,
+            decision,
+            account_type=self._account_type(context),
+            issuer_data=issuer_data,
+        )
+        self._send(active.arrival, answer, active.accepted.keys)
+        self._note(active, decision)
+
+    def _account_type(self, context: Context) -> str:
+        purses = self._desk.rules.rules.food_only.purse_by_account_type
+        purse = context.card.purse if context.card is not None else min(purses.values())
+        return next((code for code, number in purses.items() if number == purse), "00")
+
+    def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
+        self._event("rejected", code=rejected.code, why=rejected.why, mti=rejected.message.mti)
+        self.counters[f"{rejected.message.mti}/{rejected.code}"] += 1
+        self._send(arrival, rejected.message.response(rejected.code), rejected.keys)
+
+    def _turn_away(self, arrival: Arrival, accepted: Accepted, code: str) -> None:
+        """Answer a message that is not looked at; a reversal is left to come again."""
+        request = accepted.request
+        self.counters[f"{request.mti}/{code}"] += 1
+        if request.mti[:2] == "04":
+            self._cut(arrival, "a reversal that cannot be decided now")
+            return
+        self._event("turned-away", code=code, mti=request.mti, terminal=request.terminal_id)
+        self._send(arrival, request.message.response(code), accepted.keys)
+
+    def _send(self, arrival: Arrival, answer: Message, keys: SessionKeys | None) -> None:
+        if keys is None:
+            payload = self._codec.encode(answer)
+        else:
+            payload = self._codec.encode_with_mac(answer, keys.mac.mac)
+        self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
+
+    def _cut(self, arrival: Arrival, why: str) -> None:
+        self.counters["cut"] += 1
+        self._event("cut", why=why, connection=arrival.connection)
+        self._departures.append(Departure(arrival.connection, arrival.tpdu, None))
+
+    def _follow_calendar(self) -> None:
+        """Move the business date when the clock has passed the cut-over; it never goes back."""
+        day = wita(self._desk.now_ns + self._shift_ns).date()
+        memory = self._desk.memory
+        if day > memory.business_date:
+            memory.move_business_date(day)
+            self._event("business-date", day=day.isoformat())
+
+    def _note(self, active: _Active, decision: Decision) -> None:
+        request, card = active.accepted.request, active.context.card
+        self.counters[f"{request.mti}/{decision.code}"] += 1
+        if decision.approved and request.mti[:2] == "02":
+            return
+        self._event(
+            "approved" if decision.approved else "declined",
+            code=decision.code,
+            reason=decision.reason,
+            rule=decision.evidence,
+            rules=self._desk.rules.version,
+            mti=request.mti,
+            processing_code=request.processing_code,
+            network_code=request.network_code,
+            terminal=request.terminal_id,
+            stan=request.stan,
+            card=card.last_four if card is not None else "",
+        )
+
+    def _event(self, name: str, **fields: Any) -> None:
+        self.events.append((name, fields))
+
+    def _take_departures(self) -> list[Departure]:
+        departures, self._departures = self._departures, []
+        return departures

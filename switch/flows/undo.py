@@ -1,0 +1,122 @@
+"""Void and refund: money back to the same card from the same shop, never trusting the message.
+
+A void undoes a whole sale of the same terminal and business date; a refund any part of a sale while
+something of it is left (R16, domain.md 4.4, design decision 6). Both name their original by DE90,
+or by DE37 when it is of today; their own repeat finds its compensation and hears the same answer.
+"""
+
+from datetime import timedelta
+
+from ledger.port import Entry
+from ledger.statuses import CreateTransferStatus
+from ledger.structures import Transfer
+from programme.chart import SaleData, TransferCode
+from protocols.ids import fingerprint, transfer_id
+from protocols.refusals import Refusal
+from switch.approval import approval_code
+from switch.decision import Decision, Flow, LedgerStep
+from switch.flows.compensations import compensate, find_compensations
+from switch.pipeline.context import Context
+from switch.pipeline.verdict import Park
+
+
+def lock_original(context: Context) -> Refusal | Park | None:
+    """Find the original's key; refuse 25 when it cannot be found, park while it is under way."""
+    request, desk = context.request, context.desk
+    context.transfer_id = transfer_id(request.key)
+    context.fingerprint = fingerprint(*request.fingerprint_parts())
+    if request.original is not None:
+        context.lock_id = transfer_id(request.original_key())
+    else:
+        stan = request.rrn[-6:]
+        terminal = context.terminal.terminal_number
+        found = desk.memory.day_index.find(terminal, int(stan)) if stan.isdecimal() else None
+        if found is None or found[1] != TransferCode.PURCHASE:
+            return Refusal("25", evidence="compensation: no such sale")
+        context.lock_id = found[0]
+    return Park(context.lock_id) if context.lock_id in desk.in_flight else None
+
+
+def find_original(context: Context) -> Transfer | Refusal:
+    """Give the sale that stands; refuse 25 when there is none, 77 when card or amount differ."""
+    entry = context.desk.entry(context.lock_id)
+    if entry is None or entry.status != CreateTransferStatus.CREATED:
+        return Refusal("25", evidence="compensation: no such sale")
+    original, request = entry.transfer, context.request
+    if original.code != TransferCode.PURCHASE:
+        return Refusal("25", evidence="compensation: not a sale")
+    if request.amount_sen > original.amount or request.amount_sen <= 0:
+        return Refusal("77", evidence="compensation: amount")
+    if request.pan is not None:
+        card = context.desk.registry.card_by_pan(request.pan)
+        if card is None or card.account_id != original.debit_account_id:
+            return Refusal("77", evidence="compensation: card")
+    return original
+
+
+def find_void(context: Context) -> Flow | None:
+    """Give the stored answer when this very void was done before."""
+    return _find_repeat(context, TransferCode.VOID)
+
+
+def find_refund(context: Context) -> Flow | None:
+    """Give the stored answer when this very refund was done before."""
+    return _find_repeat(context, TransferCode.REFUND)
+
+
+def _find_repeat(context: Context, code: TransferCode) -> Flow | None:
+    """Find the compensation that this terminal made under this STAN on this business date."""
+    stan, terminal = int(context.request.stan), context.terminal.terminal_number
+    for entry in find_compensations(context.desk, context.lock_id):
+        done = entry.transfer
+        if done.code == code and done.user_data_32 == terminal:
+            made = SaleData.unpack(done.user_data_64)
+            if made.stan == stan and done.amount == context.request.amount_sen:
+                return _answer_repeat(entry)
+    return None
+
+
+def _answer_repeat(entry: Entry) -> Flow:
+    done = entry.transfer
+    answer = yield LedgerStep(months_account_id=done.credit_account_id, months_of_id=done.id)
+    return Decision(
+        code="00",
+        approval_code=approval_code(done.id),
+        balance_sen=entry.credit_balance_after,
+        months=answer.months,
+        remember=False,
+    )
+
+
+def void(context: Context) -> Flow | Decision:
+    """Undo a whole sale of this terminal and business date; 76 when it is undone already."""
+    original = find_original(context)
+    if isinstance(original, Refusal):
+        return refused(original)
+    desk = context.desk
+    if find_compensations(desk, original.id):
+        return Decision(code="76", evidence="compensation: undone before", remember=False)
+    if context.request.amount_sen != original.amount:
+        return refused(desk.rules.refuse("compensation", "77"))
+    if SaleData.unpack(original.user_data_64).business_date != desk.memory.business_date:
+        return refused(desk.rules.refuse("compensation", "12"))
+    return compensate(context, original, original.amount, TransferCode.VOID, total=True)
+
+
+def refund(context: Context) -> Flow | Decision:
+    """Give back a part of a sale, or all that is left of it; 77 when that is less."""
+    original = find_original(context)
+    if isinstance(original, Refusal):
+        return refused(original)
+    desk = context.desk
+    sold_on = SaleData.unpack(original.user_data_64).business_date
+    days = desk.rules.rules.compensation.refund_days
+    if desk.memory.business_date > sold_on + timedelta(days=days):
+        return refused(desk.rules.refuse("compensation", "12"))
+    amount = context.request.amount_sen
+    return compensate(context, original, amount, TransferCode.REFUND, total=False)
+
+
+def refused(refusal: Refusal) -> Decision:
+    """Give the decision that a refusal is."""
+    return Decision(code=refusal.code, reason=refusal.reason, evidence=refusal.evidence)

@@ -1,0 +1,82 @@
+"""The stages of a decision: one file each, read-only but for PIN tries and ATC marks.
+
+The order is the design's: shape, duplicate, window, terminal and shop, card state, no cash-out,
+food rule, amount, DE55 against the message, ATC and ARQC, PIN. The first refusal wins, so what is
+not the cardholder's fault can never cost a PIN try.
+"""
+
+from switch.pipeline.amount import check_amount
+from switch.pipeline.card_state import check_card_state
+from switch.pipeline.chip_agreement import check_chip_agreement
+from switch.pipeline.chip_cryptogram import check_chip_cryptogram
+from switch.pipeline.duplicate import check_duplicate
+from switch.pipeline.food_rule import check_food_rule, check_purse
+from switch.pipeline.no_cash_out import check_no_cash_out
+from switch.pipeline.pin import check_pin
+from switch.pipeline.shape import check_card_shape, check_purchase_shape
+from switch.pipeline.terminal_and_shop import check_terminal_and_shop
+from switch.pipeline.verdict import Continue, Park, Stage, Stored, Verdict
+from switch.pipeline.window import check_window
+
+#: A purchase passes every stage.
+PURCHASE: tuple[Stage, ...] = (
+    check_purchase_shape,
+    check_duplicate,
+    check_window,
+    check_terminal_and_shop,
+    check_card_state,
+    check_no_cash_out,
+    check_food_rule,
+    check_amount,
+    check_chip_agreement,
+    check_chip_cryptogram,
+    check_pin,
+)
+
+#: A balance inquiry asks for no PIN (decision 13) and moves no money.
+BALANCE: tuple[Stage, ...] = (
+    check_card_shape,
+    check_window,
+    check_terminal_and_shop,
+    check_card_state,
+    check_no_cash_out,
+    check_purse,
+    check_chip_agreement,
+    check_chip_cryptogram,
+)
+
+#: Cash by any name ends at the rule that refuses it, before chip and PIN are looked at.
+CASH_OUT: tuple[Stage, ...] = (
+    check_window,
+    check_terminal_and_shop,
+    check_card_state,
+    check_no_cash_out,
+)
+
+#: A void of the terminal's own sale: the sale's record decides about card and amount.
+VOID: tuple[Stage, ...] = (check_window, check_terminal_and_shop)
+
+#: A refund is money back to a card that is there, approved with its PIN.
+REFUND: tuple[Stage, ...] = (
+    check_purchase_shape,
+    check_window,
+    check_terminal_and_shop,
+    check_card_state,
+    check_purse,
+    check_chip_agreement,
+    check_chip_cryptogram,
+    check_pin,
+)
+
+__all__ = [
+    "BALANCE",
+    "CASH_OUT",
+    "PURCHASE",
+    "REFUND",
+    "VOID",
+    "Continue",
+    "Park",
+    "Stage",
+    "Stored",
+    "Verdict",
+]

@@ -1,0 +1,27 @@
+"""Stage: the card is known, in service and not past its end date (R21, R22)."""
+
+from programme.registry_port import CardStatus
+from protocols.business_time import wita
+from switch.pipeline.context import Context
+from switch.pipeline.verdict import CONTINUE, Verdict
+
+
+def check_card_state(context: Context) -> Verdict:
+    """Refuse 14 unknown, 78 not active yet, 41, 43 or 62 blocked, 62 replaced, 54 expired."""
+    desk = context.desk
+    refuse = desk.rules.refuse
+    pan = context.request.pan
+    card = desk.registry.card_by_pan(pan) if pan is not None else None
+    if card is None:
+        return refuse("card-state", "14")
+    context.card = card
+    rule = desk.rules.rules.card_state
+    if card.status is CardStatus.BLOCKED:
+        reason = card.block_reason
+        code = rule.by_block_reason.get(reason, "62") if reason is not None else "62"
+        return refuse("card-state", code, reason or "")
+    if card.status is not CardStatus.ACTIVE:
+        return refuse("card-state", rule.by_status.get(card.status, "62"))
+    if wita(desk.now_ns).date() > card.expires_on:
+        return refuse("card-state", "54")
+    return CONTINUE

@@ -1,0 +1,44 @@
+"""Stage: food only (R3, R11, R41). The category is our registry's, never the message's DE18.
+
+The ledger cannot do otherwise either: only approved shops have an account in the food purse
+(design decision 3).
+"""
+
+from switch.pipeline.context import Context
+from switch.pipeline.verdict import CONTINUE, Continue, Verdict
+from switch.rules import Food
+
+
+def check_purse(context: Context) -> Verdict:
+    """Refuse with 57 and P03 an account type that is not the card's purse."""
+    rules = context.desk.rules
+    missing = rules.missing_on(context.desk.memory.business_date)
+    if missing is not None:
+        return rules.refuse(missing, "05")
+    purses = rules.rules.food_only.purse_by_account_type
+    purse = purses.get(context.request.account_type)
+    if purse is None or purse != context.card_found.purse:
+        return rules.refuse("food-only", "57", "P03")
+    context.purse = purse
+    return CONTINUE
+
+
+def check_food_rule(context: Context) -> Verdict:
+    """Refuse with 58 and P01 a shop that does not sell food, with 03 one not designated."""
+    verdict = check_purse(context)
+    if not isinstance(verdict, Continue):
+        return verdict
+    rules, merchant = context.desk.rules, context.merchant
+    assert merchant is not None, "the shop stage runs before the food rule"
+    category = rules.categories.get(merchant.category)
+    food = Food.NO if category is None else category.food
+    registered = merchant.category in merchant.conditional_categories
+    if food is Food.NO or (food is Food.CONDITIONAL and not registered):
+        return rules.refuse("food-only", "58", "P01")
+    if not merchant.designated:
+        return rules.refuse("food-only", "03")
+    account = merchant.payable_accounts.get(context.purse)
+    if account is None:
+        return rules.refuse("food-only", "58", "P01")
+    context.payable_account_id = account
+    return CONTINUE

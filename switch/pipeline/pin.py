@@ -1,0 +1,49 @@
+"""Stage: the PIN, last of all, so that only the cardholder's own mistake costs a try (R5).
+
+Online, six digits, IBM 3624 offset (decision 13). A try is charged to the message that cost it: its
+repeat, also after a restart, hears the same answer and costs nothing.
+"""
+
+from protocols.crypto.errors import PinError
+from protocols.crypto.pin import decipher_pin_block
+from protocols.crypto.verification import ibm3624_verify
+from protocols.refusals import Refusal
+from switch.pipeline.context import Context
+from switch.pipeline.verdict import CONTINUE, Verdict
+
+_PIN_BLOCK_FORMAT = 0
+
+
+def check_pin(context: Context) -> Verdict:
+    """Refuse 55 a wrong PIN with the tries left, 75 the last try and every one after it."""
+    desk, card, request = context.desk, context.card_found, context.request
+    assert request.pan is not None
+    assert request.pin_block is not None
+    assert context.keys is not None, "only a key change comes without MAC"
+    tries = desk.memory.pin_tries
+    allowed = desk.rules.rules.pin.tries
+    charged = tries.charged.get(card.card_number, ())
+    if context.transfer_id in charged:
+        return _wrong(context, charged.index(context.transfer_id) + 1)
+    if len(charged) >= allowed:
+        return desk.rules.refuse("pin", "75")
+    try:
+        pin = decipher_pin_block(
+            context.keys.pin, request.pin_block, request.pan, form=_PIN_BLOCK_FORMAT
+        )
+    except PinError:
+        # A block that holds no PIN is a key fault of the terminal, not a try of the cardholder.
+        return desk.rules.refuse("pin", "63")
+    right = len(pin) == desk.rules.rules.pin.digits and ibm3624_verify(
+        desk.pin_verification_key, request.pan, pin, card.pin_offset
+    )
+    if right:
+        tries.clear(card.card_number)
+        return CONTINUE
+    return _wrong(context, tries.charge(card.card_number, context.transfer_id))
+
+
+def _wrong(context: Context, ordinal: int) -> Refusal:
+    rules = context.desk.rules
+    left = rules.rules.pin.tries - ordinal
+    return rules.refuse("pin", "55", f"N={left}") if left > 0 else rules.refuse("pin", "75")

@@ -1,0 +1,93 @@
+"""One durable step of the switch: changes of its own state, then transfers, then readings.
+
+The core makes it, an adapter runs it in a worker thread, the core takes the result. State comes
+first: a crash between the two leaves a PIN try counted and no sale posted, never the reverse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from ledger.port import Entry, Ledger, StatementFilter
+from ledger.statuses import CreateTransferStatus
+from switch.changes import Change
+from switch.decision import LedgerStep, MonthLeft, StepResult
+from switch.limits import STATEMENT_LINES_MAX
+
+_Found = TypeVar("_Found")
+
+
+class StateWriter(Protocol):
+    """The part of the state file that work needs."""
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes durable; raise StateError when that fails."""
+
+
+class MonthReader(Protocol):
+    """Gives a card's open months (decision 7)."""
+
+    def months(self, account_id: int, at_sequence: int | None) -> tuple[MonthLeft, ...]:
+        """Give what is left by month, now or right after a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What must be durable before the answers of one turn may leave."""
+
+    changes: tuple[Change, ...]
+    steps: tuple[LedgerStep, ...]
+
+
+def run_work(
+    work: Work, state: StateWriter, ledger: Ledger, months: MonthReader
+) -> list[StepResult]:
+    """Do the work and give one result per step. Raises StateError and LedgerError as they come."""
+    if work.changes:
+        state.commit(work.changes)
+    transfers = [transfer for step in work.steps for transfer in step.transfers]
+    posted = iter(ledger.create_transfers(transfers) if transfers else [])
+    results = [tuple(next(posted) for _ in step.transfers) for step in work.steps]
+    entry_ids = [i for step in work.steps for i in (*step.entry_ids, *_months_id(step))]
+    entries = _by_id(entry_ids, ledger.lookup_entries(entry_ids) if entry_ids else [])
+    account_ids = [i for step in work.steps for i in step.account_ids]
+    accounts = _by_id(account_ids, ledger.lookup_accounts(account_ids) if account_ids else [])
+    return [
+        StepResult(
+            results=result,
+            entries=tuple(entries[i] for i in step.entry_ids),
+            accounts=tuple(accounts[i] for i in step.account_ids),
+            months=_months(step, entries, months),
+            statement=_statement(step, ledger),
+        )
+        for step, result in zip(work.steps, results, strict=True)
+    ]
+
+
+def _by_id(ids: Sequence[int], found: Sequence[_Found | None]) -> dict[int, _Found | None]:
+    return dict(zip(ids, found, strict=True))
+
+
+def _months_id(step: LedgerStep) -> tuple[int, ...]:
+    return (step.months_of_id,) if step.months_of_id else ()
+
+
+def _months(
+    step: LedgerStep, entries: dict[int, Entry | None], months: MonthReader
+) -> tuple[MonthLeft, ...]:
+    if not step.months_account_id:
+        return ()
+    if not step.months_of_id:
+        return months.months(step.months_account_id, None)
+    entry = entries[step.months_of_id]
+    if entry is None or entry.status != CreateTransferStatus.CREATED:
+        return ()
+    return months.months(step.months_account_id, entry.sequence)
+
+
+def _statement(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
+    if not step.statement_account_id:
+        return ()
+    account_id = step.statement_account_id
+    wanted = StatementFilter(account_id=account_id, reverse=True, limit=STATEMENT_LINES_MAX)
+    return tuple(ledger.statement(wanted))
