@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from protocols.business_time import wita
-from protocols.catalogue import outcome_line_2, reason_sentence, reason_value, text
-from protocols.refusals import outcome_texts
+from protocols.catalogue import reason_sentence, text
 from protocols.values import rupiah
-from terminal.journal.records import Kind, MonthLeft, SaleItem
+from terminal.journal.records import Kind, LastPurchase, MonthLeft, SaleItem
 from terminal.limits import ITEM_NAME_MAX
+from terminal.wording import NO_ANSWER, word
 
 #: 58 mm paper at the usual 12 x 24 dot font.
 COLUMNS = 32
@@ -22,8 +22,6 @@ COLUMNS = 32
 _SECOND_COLUMN = 19
 _RULE = "-" * COLUMNS
 _MONTHS_INDENT = 11
-#: The DE39 that a terminal gives itself when no authentic answer came.
-NO_ANSWER = "68"
 
 
 class Copy(StrEnum):
@@ -72,6 +70,7 @@ class Slip:
     balance_sen: int | None = None
     months: tuple[MonthLeft, ...] = ()
     planned_on: str = ""
+    last_purchases: tuple[LastPurchase, ...] = ()
     reason: str = ""
     slip_code: str = ""
     pin_verified: bool = False
@@ -154,11 +153,28 @@ def _balance(slip: Slip, lang: str) -> list[str]:
         name = text(f"month.{month.period[5:7]}", lang)
         lines.append(f"{label:<{_MONTHS_INDENT}}{name} {rupiah(month.amount_sen):>{width}}")
         label = ""
-    if slip.planned_on:
-        lines += _wrapped(text("slip.planned", lang, date=slip.planned_on))
+    if slip.kind is Kind.BALANCE:
+        lines += _outlook(slip, lang)
     if slip.status is SlipStatus.APPROVED and slip.reason:
         lines += _wrapped(reason_sentence(slip.reason, lang))
     return lines
+
+
+def _outlook(slip: Slip, lang: str) -> list[str]:
+    """Give what a balance inquiry tells beside the balance (R33, R34)."""
+    lines = []
+    if slip.planned_on:
+        lines += _wrapped(text("slip.planned", lang, date=_day(slip.planned_on)))
+    for last in slip.last_purchases:
+        amount = rupiah(last.amount_sen)
+        values = {"date": _day(last.date), "shop": last.shop, "amount": amount}
+        lines += _wrapped(text("slip.last_purchase", lang, **values))
+    return lines
+
+
+def _day(iso_date: str) -> str:
+    """Give `2026-02-10` as people write it, `10/02/2026`."""
+    return "/".join(reversed(iso_date.split("-")))
 
 
 def _failure(slip: Slip, lang: str) -> list[str]:
@@ -166,20 +182,19 @@ def _failure(slip: Slip, lang: str) -> list[str]:
         return [text("receipt.undone", lang), *_wrapped(text("slip.wait", lang))]
     if slip.response_code == NO_ANSWER:
         return [text("receipt.failed", lang), *_wrapped(text("slip.undone", lang))]
-    outcome = outcome_texts()[slip.response_code]
-    lines = [text("receipt.failed", lang)]
-    code, value = reason_value(slip.reason)
-    values = {"help_line": slip.shop.help_line}
-    if slip.balance_sen is not None:
-        values["balance"] = rupiah(slip.balance_sen)
-    if code in ("N", "L") and value:
-        values["tries" if code == "N" else "limit"] = value
-    lines.append(f"{text('receipt.code', lang)} {slip.response_code}")
+    words = word(
+        slip.response_code,
+        reason=slip.reason,
+        balance_sen=slip.balance_sen,
+        help_line=slip.shop.help_line,
+        lang=lang,
+    )
+    lines = [text("receipt.failed", lang), f"{text('receipt.code', lang)} {slip.response_code}"]
     if lang == "id":
-        lines += [outcome.line_1, outcome_line_2(outcome, **values)]
-    lines += _wrapped(outcome.sentence_id if lang == "id" else outcome.sentence_en)
-    lines += _wrapped(reason_sentence(slip.reason, lang))
-    return lines + _wrapped(outcome.next_step_id if lang == "id" else outcome.next_step_en)
+        lines += [words.line_1, words.line_2]
+    for sentence in (words.sentence, words.reason, words.next_step):
+        lines += _wrapped(sentence)
+    return lines
 
 
 def _foot(slip: Slip, copy: Copy, lang: str) -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocols.refusals import outcome_texts
 from protocols.values import DIGIT_RUN
-from terminal.journal.records import Kind, MonthLeft, SaleItem
+from terminal.journal.records import Kind, LastPurchase, MonthLeft, SaleItem
 from terminal.receipt import COLUMNS, Copy, Shop, Slip, SlipStatus, render
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -94,7 +94,10 @@ CASES: dict[str, tuple[Slip, Copy, bool, str]] = {
             months=(),
             amount_sen=0,
             reason="Z01",
-            planned_on="10/02/2026",
+            planned_on="2026-02-10",
+            last_purchases=(
+                LastPurchase(date="2026-01-08", amount_sen=15_850_000, shop="E-Warong Berkah"),
+            ),
             pin_verified=False,
             slip_code="",
         ),
