@@ -70,6 +70,14 @@ class Engine(Protocol):
     def arpc_method1(self, session_key: bytes, arqc: bytes, arc: bytes) -> bytes:
         """Give the 8-byte ARPC."""
 
+    def tlv_flat(
+        self, data: bytes, leaves: bool, bounds: tuple[int, int, int, int]
+    ) -> dict[str, bytes] | None:
+        """Give tag and value of every object; None when the parser must look (and word a fault).
+
+        `bounds`: input bytes, depth, tag bytes, objects.
+        """
+
 
 def _load_native() -> Engine | None:
     try:

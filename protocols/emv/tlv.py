@@ -7,12 +7,19 @@ Source: EMV 4.4 Book 3, Annex B; ISO/IEC 8825-1; ISO/IEC 7816-4, 5.2.2.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from protocols.crypto.engine import current
 from protocols.emv import limits
 from protocols.emv.errors import EmvDataError, TlvError
 
 _LOW_FIVE = 0x1F
 _CONSTRUCTED = 0x20
 _MORE = 0x80
+_BOUNDS = (
+    limits.TLV_INPUT_BYTES,
+    limits.TLV_DEPTH,
+    limits.TLV_TAG_BYTES,
+    limits.TLV_OBJECTS,
+)
 _ONE_BYTE_TAGS = tuple(f"{byte:02X}" for byte in range(256))
 
 __all__ = [
@@ -90,6 +97,10 @@ def parse_flat(
     >>> list(parse_flat(bytes.fromhex("77079F2701809F3600"), leaves=True))
     ['9F27', '9F36']
     """
+    if not (duplicates or filler):
+        walked = current.engine.tlv_flat(data, leaves, _BOUNDS)
+        if walked is not None:
+            return walked
     found: dict[str, bytes] = {}
     _Parser(data, filler=filler).flat(0, len(data), "", 0, found, duplicates, leaves)
     return found

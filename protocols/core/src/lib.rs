@@ -1,0 +1,13 @@
+//! Native core of the protocols package: `protocols._core`.
+//!
+//! Each half registers itself; the pure-Python twins have the same functions and results.
+
+mod crypto;
+
+use pyo3::prelude::*;
+
+/// What Python imports as `protocols._core`.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    crypto::register(module)
+}
