@@ -54,6 +54,7 @@ class Application:
         "issuer_authenticated",
         "lengths",
         "mac",
+        "pdol_length",
         "pin_verified",
         "positions",
         "script_broken",
@@ -68,6 +69,7 @@ class Application:
         self._writer = writer
         self.fci = _fci(image)
         self.gpo_answer = _gpo_answer(image)
+        self.pdol_length = dol_length(parse_dol(image.pdol))
         cdols = (parse_dol(image.cdol1), parse_dol(image.cdol2))
         self.positions = tuple(_positions(cdol) for cdol in cdols)
         self.lengths = tuple(dol_length(cdol) for cdol in cdols)

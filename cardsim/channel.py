@@ -39,7 +39,7 @@ class InProcessChannel:
         if persist is not None:
             image = card.image
             save = persist
-            card.writer.on_write = lambda _ordinal, _field: save(image)
+            card.writer.on_write = lambda _field: save(image)
 
     @property
     def trace(self) -> Trace:

@@ -8,8 +8,8 @@ before the ARQC leaves and cleared last.
 from collections.abc import Callable
 from typing import Any
 
-#: Called after each write with its ordinal since power-up (from 1) and the field's name.
-OnWrite = Callable[[int, str], None]
+#: Called after each write with the field's name, before the command goes on.
+OnWrite = Callable[[str], None]
 
 
 class PowerLost(Exception):  # noqa: N818 - an event at the contacts, not a fault of ours
@@ -44,7 +44,7 @@ class OrderedWriter:
         setattr(state, field, value)
         self.count += 1
         if self.on_write is not None:
-            self.on_write(self.count, field)
+            self.on_write(field)
         if self._left is not None:
             self._left -= 1
             if self._left == 0:

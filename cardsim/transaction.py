@@ -6,7 +6,6 @@ from cardsim.results import card_verification_results, lower_limit_exceeded
 from cardsim.states import CardState
 from protocols.emv import tlv
 from protocols.emv.commands import AcType
-from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.flags import Aip
 from protocols.emv.tlv import encode_length
 
@@ -32,7 +31,7 @@ def get_processing_options(
     """Check the PDOL's data, begin a transaction, give AIP and AFL. A spent counter is 6985."""
     if p1 or p2:
         return WRONG_PARAMETERS, state
-    expected = dol_length(parse_dol(application.image.pdol))
+    expected = application.pdol_length
     length = encode_length(expected)
     if len(data) != 1 + len(length) + expected:
         return WRONG_LENGTH, state

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protocols.emv.commands import AcType
+from protocols.emv.dol import Dol
 from protocols.emv.flags import Aip, Tsi, Tvr
 from protocols.values import Pan, Track2
 from terminal.kernel.configuration import TerminalApplication, TerminalData, TransactionInput
@@ -17,7 +18,7 @@ class KernelContext:
     """One transaction's state; its repr shows no card data.
 
     `card` holds every data object read from the card, `values` the terminal's own; data object
-    lists are filled from both, the terminal's first.
+    lists are filled from both, the terminal's first; `lists` keeps CDOL1 and CDOL2 parsed.
     """
 
     data: TerminalData
@@ -29,6 +30,7 @@ class KernelContext:
     label: str = ""
     card: dict[str, bytes] = field(default_factory=dict)
     values: dict[str, bytes] = field(default_factory=dict)
+    lists: dict[str, Dol] = field(default_factory=dict)
     pan: Pan | None = None
     track2: Track2 | None = None
     cvm_results: bytes = b"\x3f\x00\x00"

@@ -47,14 +47,14 @@ def generate_ac(
 ) -> Generator[CommandApdu, ResponseApdu, CardCryptogram]:
     """Ask for a cryptogram over the objects of CDOL1 (8C) or CDOL2 (8D); raise AcError."""
     values = dict(context.dol_values())
-    try:
-        entries = dol.parse_dol(context.card[cdol_tag])
-        if any(tag == "98" for tag, _ in entries):
+    entries = context.lists[cdol_tag]
+    if any(tag == "98" for tag, _ in entries):
+        try:
             values["98"] = certificate_hash(context, values)
-            values["95"] = context.tvr.encoded()
-        data = dol.fill_dol(entries, values)
-    except EmvDataError:
-        raise AcError("data-malformed") from None
+        except EmvDataError:
+            raise AcError("data-malformed") from None
+        values["95"] = context.tvr.encoded()
+    data = dol.fill_dol(entries, values)
     answer = yield commands.generate_ac(kind, data)
     if not answer.ok:
         raise AcError("ac-status")

@@ -125,8 +125,7 @@ def check_application_data(context: KernelContext) -> None:
         if tag in card and not _is_date(card[tag]):
             raise card_error("data-malformed")
     try:
-        dol.parse_dol(card["8C"])
-        dol.parse_dol(card["8D"])
+        context.lists = {tag: dol.parse_dol(card[tag]) for tag in ("8C", "8D")}
         context.pan = Pan(card["5A"].hex().rstrip("f"))
     except (EmvDataError, ValueError):
         raise card_error("data-malformed") from None
