@@ -78,6 +78,8 @@ class Committer:
         self._spare_maker: threading.Thread | None = None
         self._spare_error = ""
         self._closing = False
+        #: The event loop whose turn is still adding to the next group.
+        self._turn: asyncio.AbstractEventLoop | None = None
         self._poison: Exception | None = None
 
     def check(self) -> None:
@@ -98,13 +100,24 @@ class Committer:
             raise request.error
         return request.answers
 
-    def submit(self, request: Request) -> None:
-        """Queue a request of a coroutine; its future is set once it is durable."""
+    def submit(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        """Queue a request of a coroutine; its future is set once it is durable.
+
+        The writer is woken at the end of the loop's turn: what all coroutines of the turn post is
+        one group, and the writer does not fight the loop for the interpreter meanwhile.
+        """
         self._enqueue(request)
         if self._writer is None:
             self._writer = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
             self._writer.start()
+        if self._turn is not loop:
+            self._turn = loop
+            loop.call_soon(self._end_turn, loop)
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._wake:
+            if self._turn is loop:
+                self._turn = None
             self._wake.notify()
 
     def close(self, *, sync: bool) -> None:
@@ -178,7 +191,7 @@ class Committer:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._queue and not self._closing:
+                while not (self._queue and self._turn is None) and not self._closing:
                     self._wake.wait()
                 if not self._queue:
                     return

@@ -33,6 +33,10 @@ _CLOSING = CLOSING_DEBIT | CLOSING_CREDIT
 _BALANCING_DEBIT = int(TransferFlags.BALANCING_DEBIT)
 _BALANCING_CREDIT = int(TransferFlags.BALANCING_CREDIT)
 _BALANCING = _BALANCING_DEBIT | _BALANCING_CREDIT
+# A lookup on an enumeration costs more than the check around it; these stand in the hot path.
+_CREATED = int(Status.CREATED)
+_KIND_PENDING = int(Kind.PENDING)
+_KIND_TRANSFER = int(Kind.TRANSFER)
 TIMESTAMP_MAX = (1 << 63) - 1
 
 #: A timestamp and a status, as they go into the result.
@@ -139,7 +143,7 @@ class TransferMachine:
         if credits_over_limit(credit, amount):
             return Status.EXCEEDS_DEBITS
         self._apply(event, timestamp, amount, debit, credit)
-        return Status.CREATED
+        return _CREATED
 
     def _apply(
         self,
@@ -150,9 +154,11 @@ class TransferMachine:
         credit: AccountRow,
     ) -> None:
         stage, flags = self._stage, event[11]
-        stage.touch(debit)
-        stage.touch(credit)
-        sequence = stage.next_sequence
+        if stage.chain is not None or debit.number not in stage.before:
+            stage.touch(debit)
+        if stage.chain is not None or credit.number not in stage.before:
+            stage.touch(credit)
+        sequence = self._books.last_sequence + len(stage.bodies) + 1
         if flags & PENDING:
             debit.debits_pending += amount
             credit.credits_pending += amount
@@ -169,12 +175,13 @@ class TransferMachine:
             0,
             event[5].to_bytes(16, "little"),
             *event[6:12],
-            Kind.PENDING if flags & PENDING else Kind.TRANSFER,
+            _KIND_PENDING if flags & PENDING else _KIND_TRANSFER,
             0,
             debit.credits_posted - debit.debits_posted,
             credit.credits_posted - credit.debits_posted,
         )
-        stage.add(body, (debit, credit))
+        stage.bodies.append(body)
+        stage.postings.append((debit, credit))
         stage.take_id(event[0], sequence)
         if flags & PENDING:
             stage.open_hold(PendingRow(unpack_body(body), debit, credit))

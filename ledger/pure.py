@@ -7,6 +7,7 @@ and continues the other's directory.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from ledger.commit import Committer, Request
@@ -26,13 +27,13 @@ from ledger.structures import (
     CreateAccountResult,
     CreateTransferResult,
     Transfer,
-    pack_result,
 )
 from ledger.verifying import expect, verify_log
 
 _TRANSFER_STATUS = {int(status): status for status in CreateTransferStatus}
 _ACCOUNT_STATUS = {int(status): status for status in CreateAccountStatus}
-assert len(pack_result(0, 0)) == RESULT_SIZE
+_pack_answer = Struct("<QII").pack
+assert len(_pack_answer(0, 0, 0)) == RESULT_SIZE
 
 
 class PureLedger:
@@ -71,7 +72,7 @@ class PureLedger:
     def create_transfers_packed(self, batch: bytes | memoryview) -> bytes:
         """Post `len/128` packed transfers; give 16 bytes (timestamp, status) for each."""
         answers = self._execute(Request(transfers=unpack_events(batch)))
-        return b"".join([pack_result(time, status) for time, status in answers])
+        return b"".join([_pack_answer(time, status, 0) for time, status in answers])
 
     async def post(self, transfer: Transfer) -> CreateTransferResult:
         """Post one transfer in the commit group that is forming; await its durability."""
@@ -81,8 +82,9 @@ class PureLedger:
         """Post several, adjacent and in order, in one commit group; await their durability."""
         self._writable()
         future: asyncio.Future[list[tuple[int, int]]]
-        future = asyncio.get_running_loop().create_future()
-        self._committer.submit(Request(transfers=transfer_events(transfers), future=future))
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._committer.submit(Request(transfers=transfer_events(transfers), future=future), loop)
         answers = await future
         return [CreateTransferResult(time, _TRANSFER_STATUS[status]) for time, status in answers]
 

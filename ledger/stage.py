@@ -114,12 +114,10 @@ class Stage:
     def publish(self) -> list[bytes]:
         """Take the staged records as durable; give their bodies."""
         bodies = self.bodies
-        sequence = self.books.last_sequence
-        for rows in self.postings:
-            sequence += 1
+        for sequence, rows in enumerate(self.postings, self.books.last_sequence + 1):
             if rows is not None:
                 rows[0].postings.append(sequence)
                 rows[1].postings.append(sequence)
-        self.books.last_sequence = sequence
+        self.books.last_sequence += len(bodies)
         self.bodies, self.postings, self.before = [], [], {}
         return bodies
