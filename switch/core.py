@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.errors import LedgerError
 from protocols.business_time import wita
 from protocols.errors import LumbungError
 from protocols.iso8583 import Codec, Message
@@ -203,6 +204,9 @@ class SwitchCore:
         except LumbungError as error:
             self._event("fault", why=error.internal, mti=accepted.request.mti)
             beginning = Decision(code=_UNFIT_CODE, evidence=error.code, remember=False)
+        except LedgerError as error:
+            self._lose_ledger(error)
+            beginning = Decision(code=_UNFIT_CODE, evidence=error.code, remember=False)
         if isinstance(beginning, Park):
             self._park(active, beginning.key)
         elif isinstance(beginning, Decision):
@@ -225,6 +229,11 @@ class SwitchCore:
         assert active.flow is not None
         try:
             step = next(active.flow) if result is None else active.flow.send(result)
+        except LedgerError as error:
+            # Something of this request may be posted: silence makes the terminal reverse it.
+            self._lose_ledger(error)
+            self._release(active)
+            self._cut(active.arrival, "the ledger was lost in the middle")
         except StopIteration as stop:
             if result is None:
                 self._settle(active, stop.value)
@@ -254,11 +263,7 @@ class SwitchCore:
     def _depart(self, active: _Active) -> None:
         """Send the answer, and let those who waited for this key begin again."""
         assert active.decision is not None
-        self._under_way -= 1
-        connection = active.arrival.connection
-        self._by_connection[connection] -= 1
-        if not self._by_connection[connection]:
-            del self._by_connection[connection]
+        self._release(active)
         self._answer(active, active.decision)
         if not active.locked:
             return
@@ -272,6 +277,17 @@ class SwitchCore:
                 again = self._parked.setdefault(active.locked, deque())
                 again.extendleft(reversed(line))
                 return
+
+    def _release(self, active: _Active) -> None:
+        self._under_way -= 1
+        connection = active.arrival.connection
+        self._by_connection[connection] -= 1
+        if not self._by_connection[connection]:
+            del self._by_connection[connection]
+
+    def _lose_ledger(self, error: LedgerError) -> None:
+        self.unfit_reason = self.unfit_reason or f"{error.code}: {error}"
+        self._event("unfit", why=self.unfit_reason)
 
     def _answer(self, active: _Active, decision: Decision) -> None:
         context, request = active.context, active.accepted.request
@@ -300,12 +316,9 @@ class SwitchCore:
         self._send(arrival, rejected.message.response(rejected.code), rejected.keys)
 
     def _turn_away(self, arrival: Arrival, accepted: Accepted, code: str) -> None:
-        """Answer a message that is not looked at; a reversal is left to come again."""
+        """Answer a message that is not looked at: nothing of it happened, it may come again."""
         request = accepted.request
         self.counters[f"{request.mti}/{code}"] += 1
-        if request.mti[:2] == "04":
-            self._cut(arrival, "a reversal that cannot be decided now")
-            return
         self._event("turned-away", code=code, mti=request.mti, terminal=request.terminal_id)
         self._send(arrival, request.message.response(code), accepted.keys)
 
