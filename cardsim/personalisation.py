@@ -6,13 +6,14 @@ from cardsim import limits
 from cardsim.errors import ProfileError
 from cardsim.image import ApplicationImage, ApplicationState, CardImage
 from cardsim.profile import Profile, load_profile
+from protocols.business_time import WITA
 from protocols.clock import RandomBytes
 from protocols.emv import tlv
 from protocols.values import Pan, SecretBytes
 
 _PIN_DIGITS = (4, 12)
 _TRACK2_DISCRETIONARY = "00000000000"
-_LOG_STAMP = "%y%m%d%H%M%S"
+_STAMP = "%y%m%d%H%M%S"
 
 
 def personalise(
@@ -28,7 +29,7 @@ def personalise(
     pin: str = "",
     effective: datetime.date = datetime.date(2025, 1, 1),
     balance_sen: int = 0,
-    balance_at: datetime.datetime = datetime.datetime(2025, 1, 1),  # noqa: DTZ001 - WITA, on the card
+    balance_at: datetime.datetime = datetime.datetime(2025, 1, 1, tzinfo=WITA),
     random_bytes: RandomBytes,
 ) -> CardImage:
     """Give the image of one card; equal arguments and random bytes give equal images.
@@ -80,12 +81,13 @@ def personalise(
 def balance_mirror(balance_sen: int, at: datetime.datetime) -> bytes:
     """Give tag DF71: 12 digits of sen, then YYMMDDhhmmss in WITA of when they were true.
 
-    >>> balance_mirror(30000000, datetime.datetime(2026, 1, 5, 9, 14, 7)).hex()
+    >>> balance_mirror(30000000, datetime.datetime(2026, 1, 5, 9, 14, 7, tzinfo=WITA)).hex()
     '000030000000260105091407'
     """
     if not 0 <= balance_sen < 10**12:
         raise ProfileError("a balance mirror holds 0 to 999999999999 sen.")
-    return bytes.fromhex(f"{balance_sen:012d}{at.strftime(_LOG_STAMP)}")
+    assert at.tzinfo is not None, "a time without a zone is no instant"
+    return bytes.fromhex(f"{balance_sen:012d}{at.astimezone(WITA).strftime(_STAMP)}")
 
 
 def card_name(name: str) -> bytes:
