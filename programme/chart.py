@@ -56,6 +56,9 @@ class TransferCode(IntEnum):
     MERCHANT_PAYOUT = 8
     OUTAGE_SALE = 9
     TOMBSTONE = 10
+    #: A void or refund whose answer was lost is itself undone: the sale (named in `user_data_128`,
+    #: as in a compensation) stands again, in whole or in part.
+    RESTORATION = 11
 
 
 #: No account has this id: a transfer that names it burns its own id (decision 6, tombstone).

@@ -101,6 +101,9 @@ def _count(seen: _Seen, entry: Entry) -> None:
     elif transfer.code in _SALES:
         posted_as = transfer.pending_id or transfer.id
         seen.sold[posted_as] = transfer.amount
+    elif transfer.code == TransferCode.RESTORATION:
+        sale = transfer.user_data_128
+        seen.sold[sale] = seen.sold.get(sale, 0) + transfer.amount
     elif transfer.code in _COMPENSATIONS:
         seen.sold[transfer.user_data_128] = (
             seen.sold.get(transfer.user_data_128, 0) - transfer.amount

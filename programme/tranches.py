@@ -130,12 +130,16 @@ class TrancheFold:
             if self._left.get(named, 0) < transfer.amount:
                 raise _error(entry, "the tranche that the sweep names does not hold so much")
             shares = [Share(named, transfer.amount)]
-        elif transfer.code in _SALES:
+        elif transfer.code in _SALES or transfer.code == TransferCode.RESTORATION:
             shares = self._take(entry)
         else:
             raise _error(entry, "no rule says which months this debit takes")
         for tranche_id, amount_sen in shares:
             self._left[tranche_id] -= amount_sen
+        if transfer.code == TransferCode.RESTORATION:
+            # The sale stands again: a later compensation names the sale, not this record.
+            self._shares.setdefault(transfer.user_data_128, []).extend(shares)
+            return
         self._shares[transfer.id] = shares
         if transfer.flags & TransferFlags.POST_PENDING_TRANSFER:
             # A compensation may name the hold or its posting; both stand for one list.

@@ -44,7 +44,7 @@ class _Active:
     changes_before: int
     flow: Flow | None = None
     decision: Decision | None = None
-    locked: int = 0
+    locked: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -254,28 +254,30 @@ class SwitchCore:
             self._depart(active)
 
     def _lock(self, active: _Active) -> None:
-        key = active.context.lock_id
-        if key and not active.locked:
-            assert key not in self._desk.in_flight, "a key under way parks"
-            self._desk.in_flight.add(key)
-            active.locked = key
+        if active.locked:
+            return
+        active.locked = active.context.lock_ids
+        assert self._desk.in_flight.isdisjoint(active.locked), "a key under way parks"
+        self._desk.in_flight.update(active.locked)
 
     def _depart(self, active: _Active) -> None:
         """Send the answer, and let those who waited for this key begin again."""
         assert active.decision is not None
         self._release(active)
         self._answer(active, active.decision)
-        if not active.locked:
-            return
-        self._desk.in_flight.discard(active.locked)
-        line = self._parked.pop(active.locked, None)
+        self._desk.in_flight.difference_update(active.locked)
+        for key in active.locked:
+            self._wake(key)
+
+    def _wake(self, key: int) -> None:
+        """Let those who waited for a key begin again, in order, until one of them holds it."""
+        line = self._parked.pop(key, None)
         while line:
             waiting = line.popleft()
             before = len(self._desk.memory.changes)
             self._start(waiting.arrival, waiting.accepted, before)
-            if active.locked in self._desk.in_flight:
-                again = self._parked.setdefault(active.locked, deque())
-                again.extendleft(reversed(line))
+            if key in self._desk.in_flight:
+                self._parked.setdefault(key, deque()).extendleft(reversed(line))
                 return
 
     def _release(self, active: _Active) -> None:

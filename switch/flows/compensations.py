@@ -1,8 +1,11 @@
 """What undoes an original: derived ids, never more than the original, lost races looked at again.
 
-Design decision 6: compensation k has an id made from (original, k). Whoever finds an ordinal taken
-reads again and tries the next.
+Design decision 6: correction k of an original has an id made from (original, k). Whoever finds an
+ordinal taken reads again and tries the next. Compensations give money back; a restoration takes a
+void or refund back whose answer was lost.
 """
+
+from collections.abc import Generator, Iterable
 
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
@@ -10,21 +13,15 @@ from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
 from protocols.ids import compensation_id
 from switch.approval import approval_code
-from switch.decision import Decision, Flow, LedgerStep
+from switch.decision import Decision, Flow, LedgerStep, StepResult
 from switch.flows import postings
 from switch.limits import COMPENSATIONS_MAX
 from switch.outcomes import OutcomeKind, ledger_outcomes
 from switch.pipeline.context import Context, Desk
 
 
-def find_compensations(desk: Desk, original_id: int) -> list[Entry]:
-    """Give the compensations of an original in order; refused ones moved nothing and count not."""
-    return [
-        entry for entry in _taken(desk, original_id) if entry.status == CreateTransferStatus.CREATED
-    ]
-
-
-def _taken(desk: Desk, original_id: int) -> list[Entry]:
+def find_corrections(desk: Desk, original_id: int) -> list[Entry]:
+    """Give the records under an original's correction ids in order, refused ones too."""
     found: list[Entry] = []
     for ordinal in range(COMPENSATIONS_MAX):
         entry = desk.entry(compensation_id(original_id, ordinal))
@@ -32,6 +29,16 @@ def _taken(desk: Desk, original_id: int) -> list[Entry]:
             break
         found.append(entry)
     return found
+
+
+def undone_sen(corrections: Iterable[Entry]) -> int:
+    """Give how much of an original its corrections undo, in sen; refused ones moved nothing."""
+    total = 0
+    for entry in corrections:
+        if entry.status == CreateTransferStatus.CREATED:
+            restores = entry.transfer.code == TransferCode.RESTORATION
+            total += -entry.transfer.amount if restores else entry.transfer.amount
+    return total
 
 
 def compensate(
@@ -44,8 +51,8 @@ def compensate(
     """
     desk = context.desk
     for _attempt in range(COMPENSATIONS_MAX + 1):
-        taken = _taken(desk, original.id)
-        undone = sum(e.transfer.amount for e in taken if e.status == CreateTransferStatus.CREATED)
+        taken = find_corrections(desk, original.id)
+        undone = undone_sen(taken)
         amount = wanted_sen - undone if total else wanted_sen
         if amount <= 0:
             return Decision(code="00", evidence="undone before", remember=False)
@@ -54,29 +61,77 @@ def compensate(
         if len(taken) >= COMPENSATIONS_MAX:
             break
         transfer = postings.compensation(context, original, len(taken), amount, code)
-        answer = yield LedgerStep(
-            transfers=(transfer,),
-            entry_ids=(transfer.id,),
-            months_account_id=transfer.credit_account_id,
-            months_of_id=transfer.id,
+        decision = yield from _post(context, original, transfer)
+        if decision is not None:
+            return decision
+    return Decision(code="96", evidence="too many corrections", remember=False)
+
+
+def _post(
+    context: Context, original: Transfer, transfer: Transfer
+) -> Generator[LedgerStep, StepResult, Decision | None]:
+    """Post a compensation; give the decision, or None when its ordinal was taken meanwhile."""
+    code = TransferCode(transfer.code)
+    is_own_message = code is not TransferCode.REVERSAL
+    marker = (postings.marker(context, original, code),) if is_own_message else ()
+    answer = yield LedgerStep(
+        transfers=(transfer, *marker),
+        entry_ids=(transfer.id,),
+        months_account_id=transfer.credit_account_id,
+        months_of_id=transfer.id,
+    )
+    status, (entry,) = answer.results[0].status, answer.entries
+    if status is CreateTransferStatus.CREATED:
+        assert entry is not None, "a created transfer is on record"
+        _note(context.desk, original, transfer)
+        return Decision(
+            code="00",
+            approval_code=approval_code(transfer.id) if is_own_message else "",
+            balance_sen=entry.credit_balance_after,
+            months=answer.months,
+            remember=False,
         )
-        (result,), (entry,) = answer.results, answer.entries
+    outcome = ledger_outcomes()[status]
+    if outcome.kind is OutcomeKind.LOOK:
+        return None
+    return Decision(code=outcome.code, evidence=f"ledger: {status.name}", remember=False)
+
+
+def restore(context: Context, sale_id: int, stan: int, terminal_number: int) -> Flow:
+    """Take back the void or refund that this terminal made under this STAN; 00 when none stands.
+
+    Answers 51 when the card has spent the money meanwhile: the terminal must show that, and people
+    decide.
+    """
+    desk = context.desk
+    for _attempt in range(COMPENSATIONS_MAX + 1):
+        taken = find_corrections(desk, sale_id)
+        mine = [entry.transfer for entry in taken if made_by(entry, stan, terminal_number)]
+        done = [one for one in mine if one.code != TransferCode.RESTORATION]
+        if not done or len(mine) > len(done) or len(taken) >= COMPENSATIONS_MAX:
+            return Decision(code="00", evidence="nothing to undo", remember=False)
+        transfer = postings.restoration(done[0], sale_id, len(taken))
+        answer = yield LedgerStep(transfers=(transfer,))
+        (result,) = answer.results
         if result.status is CreateTransferStatus.CREATED:
-            assert entry is not None, "a created transfer is on record"
-            _note(desk, original, transfer)
-            return Decision(
-                code="00",
-                approval_code="" if code is TransferCode.REVERSAL else approval_code(transfer.id),
-                balance_sen=entry.credit_balance_after,
-                months=answer.months,
-                remember=False,
-            )
+            day = SaleData.unpack(transfer.user_data_64).business_date
+            desk.memory.velocity.sell(sale_id, transfer.debit_account_id, transfer.amount, day)
+            return Decision(code="00", evidence="void undone", remember=False)
         outcome = ledger_outcomes()[result.status]
         if outcome.kind is not OutcomeKind.LOOK:
-            return Decision(
-                code=outcome.code, evidence=f"ledger: {result.status.name}", remember=False
-            )
-    return Decision(code="96", evidence="too many compensations", remember=False)
+            evidence = f"ledger: {result.status.name}"
+            return Decision(code=outcome.code, evidence=evidence, remember=False)
+    return Decision(code="96", evidence="too many corrections", remember=False)
+
+
+def made_by(entry: Entry, stan: int, terminal_number: int) -> bool:
+    """Tell whether a correction stands and was asked for by this terminal under this STAN."""
+    transfer = entry.transfer
+    return (
+        entry.status == CreateTransferStatus.CREATED
+        and transfer.user_data_32 == terminal_number
+        and SaleData.unpack(transfer.user_data_64).stan == stan
+    )
 
 
 def _note(desk: Desk, original: Transfer, done: Transfer) -> None:

@@ -1,5 +1,7 @@
 """How the switch's transfers are built: sale, compensation, tombstone (design decisions 5, 6)."""
 
+from dataclasses import replace
+
 from ledger.structures import Transfer
 from programme.chart import TOMBSTONE_ACCOUNT_ID, SaleData, TransferCode
 from protocols.ids import compensation_id
@@ -43,10 +45,38 @@ def compensation(
     )
 
 
-def tombstone(context: Context, original_id: int, ledger: int) -> Transfer:
-    """Give the transfer that can only fail, and by failing burns the original's id for ever."""
+def restoration(done: Transfer, sale_id: int, ordinal: int) -> Transfer:
+    """Give the transfer that undoes a void or refund: the sale stands again by as much.
+
+    It carries the terminal and STAN of what it undoes, so that it is made once only.
+    """
     return Transfer(
-        id=original_id,
+        id=compensation_id(sale_id, ordinal),
+        debit_account_id=done.credit_account_id,
+        credit_account_id=done.debit_account_id,
+        amount=done.amount,
+        ledger=done.ledger,
+        code=TransferCode.RESTORATION,
+        user_data_128=sale_id,
+        user_data_64=done.user_data_64,
+        user_data_32=done.user_data_32,
+    )
+
+
+def marker(context: Context, sale: Transfer, code: TransferCode) -> Transfer:
+    """Give the transfer that burns the key of a void or refund itself, naming the sale it undoes.
+
+    It is posted right behind the compensation, whose id is the sale's: so a repeat or a reversal of
+    the void finds, by the void's own key, what became of it.
+    """
+    burnt = tombstone(context, context.transfer_id, sale.ledger)
+    return replace(burnt, code=code, user_data_128=sale.id)
+
+
+def tombstone(context: Context, burnt_id: int, ledger: int) -> Transfer:
+    """Give the transfer that can only fail, and by failing burns an id for ever."""
+    return Transfer(
+        id=burnt_id,
         debit_account_id=TOMBSTONE_ACCOUNT_ID,
         credit_account_id=_TOMBSTONE_CREDIT_ID,
         amount=0,

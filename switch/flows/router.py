@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from programme.chart import TransferCode
 from protocols.iso8583 import MessageError, check_shape, find_use
 from protocols.refusals import Refusal
 from switch import pipeline
@@ -52,9 +53,9 @@ def _financial(context: Context) -> Beginning:
     if kind == _STATEMENT:
         return _evaluate(context, pipeline.BALANCE, tell_statement)
     if kind == _VOID:
-        return _undo(context, undo.find_void, pipeline.VOID, undo.void)
+        return _undo(context, TransferCode.VOID, pipeline.VOID, undo.void)
     if kind == _REFUND:
-        return _undo(context, undo.find_refund, pipeline.REFUND, undo.refund)
+        return _undo(context, TransferCode.REFUND, pipeline.REFUND, undo.refund)
     return Decision(code="12", evidence="this link does not offer the message", remember=False)
 
 
@@ -80,7 +81,7 @@ def _reversal(context: Context) -> Beginning:
 
 def _undo(
     context: Context,
-    find_repeat: Callable[[Context], Flow | None],
+    code: TransferCode,
     stages: Iterable[Stage],
     then: Callable[[Context], Flow | Decision],
 ) -> Beginning:
@@ -89,7 +90,7 @@ def _undo(
         return undo.refused(stop)
     if stop is not None:
         return stop
-    repeat = find_repeat(context)
+    repeat = undo.find_repeat(context, code)
     if repeat is not None:
         return repeat
     answered = find_answer(context)

@@ -6,7 +6,7 @@ from programme.chart import SaleData, TransferCode
 from switch.approval import approval_code
 from switch.decision import Decision, Flow, LedgerStep
 from switch.flows import postings
-from switch.flows.compensations import find_compensations
+from switch.flows.compensations import find_corrections, undone_sen
 from switch.outcomes import OutcomeKind, ledger_outcomes
 from switch.pipeline.context import Context
 
@@ -64,8 +64,7 @@ def answer_from_record(context: Context, entry: Entry) -> Flow:
         code = ledger_outcomes()[status].code
         balance = entry.debit_balance_after if code == "51" else None
         return Decision(code=code, balance_sen=balance, remember=False)
-    undone = sum(done.transfer.amount for done in find_compensations(context.desk, transfer.id))
-    if undone >= transfer.amount:
+    if undone_sen(find_corrections(context.desk, transfer.id)) >= transfer.amount:
         return Decision(code="76", evidence="reversed since", remember=False)
     answer = yield LedgerStep(months_account_id=transfer.debit_account_id, months_of_id=transfer.id)
     derive_cryptogram_key(context)

@@ -15,7 +15,7 @@ from protocols.ids import fingerprint, transfer_id
 from protocols.refusals import Refusal
 from switch.approval import approval_code
 from switch.decision import Decision, Flow, LedgerStep
-from switch.flows.compensations import compensate, find_compensations
+from switch.flows.compensations import compensate, find_corrections, made_by, undone_sen
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import Park
 
@@ -26,20 +26,50 @@ def lock_original(context: Context) -> Refusal | Park | None:
     context.transfer_id = transfer_id(request.key)
     context.fingerprint = fingerprint(*request.fingerprint_parts())
     if request.original is not None:
-        context.lock_id = transfer_id(request.original_key())
+        context.original_id = transfer_id(request.original_key())
     else:
         stan = request.rrn[-6:]
         terminal = context.terminal.terminal_number
         found = desk.memory.day_index.find(terminal, int(stan)) if stan.isdecimal() else None
         if found is None or found[1] != TransferCode.PURCHASE:
             return Refusal("25", evidence="compensation: no such sale")
-        context.lock_id = found[0]
-    return Park(context.lock_id) if context.lock_id in desk.in_flight else None
+        context.original_id = found[0]
+    if context.original_id == context.transfer_id:
+        return Refusal("30", evidence="compensation: it names itself")
+    context.lock_ids = (context.transfer_id, context.original_id)
+    for key in context.lock_ids:
+        if key in desk.in_flight:
+            return Park(key)
+    return None
+
+
+def find_repeat(context: Context, code: TransferCode) -> Flow | Decision | None:
+    """Give the stored answer when the ledger knows this very message, None when it is new.
+
+    76 when it was reversed, before or after it came; 94 when its key was another message's.
+    """
+    entry = context.desk.entry(context.transfer_id)
+    if entry is None:
+        return None
+    known = entry.transfer
+    if known.code == TransferCode.TOMBSTONE:
+        return Decision(code="76", evidence="reversed before it came", remember=False)
+    if known.code != code or known.user_data_128 != context.original_id:
+        return Decision(code="94", evidence="the key was used for another message", remember=False)
+    stan, terminal = int(context.request.stan), context.terminal.terminal_number
+    corrections = find_corrections(context.desk, context.original_id)
+    mine = [made for made in corrections if made_by(made, stan, terminal)]
+    done = [made for made in mine if made.transfer.code == code]
+    if not done or len(mine) > len(done):
+        return Decision(code="76", evidence="reversed since", remember=False)
+    if done[0].transfer.amount != context.request.amount_sen:
+        return Decision(code="94", evidence="the key was used for another message", remember=False)
+    return _answer_repeat(done[0])
 
 
 def find_original(context: Context) -> Transfer | Refusal:
     """Give the sale that stands; refuse 25 when there is none, 77 when card or amount differ."""
-    entry = context.desk.entry(context.lock_id)
+    entry = context.desk.entry(context.original_id)
     if entry is None or entry.status != CreateTransferStatus.CREATED:
         return Refusal("25", evidence="compensation: no such sale")
     original, request = entry.transfer, context.request
@@ -52,28 +82,6 @@ def find_original(context: Context) -> Transfer | Refusal:
         if card is None or card.account_id != original.debit_account_id:
             return Refusal("77", evidence="compensation: card")
     return original
-
-
-def find_void(context: Context) -> Flow | None:
-    """Give the stored answer when this very void was done before."""
-    return _find_repeat(context, TransferCode.VOID)
-
-
-def find_refund(context: Context) -> Flow | None:
-    """Give the stored answer when this very refund was done before."""
-    return _find_repeat(context, TransferCode.REFUND)
-
-
-def _find_repeat(context: Context, code: TransferCode) -> Flow | None:
-    """Find the compensation that this terminal made under this STAN on this business date."""
-    stan, terminal = int(context.request.stan), context.terminal.terminal_number
-    for entry in find_compensations(context.desk, context.lock_id):
-        done = entry.transfer
-        if done.code == code and done.user_data_32 == terminal:
-            made = SaleData.unpack(done.user_data_64)
-            if made.stan == stan and done.amount == context.request.amount_sen:
-                return _answer_repeat(entry)
-    return None
 
 
 def _answer_repeat(entry: Entry) -> Flow:
@@ -94,7 +102,7 @@ def void(context: Context) -> Flow | Decision:
     if isinstance(original, Refusal):
         return refused(original)
     desk = context.desk
-    if find_compensations(desk, original.id):
+    if undone_sen(find_corrections(desk, original.id)):
         return Decision(code="76", evidence="compensation: undone before", remember=False)
     if context.request.amount_sen != original.amount:
         return refused(desk.rules.refuse("compensation", "77"))

@@ -47,10 +47,11 @@ class Context:
     terminal: TerminalView
     keys: SessionKeys | None
     desk: Desk
-    #: The message's own key, and the key that must not be under way elsewhere (an undoing message
-    #: holds its original's).
+    #: The message's own key; the key of the message that it undoes; all keys that must not be
+    #: under way elsewhere while this one is.
     transfer_id: int = 0
-    lock_id: int = 0
+    original_id: int = 0
+    lock_ids: tuple[int, ...] = ()
     fingerprint: int = 0
     merchant: MerchantView | None = None
     card: CardView | None = None

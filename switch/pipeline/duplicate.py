@@ -13,7 +13,7 @@ def check_duplicate(context: Context) -> Verdict:
     """Find an earlier message of this key, in flight, in the ledger or in memory."""
     request, desk = context.request, context.desk
     context.transfer_id = transfer_id(request.key)
-    context.lock_id = context.transfer_id
+    context.lock_ids = (context.transfer_id,)
     context.fingerprint = fingerprint(*request.fingerprint_parts())
     if context.transfer_id in desk.in_flight:
         return Park(context.transfer_id)

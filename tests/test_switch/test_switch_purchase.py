@@ -1,6 +1,5 @@
 """Purchases over the pipeline: each DE39 of domain.md 3.4 with its reason and its postings."""
 
-from programme.chart import TransferCode
 
 
 def test_purchase_within_balance_is_approved_with_balance_months_and_arpc(counter):
