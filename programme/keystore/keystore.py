@@ -23,7 +23,8 @@ from protocols.clock import RandomBytes
 from protocols.crypto.tdes import check_strength, with_odd_parity
 from protocols.values import SecretBytes
 
-_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,32}(/[A-Za-z0-9_.-]{1,32}){0,4}")
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}"
+_LABEL = re.compile(rf"{_WORD}(/{_WORD}){{0,4}}")
 _SESSION_KEYS = ("mac", "pin")
 #: Generations kept of a rotated key: the current one and the one before.
 _GENERATIONS_KEPT = 2
@@ -173,7 +174,9 @@ class Keystore:
         """
         with self._change() as keys:
             numbers = self.session_sets(terminal_id)
-            number = numbers[-1] % SESSION_SET_NUMBER_MAX + 1 if numbers else 1
+            number = numbers[-1] if numbers else 0
+            while number in numbers or not number:
+                number = number % SESSION_SET_NUMBER_MAX + 1
             for old in numbers[1 : max(1, len(numbers) - SESSION_SETS_MAX + 2)]:
                 self._drop_set(keys, terminal_id, old)
             pair = {}

@@ -99,7 +99,7 @@ class AccountBook:
             .group_by(table.c.recipient_number)
         )
         with self._context.storage.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def note_run(self, run: RunRecord, actor: Actor) -> None:
         """Keep the result of a disbursement run."""

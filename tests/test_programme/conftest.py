@@ -1,0 +1,226 @@
+"""Parts that the programme's tests share: a clock that moves, a seeded generator, real stores."""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ledger import open_ledger
+from ledger.port import Ledger
+from programme.actors import Actor, Agency
+from programme.decree import DecreeFile, import_decree, read_decree
+from programme.decree.columns import columns
+from programme.decree.template import template
+from programme.registry import CardRequest, DecreeState, Registry
+from programme.registry_port import CardStatus, CardView
+from protocols.values import Pan, SecretBytes
+
+START_NS = 1_767_575_647 * 10**9
+
+
+class StepClock:
+    """UTC that moves one millisecond at each look."""
+
+    def __init__(self) -> None:
+        self._now_ns = START_NS
+
+    def now_ns(self) -> int:
+        self._now_ns += 1_000_000
+        return self._now_ns
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a directory in memory where the system has one: hundreds of syncs cost nothing there."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path_factory.mktemp("programme")
+        return
+    with tempfile.TemporaryDirectory(prefix="lumbung-test-", dir=memory) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock()
+
+
+@pytest.fixture
+def random_bytes() -> Callable[[int], bytes]:
+    return random.Random(20260105).randbytes
+
+
+@pytest.fixture
+def actors() -> SimpleNamespace:
+    return SimpleNamespace(
+        diskominfo=Actor(Agency.DISKOMINFO, "staf-01"),
+        dinsos=Actor(Agency.DINSOS_PM, "staf-02"),
+        checker=Actor(Agency.DINSOS_PM, "staf-03"),
+        mayor=Actor(Agency.WALI_KOTA, "wali kota"),
+        bank=Actor(Agency.BANK, "bank-01"),
+        switch=Actor(Agency.SWITCH, "switch"),
+        shop=Actor(Agency.E_WARONG, "operator-01"),
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Give the bytes of a fresh registry: making tables anew for each test is what costs."""
+    path = tmp_path_factory.mktemp("empty") / "registry.sqlite"
+    Registry.open(
+        path,
+        hmac_key=SecretBytes(b"h" * 32),
+        nik_key=SecretBytes(b"n" * 32),
+        clock=StepClock(),
+        random_bytes=random.Random(1).randbytes,
+    ).close()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def open_registry(
+    tmp_path: Path, clock: StepClock, random_bytes, empty_registry: bytes
+) -> Iterator[Callable]:
+    opened = []
+    (tmp_path / "registry.sqlite").write_bytes(empty_registry)
+    (tmp_path / "registry.sqlite").chmod(0o600)
+
+    def opener(path: Path | None = None, *, hmac: bytes = b"h" * 32, nik: bytes = b"n" * 32):
+        registry = Registry.open(
+            path or tmp_path / "registry.sqlite",
+            hmac_key=SecretBytes(hmac),
+            nik_key=SecretBytes(nik),
+            clock=clock,
+            random_bytes=random_bytes,
+        )
+        opened.append(registry)
+        return registry
+
+    yield opener
+    for registry in opened:
+        registry.close()
+
+
+@pytest.fixture
+def registry(open_registry) -> Registry:
+    return open_registry()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: StepClock, random_bytes) -> Iterator[Ledger]:
+    opened = open_ledger(
+        tmp_path / "ledger",
+        now_ns=clock.now_ns,
+        random_bytes=random_bytes,
+        engine="pure",
+        segment_size=1 << 20,
+    )
+    yield opened
+    opened.close()
+
+
+def _decree_text(count: int, *, first: int = 1, name: str = "460/0001/HK/2025", **changes) -> str:
+    """Give a decree file of `count` people; `changes` override a cell of the last one."""
+    lines = template().splitlines()[:-1]
+    lines[0] = f"#nomor_sk: {name}"
+    for index in range(first, first + count):
+        cells = {
+            "nik": f"99720101{index:08d}",
+            "nama": f"Sari Melati{index} Rekaan",
+            "tanggal_lahir": "1990-01-01",
+            "nomor_kk": f"99720202{index:08d}",
+            "alamat": f"Jalan Lumbung {index}",
+            "kelurahan": "Bukuan",
+            "kecamatan": "Palaran",
+            "nominal": "300000",
+            "hasil_verifikasi": "layak",
+        }
+        if index == first + count - 1:
+            cells.update(changes)
+        lines.append(";".join(cells[field.name] for field in columns()))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def decree_file(tmp_path: Path) -> Callable[..., DecreeFile]:
+    def maker(count: int, **changes) -> DecreeFile:
+        path = tmp_path / f"decree-{count}.csv"
+        path.write_text(_decree_text(count, **changes), "utf-8")
+        return read_decree(path)
+
+    return maker
+
+
+@pytest.fixture
+def determined(registry: Registry, actors, decree_file) -> Callable[..., tuple[int, list]]:
+    """Import a decree, walk it to `penetapan`, give every person an active card."""
+
+    def maker(count: int, *, cards: int | None = None, **changes) -> tuple[int, list[CardView]]:
+        before = registry.people.count()
+        decree = import_decree(registry, decree_file(count, **changes), actors.diskominfo).decree
+        number = decree.decree_number
+        registry.decrees.move(number, DecreeState.VERIFICATION, actors.dinsos)
+        registry.decrees.move(number, DecreeState.VALIDATION, actors.dinsos)
+        registry.decrees.move(number, DecreeState.DETERMINATION, actors.mayor)
+        wanted = range(before + 1, before + 1 + (count if cards is None else cards))
+        return number, _issue_active(registry, actors, wanted)
+
+    return maker
+
+
+def _card_request(recipient: int, pan: str | None = None, **changes) -> CardRequest:
+    given = {
+        "recipient_number": recipient,
+        "pan": Pan(pan or f"93600999{recipient:08d}"),
+        "pan_sequence": "01",
+        "expires_on": date(2030, 12, 31),
+        "pin_offset": "123456",
+    }
+    return CardRequest(**{**given, **changes})
+
+
+def _issue_active(registry: Registry, actors, recipients) -> list[CardView]:
+    issued = registry.cards.issue(
+        [_card_request(number) for number in recipients], actors.diskominfo
+    )
+    numbers = [card.card_number for card in issued]
+    registry.move_cards(numbers, CardStatus.AT_BANK, actors.diskominfo)
+    registry.move_cards(numbers, CardStatus.COLLECTED, actors.bank)
+    registry.move_cards(numbers, CardStatus.ACTIVE, actors.bank)
+    return [registry.card(number) for number in numbers]
+
+
+@pytest.fixture
+def decree_text() -> Callable[..., str]:
+    return _decree_text
+
+
+@pytest.fixture
+def card_request() -> Callable[..., CardRequest]:
+    return _card_request
+
+
+@pytest.fixture
+def people(registry: Registry, actors, decree_file) -> Callable[[int], list[int]]:
+    """Register people through a decree; give their numbers."""
+
+    def maker(count: int) -> list[int]:
+        import_decree(registry, decree_file(count), actors.diskominfo)
+        return list(range(1, count + 1))
+
+    return maker
+
+
+@pytest.fixture
+def active_cards(registry: Registry, actors, people) -> Callable[[int], list[CardView]]:
+    def maker(count: int) -> list[CardView]:
+        return _issue_active(registry, actors, people(count))
+
+    return maker

@@ -1,0 +1,229 @@
+"""The fold of tranches: named cases, and random histories against a slow oracle of single coins."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.port import Entry
+from ledger.statuses import CreateTransferStatus
+from ledger.structures import Transfer, TransferFlags
+from programme.chart import FundSource, TrancheData, TransferCode
+from programme.errors import TrancheError
+from programme.tranches import MonthLeft, Share, TrancheFold
+
+CARD, GIRO, SHOP = 77, 1, 2
+
+
+class History:
+    """Writes ledger entries of one card, as the ledger would give them back."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, code, amount, *, credit=False, status=CreateTransferStatus.CREATED, **fields):
+        sides = (GIRO, CARD) if credit else (CARD, SHOP)
+        sequence = len(self.entries) + 1
+        transfer = Transfer(
+            id=fields.pop("transfer_id", 1000 + sequence),
+            debit_account_id=sides[0],
+            credit_account_id=sides[1],
+            amount=amount,
+            ledger=1,
+            code=code,
+            **fields,
+        )
+        entry = Entry(
+            sequence=sequence,
+            transfer=transfer,
+            status=status,
+            debit_balance_after=0,
+            credit_balance_after=0,
+        )
+        self.entries.append(entry)
+        return transfer.id
+
+    def month(self, period, amount, expires_on=None):
+        data = TrancheData(period, FundSource.APBD, 2026, expires_on).pack()
+        return self.add(
+            TransferCode.DISBURSEMENT, amount, credit=True, user_data_64=data, user_data_32=5
+        )
+
+    def sale(self, amount):
+        return self.add(TransferCode.PURCHASE, amount)
+
+    def undo(self, original, amount, code=TransferCode.REVERSAL):
+        return self.add(code, amount, credit=True, user_data_128=original)
+
+    def sweep(self, tranche, amount):
+        return self.add(TransferCode.SWEEP, amount, user_data_128=tranche)
+
+    def fold(self) -> TrancheFold:
+        fold = TrancheFold(CARD)
+        fold.apply_all(self.entries)
+        return fold
+
+
+def test_fold_months_paid_out_of_order_are_spent_oldest_first():
+    history = History()
+    history.month("2026-02", 300)
+    january = history.month("2026-01", 300)
+    sale = history.sale(400)
+    fold = history.fold()
+    assert fold.months_left() == [MonthLeft("2026-02", 200)]
+    assert fold.allocation(sale)[0] == Share(january, 300)
+
+
+def test_fold_tranche_with_an_end_date_is_spent_before_an_older_month_without_one():
+    history = History()
+    history.month("2026-01", 300)
+    history.month("2026-03", 300, date(2026, 6, 30))
+    history.sale(100)
+    assert history.fold().months_left() == [MonthLeft("2026-01", 300), MonthLeft("2026-03", 200)]
+
+
+def test_fold_reversal_after_later_sales_restores_what_its_original_took():
+    history = History()
+    history.month("2026-01", 300)
+    history.month("2026-02", 300)
+    first = history.sale(250)
+    history.sale(200)
+    history.undo(first, 250)
+    assert history.fold().months_left() == [MonthLeft("2026-01", 250), MonthLeft("2026-02", 150)]
+
+
+def test_fold_partial_refund_restores_the_month_taken_last():
+    history = History()
+    history.month("2026-01", 300)
+    history.month("2026-02", 300)
+    sale = history.sale(400)
+    history.undo(sale, 150, TransferCode.REFUND)
+    fold = history.fold()
+    assert fold.months_left() == [MonthLeft("2026-01", 50), MonthLeft("2026-02", 300)]
+    assert [share.amount_sen for share in fold.allocation(sale)] == [250]
+
+
+def test_fold_sweep_takes_only_from_the_tranche_it_names():
+    history = History()
+    history.month("2026-01", 300)
+    february = history.month("2026-02", 300)
+    history.sweep(february, 300)
+    assert history.fold().months_left() == [MonthLeft("2026-01", 300)]
+
+
+def test_fold_refused_entries_and_holds_move_nothing_and_a_posted_hold_does():
+    history = History()
+    history.month("2026-01", 300)
+    history.add(TransferCode.PURCHASE, 900, status=CreateTransferStatus.EXCEEDS_CREDITS)
+    hold = history.add(TransferCode.PURCHASE, 200, flags=TransferFlags.PENDING)
+    assert history.fold().left_sen == 300
+    flags = TransferFlags.POST_PENDING_TRANSFER
+    history.add(TransferCode.PURCHASE, 150, flags=flags, pending_id=hold)
+    assert history.fold().left_sen == 150
+    history.undo(hold, 150)
+    assert history.fold().left_sen == 300
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda h: h.sale(301),
+        lambda h: h.undo(4711, 1),
+        lambda h: h.undo(h.sale(100), 101),
+        lambda h: h.sweep(4711, 1),
+        lambda h: h.sweep(h.entries[0].transfer.id, 301),
+        lambda h: h.add(TransferCode.MERCHANT_PAYOUT, 1),
+        lambda h: h.add(TransferCode.FUNDING, 1, credit=True),
+    ],
+    ids=["overdraw", "no original", "too much", "no tranche", "swept dry", "payout", "funding"],
+)
+def test_fold_entry_without_a_rule_is_an_error(write):
+    history = History()
+    history.month("2026-01", 300)
+    write(history)
+    with pytest.raises(TrancheError, match=r"ledger entry \d+"):
+        history.fold()
+
+
+def test_fold_same_entry_twice_is_an_error():
+    history = History()
+    history.month("2026-01", 300)
+    fold = history.fold()
+    with pytest.raises(TrancheError):
+        fold.apply(history.entries[0])
+    assert fold.left_sen == 300
+
+
+@dataclass
+class CoinOracle:
+    """The same rules told slowly: every sen is a coin with the rank of its month."""
+
+    purse: list[tuple[date, str, int, int]] = field(default_factory=list)
+    taken: dict[int, list[tuple[date, str, int, int]]] = field(default_factory=dict)
+
+    def credit(self, tranche, period, expires_on, sequence, amount):
+        self.purse += [(expires_on or date.max, period, sequence, tranche)] * amount
+
+    def sale(self, transfer, amount):
+        self.purse.sort()
+        self.taken[transfer], self.purse = self.purse[:amount], self.purse[amount:]
+
+    def undo(self, original, amount):
+        for _coin in range(amount):
+            self.purse.append(self.taken[original].pop())
+
+    def sweep(self, tranche, amount):
+        for _coin in range(amount):
+            self.purse.remove(next(coin for coin in self.purse if coin[3] == tranche))
+
+    def months(self):
+        found: dict[str, int] = {}
+        for _expiry, period, _sequence, _tranche in self.purse:
+            found[period] = found.get(period, 0) + 1
+        return [MonthLeft(period, found[period]) for period in sorted(found)]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("ccsssuuw"), st.integers(0, 30), st.integers(0, 5)), max_size=25
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_fold_any_history_agrees_with_the_oracle_and_conserves_money(steps):
+    history, oracle = History(), CoinOracle()
+    tranches: list[int] = []
+    sales: list[int] = []
+    paid_in = paid_out = 0
+    for kind, amount, pick in steps:
+        if kind == "c" and amount:
+            period, expires = f"2026-{pick + 1:02d}", date(2026, 12, 31) if pick % 2 else None
+            tranche = history.month(period, amount, expires)
+            oracle.credit(tranche, period, expires, len(history.entries), amount)
+            tranches.append(tranche)
+            paid_in += amount
+        elif kind == "s" and oracle.purse:
+            amount = min(amount + 1, len(oracle.purse))
+            sales.append(history.sale(amount))
+            oracle.sale(sales[-1], amount)
+            paid_out += amount
+        elif kind == "u" and sales:
+            sale = sales[pick % len(sales)]
+            amount = min(amount, len(oracle.taken[sale]))
+            if amount:
+                history.undo(sale, amount)
+                oracle.undo(sale, amount)
+                paid_out -= amount
+        elif kind == "w" and tranches:
+            tranche = tranches[pick % len(tranches)]
+            left = sum(coin[3] == tranche for coin in oracle.purse)
+            if left:
+                history.sweep(tranche, left)
+                oracle.sweep(tranche, left)
+                paid_out += left
+        fold = history.fold()
+        assert fold.months_left() == oracle.months()
+        assert fold.left_sen == paid_in - paid_out
+        assert all(0 <= t.left_sen <= t.amount_sen for t in fold.tranches())
