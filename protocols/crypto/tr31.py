@@ -14,6 +14,7 @@ from protocols.crypto.errors import KeyBlockError, KeyRefusedError
 from protocols.crypto.tr31_header import (
     KeyBlockHeader,
     OptionalBlock,
+    check_codes,
     encode_header,
     parse_header,
 )
@@ -58,6 +59,7 @@ def wrap(
     >>> unwrap(kbpk, block)[1] == key
     True
     """
+    check_codes(header)
     _check_key(header, key, kbpk)
     clear = _key_field(header, key, random_bytes)
     mac_bytes = _MAC_BYTES[header.version]

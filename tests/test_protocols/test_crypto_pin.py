@@ -1,0 +1,168 @@
+"""PIN blocks and PIN verification values: round trips, refusals, nothing without its check."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.clock import RandomBytes
+from protocols.crypto import pin
+from protocols.crypto.errors import PinError
+from protocols.values import Pan, PinBlock, SecretBytes
+
+KEY = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
+OTHER_KEY = SecretBytes(bytes.fromhex("00112233445566778899AABBCCDDEEFF"))
+PAN = Pan("9360099912344821")
+OTHER_PAN = Pan("9360099912344839")
+FORMS = (0, 1, 3, 4)
+
+pins = st.text("0123456789", min_size=4, max_size=12)
+pans = st.text("0123456789", min_size=8, max_size=19).map(Pan)
+
+
+def counting(seed: int) -> RandomBytes:
+    """Give random bytes that repeat for one seed."""
+    state = [seed]
+
+    def random_bytes(count: int) -> bytes:
+        out = bytearray()
+        while len(out) < count:
+            state[0] = (state[0] * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+            out.append(state[0] >> 56)
+        return bytes(out)
+
+    return random_bytes
+
+
+@given(form=st.sampled_from((0, 1, 2, 3)), text=pins, pan=pans, seed=st.integers(0, 1 << 32))
+def test_clear_block_of_any_pin_is_read_back(form: int, text: str, pan: Pan, seed: int) -> None:
+    block = pin.pin_block_encode(form, text, pan, counting(seed))
+    assert len(block) == 8
+    assert pin.pin_block_decode(form, block, pan) == text
+
+
+@given(form=st.sampled_from(FORMS), text=pins, pan=pans, seed=st.integers(0, 1 << 32))
+def test_enciphered_block_of_any_pin_is_read_back(
+    form: int, text: str, pan: Pan, seed: int
+) -> None:
+    random_bytes = counting(seed)
+    block = pin.encipher_pin_block(KEY, text, pan, form=form, random_bytes=random_bytes)
+    assert len(block) == (16 if form == 4 else 8)
+    assert pin.decipher_pin_block(KEY, block, pan, form=form) == text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_block_under_another_key_is_refused(form: int) -> None:
+    block = pin.encipher_pin_block(KEY, "123456", PAN, form=form, random_bytes=bytes)
+    with pytest.raises(PinError):
+        pin.decipher_pin_block(OTHER_KEY, block, PAN, form=form)
+
+
+@pytest.mark.parametrize("form", [0, 4])
+def test_block_for_another_card_is_refused(form: int) -> None:
+    block = pin.encipher_pin_block(KEY, "123456", PAN, form=form, random_bytes=bytes)
+    with pytest.raises(PinError):
+        pin.decipher_pin_block(KEY, block, OTHER_PAN, form=form)
+
+
+@pytest.mark.parametrize("form_in", FORMS)
+@pytest.mark.parametrize("form_out", FORMS)
+def test_translation_of_a_damaged_block_is_refused(form_in: int, form_out: int) -> None:
+    translator = pin.PinTranslator(
+        KEY, OTHER_KEY, form_in=form_in, form_out=form_out, random_bytes=bytes
+    )
+    size = 16 if form_in == 4 else 8
+    with pytest.raises(PinError):
+        translator.translate(PinBlock(bytes(size)), PAN)
+    with pytest.raises(PinError):
+        translator.translate(PinBlock(bytes(size - 1)), PAN)
+
+
+@pytest.mark.parametrize("text", ["", "123", "1234567890123", "12a4", "12 4", "١٢٣٤", "-123"])
+@pytest.mark.parametrize("form", [0, 1, 2, 3, 4])
+def test_text_that_is_no_pin_is_refused_without_being_repeated(form: int, text: str) -> None:
+    def encode() -> object:
+        if form == 4:
+            return pin.encipher_pin_block(KEY, text, PAN, form=form, random_bytes=bytes)
+        return pin.pin_block_encode(form, text, PAN, bytes)
+
+    with pytest.raises(PinError) as caught:
+        encode()
+    assert len(text) < 4 or text not in f"{caught.value!r} {caught.value.internal}"
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        (0, "16123456FFFFFFFF"),  # control digit of another format
+        (2, "2312345678FFFFFF"),  # PIN length 3
+        (2, "2D12345678FFFFFF"),  # PIN length 13
+        (2, "24123AFFFFFFFFFF"),  # a letter among the digits
+        (2, "241234FFFFFFFFF0"),  # filler that is none
+        (2, "2F123456789012FF"),
+        (1, "1411A2FFFFFFFFFF"),
+    ],
+)
+def test_clear_block_that_breaks_its_format_is_refused(form: int, field: str) -> None:
+    with pytest.raises(PinError):
+        pin.pin_block_decode(form, SecretBytes(bytes.fromhex(field)), PAN)
+
+
+def test_format_3_filler_is_only_letters_and_evenly_spread() -> None:
+    counts = dict.fromkeys("ABCDEF", 0)
+    random_bytes = counting(7)
+    for _ in range(600):
+        block = pin.pin_block_encode(3, "1234", Pan("00000000000000000"), random_bytes)
+        for letter in block.reveal().hex().upper()[6:]:
+            counts[letter] += 1
+    assert all(850 < count < 1150 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize("form", [1, 3, 4])
+def test_format_with_random_filler_asks_for_randomness(form: int) -> None:
+    with pytest.raises(PinError, match="random"):
+        pin.encipher_pin_block(KEY, "123456", PAN, form=form)
+
+
+@pytest.mark.parametrize("form", [-1, 4, 5, 9])
+def test_unknown_clear_format_is_refused(form: int) -> None:
+    with pytest.raises(PinError):
+        pin.pin_block_encode(form, "1234", PAN, bytes)
+    with pytest.raises(PinError):
+        pin.pin_block_decode(form, SecretBytes(bytes(8)), PAN)
+
+
+@given(text=st.text("0123456789", min_size=6, max_size=6), wrong=st.integers(1, 999_999))
+def test_offset_verifies_its_pin_and_no_other_of_six_digits(text: str, wrong: int) -> None:
+    offset = pin.ibm3624_offset(KEY, PAN, text)
+    assert len(offset) == 6
+    assert pin.ibm3624_verify(KEY, PAN, text, offset)
+    other = f"{(int(text) + wrong) % 1_000_000:06d}"
+    assert not pin.ibm3624_verify(KEY, PAN, other, offset)
+    assert not pin.ibm3624_verify(KEY, OTHER_PAN, text, offset)
+
+
+def test_offset_of_the_natural_pin_is_zero() -> None:
+    for length in (4, 6, 12):
+        natural = pin.ibm3624_natural_pin(KEY, PAN, length)
+        assert pin.ibm3624_offset(KEY, PAN, natural, length) == "0" * length
+
+
+def test_pin_of_another_length_than_its_offset_is_wrong_and_no_error() -> None:
+    offset = pin.ibm3624_offset(KEY, PAN, "123456")
+    assert not pin.ibm3624_verify(KEY, PAN, "12345", offset)
+    assert not pin.ibm3624_verify(KEY, PAN, "1234567", offset)
+    with pytest.raises(PinError):
+        pin.ibm3624_verify(KEY, PAN, "123456", "12345x")
+    with pytest.raises(PinError):
+        pin.ibm3624_offset(KEY, PAN, "12345")
+    with pytest.raises(PinError):
+        pin.ibm3624_natural_pin(KEY, PAN, 6, "012345678901234A")
+
+
+def test_pvv_reads_only_four_digits_which_is_why_six_need_the_offset() -> None:
+    assert pin.pvv(KEY, PAN, "123456", 1) == pin.pvv(KEY, PAN, "123499", 1)
+    for text, index in (("123", 1), ("1234", 7), ("12x4", 1)):
+        with pytest.raises(PinError):
+            pin.pvv(KEY, PAN, text, index)
+    with pytest.raises(PinError):
+        pin.cvv(KEY, PAN, "301", "201")
