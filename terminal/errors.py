@@ -48,10 +48,10 @@ class SealBrokenError(TerminalError):
 class NotLoggedOnError(TerminalError):
     """The terminal holds no session keys: log on first."""
 
-    code = "E-TM-0201"
+    code = "E-TM-0301"
 
 
 class SessionBusyError(TerminalError):
     """A request came while another is in flight, or in the wrong order."""
 
-    code = "E-TM-0202"
+    code = "E-TM-0302"

@@ -19,6 +19,9 @@ JOURNAL_RESERVE_BYTES = 1024 * 1024
 #: shop of domain.md 5.2.
 REMEMBERED_TRANSACTIONS_MAX = 2_000
 
+#: Pieces of one item: two columns of the receipt.
+ITEM_QUANTITY_MAX = 99
+
 #: Items in one basket: what fits the paper and DE62.
 BASKET_ITEMS_MAX = 20
 

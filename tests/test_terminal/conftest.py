@@ -1,23 +1,36 @@
 """A small honest host for the terminal's tests: real messages, real MACs, a book of postings."""
 
-from collections.abc import Callable
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 import pytest
+import pytest_asyncio
 
+from cardsim import Card, CardImage, personalise
+from cardsim.channel import InProcessChannel
 from protocols.crypto import tr31
+from protocols.crypto.cryptogram import (
+    application_cryptogram,
+    arpc_method1,
+    arqc_data_nsiccs,
+)
+from protocols.crypto.emv_keys import common_session_key
 from protocols.crypto.mac import retail_mac, verify_mac
 from protocols.crypto.pin import decipher_pin_block
 from protocols.framing import EDC_FRAMES, Framer, frame, swap_tpdu
 from protocols.iso8583 import Codec, Message, Value, check_shape, load_spec
 from protocols.values import Pan, PinBlock, SecretBytes, Track2
 from terminal.host.events import ChipRequest, HostProfile, Instant
+from terminal.line import TcpLine
 
 TMK = SecretBytes(bytes.fromhex("1D22BF32387C600AD97F9B97A51311AC"))
 PAN = Pan("9360099912344821")
+CARD_KEY = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
 TRACK = Track2("9360099912344821D30122200000000000")
-PROFILE = HostProfile("12400017", "EW0000000000017", "831", 10_000, "OP01")
+PROFILE = HostProfile("12400017", "EWSMR0000000017", "831", 10_000, "OP01")
 T0 = 1_767_575_647 * 10**9
 CODEC = Codec(load_spec("edc"))
 
@@ -73,6 +86,7 @@ class ScriptedHost:
     refuse_reversals: str = ""
     change: Callable[[Message], Message] | None = None
     break_mac: bool = False
+    forge_arpc: bool = False
     random_bytes: CounterBytes = field(default_factory=CounterBytes)
 
     def answer(self, data: bytes) -> bytes:
@@ -148,8 +162,20 @@ class ScriptedHost:
         self.book[key] = sign * int(request.text(4))
         more: dict[int, Value] = {38: "7K2M9Q", **self._balances()}
         if 55 in request:
-            more[55] = {"91": bytes(8) + b"00"}
+            more[55] = {"91": self._issuer_authentication(request, "00")}
         return request.response("00", more)
+
+    def _issuer_authentication(self, request: Message, code: str) -> bytes:
+        """Check the ARQC and give the ARPC; a made-up chip of the session tests gets zeros."""
+        chip = {tag: value for tag, value in request.parts(55).items() if isinstance(value, bytes)}
+        if "9F10" not in chip:
+            return bytes(8) + code.encode()
+        key = common_session_key(CARD_KEY, chip["9F36"])
+        arqc = application_cryptogram(key, arqc_data_nsiccs(chip))
+        assert arqc == chip["9F26"]
+        if self.forge_arpc:
+            return bytes(8) + code.encode()
+        return arpc_method1(key, arqc, code.encode()) + code.encode()
 
     def _check_pin(self, request: Message) -> str:
         if 52 not in request:
@@ -230,3 +256,119 @@ def chip_request() -> Callable[..., ChipRequest]:
         )
 
     return make
+
+
+@dataclass
+class HostServer:
+    """The scripted host behind a real socket on port 0 of 127.0.0.1.
+
+    `lose` answers are computed and not sent; `hold` requests are not even looked at.
+    """
+
+    host: ScriptedHost
+    lose: int = 0
+    hold: int = 0
+    port: int = 0
+    connections: int = 0
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        framer = Framer(EDC_FRAMES)
+        try:
+            while data := await reader.read(4_096):
+                for received in framer.feed(data):
+                    await self._answer(received.payload, received.tpdu, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _answer(self, payload: bytes, tpdu: bytes, writer: asyncio.StreamWriter) -> None:
+        if self.hold:
+            self.hold -= 1
+            return
+        answer = self.host.answer(frame(payload, tpdu, EDC_FRAMES))
+        if self.lose:
+            self.lose -= 1
+            self.lost.set()
+            return
+        writer.write(answer)
+        await writer.drain()
+
+
+class StoryLine(TcpLine):
+    """A real line on which silence is known and not waited for: the deadline passes at once."""
+
+    def __init__(self, server: HostServer) -> None:
+        super().__init__("127.0.0.1", server.port, connect_timeout_ms=5_000)
+        self.server = server
+
+    async def receive(self, *, timeout_ms: int) -> bytes:
+        data = asyncio.ensure_future(super().receive(timeout_ms=timeout_ms))
+        silence = asyncio.ensure_future(self.server.lost.wait())
+        try:
+            await asyncio.wait({data, silence}, return_when=asyncio.FIRST_COMPLETED)
+            if data.done():
+                return data.result()
+            self.server.lost.clear()
+            raise TimeoutError
+        finally:
+            for waiting in (data, silence):
+                waiting.cancel()
+            await asyncio.gather(data, silence, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def story_line(server: HostServer) -> StoryLine:
+    return StoryLine(server)
+
+
+@pytest_asyncio.fixture
+async def server(host: ScriptedHost) -> AsyncIterator[HostServer]:
+    made = HostServer(host)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def card_image() -> Callable[..., CardImage]:
+    """Give a function that personalises a card of the scripted host."""
+
+    def make(pan: str = PAN.reveal(), expiry: datetime.date | None = None) -> CardImage:
+        return personalise(
+            "ssn",
+            pan=Pan(pan),
+            expiry=expiry or datetime.date(2030, 12, 31),
+            psn="01",
+            name="KARTU UJI",
+            udk_ac=CARD_KEY,
+            random_bytes=CounterBytes(),
+        )
+
+    return make
+
+
+@pytest.fixture
+def slot(
+    card_image: Callable[..., CardImage], clock: StoryClock, random_bytes: CounterBytes
+) -> InProcessChannel:
+    """Give a slot with the scripted host's card in it."""
+    return InProcessChannel(Card(card_image(), clock, random_bytes))

@@ -108,7 +108,7 @@ STORY: tuple[Record, ...] = (
     Answer(stan=5, response_code="00", received_ns=T0 + 8),
     Completed(stan=5, completed_ns=T0 + 9),
     LoggedOn(
-        merchant_id="EW0000000000017",
+        merchant_id="EWSMR0000000017",
         log_on="000007",
         shop_name="E-WARONG BERKAH SEMPAJA",
         shop_place="KEL. SEMPAJA SELATAN",

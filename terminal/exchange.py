@@ -1,0 +1,206 @@
+"""Carrying out the host session: its records to disk, its bytes to the line, in its order."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from protocols.clock import Clock
+from terminal.errors import JournalWriteError
+from terminal.host import events as out
+from terminal.host.events import Event, Instant
+from terminal.host.session import HostSession
+from terminal.host.table import State
+from terminal.journal.store import Journal
+from terminal.keystore import KeyStore
+from terminal.limits import REVERSAL_TRANSMISSIONS_PER_CALL_MAX
+from terminal.line import Line, LineDownError
+
+_NS_PER_MS = 1_000_000
+#: The switch could not check our MAC: our keys are not the ones it holds.
+_WRONG_KEYS = "63"
+EventKind = TypeVar("EventKind")
+
+
+class Exchange:
+    """Drives one host session over one line. Not for use from two tasks at once."""
+
+    def __init__(
+        self,
+        session: HostSession,
+        journal: Journal,
+        keys: KeyStore,
+        line: Line,
+        clock: Clock,
+        *,
+        persistent: bool,
+    ) -> None:
+        """Take the parts; `recover` comes first."""
+        self.session = session
+        self._journal = journal
+        self._keys = keys
+        self._line = line
+        self._clock = clock
+        self._persistent = persistent
+        self._is_open = False
+
+    def now(self) -> Instant:
+        """Give this moment on both clocks."""
+        return Instant(self._clock.now_ns(), self._clock.monotonic_ns())
+
+    def recover(self) -> list[Event]:
+        """Owe back what a power cut left open, durably."""
+        self.session.recover(self.now())
+        return self._write_down()
+
+    async def open_line(self) -> None:
+        """Connect unless connected; raise LineDownError. Nothing is journalled before this."""
+        if self._is_open and self._persistent:
+            return
+        await self._line.connect()
+        self._is_open = True
+        self.session.line_opened()
+
+    async def request(self, ask: Callable[[Instant], object]) -> list[Event]:
+        """Make one request and wait for its end; give what happened. The line must be open.
+
+        When the caller is cancelled, what is uncertain is owed back before the cancellation goes
+        on.
+        """
+        if not self._journal.has_room:
+            raise JournalWriteError(
+                f"{self._journal.path}: the journal is full.",
+                fix="Move the directory away after settlement and enrol the terminal again.",
+            )
+        ask(self.now())
+        events: list[Event] | None = None
+        try:
+            events = await self._pump()
+        finally:
+            if events is None:
+                self.abandon()
+            if not (events is not None and self._persistent and _is_clean(events)):
+                await self.close_line()
+        return events
+
+    def decide(self, *, card_confirmed: bool) -> list[Event]:
+        """Tell the session what the chip decided; give what happened."""
+        if card_confirmed:
+            self.session.card_confirmed(self.now())
+        else:
+            self.session.card_declined(self.now())
+        return self._write_down()
+
+    def abandon(self) -> None:
+        """End whatever is in flight: what is uncertain is owed back, durably."""
+        self.session.line_lost(self.now())
+        if self.session.state is State.CARD:
+            self.session.card_declined(self.now())
+        self._write_down()
+
+    async def change_keys(self) -> str:
+        """Ask for new session keys; give DE39, empty without a good answer."""
+        await self.open_line()
+        return _network_code(await self.request(self.session.request_key_change))
+
+    async def log_on(self) -> str:
+        """Log on under the current keys; give DE39, empty without a good answer."""
+        await self.open_line()
+        return _network_code(await self.request(self.session.request_log_on))
+
+    async def settle(self) -> int:
+        """Send what is owed until it is answered or the tries of this call are used up.
+
+        Gives the number of reversals still owed. Never raises for a line that is down.
+        """
+        tries, keys_are_new = REVERSAL_TRANSMISSIONS_PER_CALL_MAX, False
+        while self.session.journal.owed() and tries:
+            tries -= 1
+            try:
+                await self.open_line()
+                events = await self.request(self.session.request_reversal)
+                still = of(events, out.ReversalStillOwed)
+                if still and still[0].claimed_code == _WRONG_KEYS and not keys_are_new:
+                    keys_are_new = await self.change_keys() == "00"
+            except LineDownError:
+                break
+        return len(self.session.journal.owed())
+
+    async def close_line(self) -> None:
+        """Close the connection."""
+        self._is_open = False
+        await self._line.close()
+
+    async def _pump(self) -> list[Event]:
+        seen: list[Event] = []
+        while True:
+            while (event := self.session.next_event()) is not None:
+                seen.append(event)
+                await self._carry_out(event)
+            deadline_ns = self.session.get_timer()
+            if deadline_ns is None:
+                return seen
+            await self._receive(deadline_ns)
+
+    async def _carry_out(self, event: Event) -> None:
+        if not isinstance(event, out.Transmit):
+            self._keep(event)
+            return
+        try:
+            await self._line.send(event.data)
+        except LineDownError:
+            self._line_is_lost()
+
+    async def _receive(self, deadline_ns: int) -> None:
+        left_ns = deadline_ns - self._clock.monotonic_ns()
+        try:
+            # Rounded up, so that a deadline less than a millisecond away is not polled for.
+            timeout_ms = max(0, -(-left_ns // _NS_PER_MS))
+            data = await self._line.receive(timeout_ms=timeout_ms)
+        except TimeoutError:
+            now = self.now()
+            self.session.handle_timer(Instant(now.utc_ns, max(now.monotonic_ns, deadline_ns)))
+        except LineDownError:
+            self._line_is_lost()
+        else:
+            if data:
+                self.session.receive_data(data, self.now())
+            else:
+                self._line_is_lost()
+
+    def _line_is_lost(self) -> None:
+        self._is_open = False
+        self.session.line_lost(self.now())
+
+    def _write_down(self) -> list[Event]:
+        """Make durable what there is to keep; bytes that have not left stay here."""
+        seen: list[Event] = []
+        while (event := self.session.next_event()) is not None:
+            seen.append(event)
+            self._keep(event)
+        return seen
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, out.Persist):
+            self._journal.append(*event.records)
+        elif isinstance(event, out.StoreKeys):
+            self._keys.store_session(event.keys)
+
+
+def of(events: list[Event], kind: type[EventKind]) -> list[EventKind]:
+    """Give the events of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _is_clean(events: list[Event]) -> bool:
+    """Tell whether the connection may be used again: nothing was late, lost or unreadable."""
+    return not any(
+        isinstance(event, out.ReversalOwed | out.ReversalStillOwed | out.NoAnswer)
+        for event in events
+    )
+
+
+def _network_code(events: list[Event]) -> str:
+    for answer in of(events, out.NetworkAnswered):
+        return answer.response_code
+    for silence in of(events, out.NoAnswer):
+        return silence.claimed_code if silence.claimed_code not in ("00", "10") else ""
+    return ""

@@ -1,0 +1,194 @@
+"""The operator flows as one transition table: state, event -> next state and what to do.
+
+A sale passes MENU, (ITEMS or AMOUNT), CARD, READING, (REPEAT), (PIN), WAITING, DECIDING, RESULT.
+From WAITING on money may have moved, so nobody can cancel there: only the host, the chip or the
+reversal ends it. Source: domain.md 7, J1 to J5; R29 to R39.
+"""
+
+from enum import Enum
+
+
+class FlowState(Enum):
+    """What the screen shows; the value is its text in the catalogue."""
+
+    OFF_DUTY = "flow.signed_off"
+    LOGGING_ON = "flow.logging_on"
+    MENU = "flow.ready"
+    ITEMS = "flow.choose_items"
+    AMOUNT = "flow.enter_amount"
+    CARD = "flow.insert_card"
+    READING = "flow.reading_card"
+    REPEAT = "flow.same_again"
+    PIN = "flow.enter_pin"
+    WAITING = "flow.waiting_host"
+    DECIDING = "flow.deciding"
+    UNDOING = "flow.no_answer"
+    TRACE = "flow.enter_trace"
+    CONFIRM = "flow.confirm_void"
+    RESULT = "flow.remove_card"
+
+
+class FlowEvent(Enum):
+    """What the operator, the card, the holder or the host did."""
+
+    LOG_ON = "menu: log on"
+    LOGGED_ON = "the host took the log-on"
+    LOG_ON_FAILED = "the host did not take the log-on"
+    PURCHASE = "menu: belanja, by amount"
+    BASKET = "menu: belanja, by items"
+    BALANCE = "menu: cek saldo"
+    VOID = "menu: pembatalan"
+    ITEM_TAKEN = "an item was put into the basket"
+    ITEM_REFUSED = "an item cannot be chosen"
+    ITEMS_DONE = "the basket is complete"
+    AMOUNT_TAKEN = "a good amount was typed"
+    AMOUNT_REFUSED = "the amount cannot be used"
+    TRACE_TAKEN = "the trace number of a sale that stands was typed"
+    TRACE_REFUSED = "no such sale can be voided"
+    CONFIRMED = "confirmed"
+    CARD_INSERTED = "a card was inserted"
+    CARD_READ = "the card was read and needs no PIN"
+    PIN_WANTED = "the card was read and needs the PIN"
+    SAME_AGAIN = "the same card and amount succeeded minutes ago"
+    CARD_FAILED = "the card could not be used"
+    SELL_ANYWAY = "it is another sale"
+    SHOW_EARLIER = "show the earlier result"
+    PIN_TAKEN = "six digits were typed"
+    PIN_REFUSED = "a PIN has six digits"
+    CANCEL = "cancel"
+    NO_LINE = "no connection, nothing was sent"
+    APPROVED = "the host approved, the chip decides"
+    FINISHED = "the host answered, nothing is left to decide"
+    NO_ANSWER = "no answer that can be trusted"
+    CARD_CONFIRMED = "the chip confirmed"
+    CARD_DECLINED = "the chip declined, or was taken out"
+    UNDONE = "the reversal was answered"
+    STILL_OWED = "the reversal has no answer yet"
+    DONE = "the result was seen and printed"
+
+
+class Effect(Enum):
+    """What the terminal must do next; it reports back with an event."""
+
+    LOG_ON = "log on"
+    WAIT_CARD = "wait for a card"
+    READ_CARD = "read the card"
+    ASK_REPEAT = "ask about the earlier sale"
+    ASK_PIN = "ask the holder for the PIN"
+    ASK_HOST = "ask the host"
+    ASK_CHIP = "let the chip decide"
+    UNDO = "send the reversal"
+    RELEASE = "end with the result"
+
+
+Cell = tuple[FlowState, Effect | None]
+
+_S, _E, _F = FlowState, FlowEvent, Effect
+_CANCELLED: Cell = (_S.RESULT, _F.RELEASE)
+_FAILED: Cell = (_S.RESULT, _F.RELEASE)
+
+#: What happens where an event means something. Everywhere else it is ignored: see `FLOW`.
+_MEANINGFUL: dict[FlowState, dict[FlowEvent, Cell]] = {
+    _S.OFF_DUTY: {_E.LOG_ON: (_S.LOGGING_ON, _F.LOG_ON)},
+    _S.LOGGING_ON: {
+        _E.LOGGED_ON: (_S.MENU, None),
+        _E.LOG_ON_FAILED: (_S.OFF_DUTY, None),
+    },
+    _S.MENU: {
+        _E.LOG_ON: (_S.LOGGING_ON, _F.LOG_ON),
+        _E.PURCHASE: (_S.AMOUNT, None),
+        _E.BASKET: (_S.ITEMS, None),
+        _E.BALANCE: (_S.CARD, _F.WAIT_CARD),
+        _E.VOID: (_S.TRACE, None),
+    },
+    _S.ITEMS: {
+        _E.ITEM_TAKEN: (_S.ITEMS, None),
+        _E.ITEM_REFUSED: (_S.ITEMS, None),
+        _E.ITEMS_DONE: (_S.CARD, _F.WAIT_CARD),
+        _E.AMOUNT_REFUSED: (_S.ITEMS, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.AMOUNT: {
+        _E.AMOUNT_TAKEN: (_S.CARD, _F.WAIT_CARD),
+        _E.AMOUNT_REFUSED: (_S.AMOUNT, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.CARD: {
+        _E.CARD_INSERTED: (_S.READING, _F.READ_CARD),
+        _E.CARD_FAILED: _FAILED,
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.READING: {
+        _E.CARD_READ: (_S.WAITING, _F.ASK_HOST),
+        _E.PIN_WANTED: (_S.PIN, _F.ASK_PIN),
+        _E.SAME_AGAIN: (_S.REPEAT, _F.ASK_REPEAT),
+        _E.CARD_FAILED: _FAILED,
+    },
+    _S.REPEAT: {
+        _E.SELL_ANYWAY: (_S.PIN, _F.ASK_PIN),
+        _E.SHOW_EARLIER: (_S.RESULT, _F.RELEASE),
+        _E.CANCEL: _CANCELLED,
+    },
+    _S.PIN: {
+        _E.PIN_TAKEN: (_S.WAITING, _F.ASK_HOST),
+        _E.PIN_REFUSED: (_S.PIN, _F.ASK_PIN),
+        _E.CARD_FAILED: _FAILED,
+        _E.CANCEL: _CANCELLED,
+    },
+    _S.WAITING: {
+        _E.NO_LINE: _FAILED,
+        _E.CARD_FAILED: _FAILED,
+        _E.APPROVED: (_S.DECIDING, _F.ASK_CHIP),
+        _E.FINISHED: (_S.RESULT, _F.RELEASE),
+        _E.NO_ANSWER: (_S.UNDOING, _F.UNDO),
+    },
+    _S.DECIDING: {
+        _E.CARD_CONFIRMED: (_S.RESULT, _F.RELEASE),
+        _E.CARD_DECLINED: (_S.UNDOING, _F.UNDO),
+    },
+    _S.UNDOING: {
+        _E.UNDONE: (_S.RESULT, _F.RELEASE),
+        _E.STILL_OWED: (_S.RESULT, _F.RELEASE),
+    },
+    _S.TRACE: {
+        _E.TRACE_TAKEN: (_S.CONFIRM, None),
+        _E.TRACE_REFUSED: (_S.TRACE, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.CONFIRM: {
+        _E.CONFIRMED: (_S.WAITING, _F.ASK_HOST),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.RESULT: {_E.DONE: (_S.MENU, None)},
+}
+
+#: States in which money may be on its way: no key of the operator leads out of them.
+MONEY_IN_FLIGHT = frozenset({_S.WAITING, _S.DECIDING, _S.UNDOING})
+
+#: Keys of the operator and the holder; all other events come from card, host and checks.
+OPERATOR_KEYS = frozenset(
+    {
+        _E.LOG_ON,
+        _E.PURCHASE,
+        _E.BASKET,
+        _E.BALANCE,
+        _E.VOID,
+        _E.ITEMS_DONE,
+        _E.CONFIRMED,
+        _E.SELL_ANYWAY,
+        _E.SHOW_EARLIER,
+        _E.CANCEL,
+        _E.DONE,
+    }
+)
+
+#: The whole table: every event in every state. An event without meaning changes nothing.
+FLOW: dict[FlowState, dict[FlowEvent, Cell]] = {
+    state: {event: _MEANINGFUL[state].get(event, (state, None)) for event in FlowEvent}
+    for state in FlowState
+}
+
+
+def means_something(state: FlowState, event: FlowEvent) -> bool:
+    """Tell whether an event is decided on purpose in a state, and not ignored."""
+    return event in _MEANINGFUL[state]
