@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from ledger.port import Ledger
@@ -47,7 +48,7 @@ def assemble(
     Raises ConfigurationError, StateError, LedgerError, and LumbungError for a missing key.
     """
     rules = load_rules(config.rules)
-    codec = Codec(load_spec(config.listen.spec))
+    codec = _codec(config.listen.spec)
     issuer_key = keystore.get(config.keys.issuer_cryptogram)
     pin_key = keystore.get(config.keys.pin_verification)
     shift_ns = cut_over_shift_ns(config)
@@ -75,6 +76,12 @@ def assemble(
         in_flight_per_connection=config.connections.in_flight_maximum,
     )
     return Node(core, state, MonthBook(ledger))
+
+
+@cache
+def _codec(spec: str) -> Codec:
+    """Give the codec of a spec; its compiled plans serve every node of the process."""
+    return Codec(load_spec(spec))
 
 
 def cut_over_shift_ns(config: SwitchConfig) -> int:

@@ -8,6 +8,7 @@ import io
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -199,10 +200,17 @@ class RuleBook:
 def load_rules(path: Path | None = None) -> RuleBook:
     """Give the rules of a file, or the built-in ones; raise ConfigurationError with every fault."""
     if path is None:
-        resource = files("switch").joinpath("data/rules.toml")
-        parsed = parse_model(resource.read_text("utf-8"), "switch/data/rules.toml", _RuleFile)
-    else:
-        parsed = parse_model(read_text(path), str(path), _RuleFile)
+        return _built_in_rules()
+    return _rule_book(parse_model(read_text(path), str(path), _RuleFile))
+
+
+@cache
+def _built_in_rules() -> RuleBook:
+    text = files("switch").joinpath("data/rules.toml").read_text("utf-8")
+    return _rule_book(parse_model(text, "switch/data/rules.toml", _RuleFile))
+
+
+def _rule_book(parsed: _RuleFile) -> RuleBook:
     references: dict[str, RuleReference] = {}
     for name in _Rules.model_fields:
         rule: _Rule = getattr(parsed.rule, name)

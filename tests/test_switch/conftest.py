@@ -7,6 +7,7 @@ formats and their own keys. Nothing here comes from the terminal or the virtual 
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -411,6 +412,13 @@ class World:
         assert account is not None
         return account.credit_balance
 
+    def set_amount_rule(self, **changes: object) -> None:
+        """Change the amount rule of the running node."""
+        desk = self.node.core._desk
+        rules = desk.rules.rules
+        amount = rules.amount.model_copy(update=changes)
+        desk.rules = replace(desk.rules, rules=rules.model_copy(update={"amount": amount}))
+
     def card_balance(self, chip: Chip) -> int:
         return self.balance(self.registry.cards[chip.pan.reveal()].account_id)
 
@@ -424,9 +432,20 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path):
+def directory(tmp_path: Path):
+    """Give a directory in memory where the machine has one: real files, quick syncs."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=memory, prefix="lumbung-switch-") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def world(directory: Path):
     """Give a city with nobody in it."""
-    made = World(tmp_path)
+    made = World(directory)
     yield made
     made.close()
 
