@@ -123,9 +123,9 @@ class SegmentedLog:
         """Write, without a sync, that everything up to the last frame is durable."""
         if self.frame_number == 0:
             return
-        mark = CommitMark(
-            self.frame_number, self.last_sequence, self.segment_number, self.chain_head
-        )
+        # The current segment may have been activated after the last frame and hold none yet.
+        segment = self._places[-1].segment
+        mark = CommitMark(self.frame_number, self.last_sequence, segment, self.chain_head)
         self.storage.write(SUPERBLOCK_NAME, mark.offset, mark.pack())
 
     def body(self, sequence: int) -> bytes:
