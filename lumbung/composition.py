@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger import open_ledger
+from ledger.choosing import Engine
 from ledger.port import Ledger
 from lumbung.data_directory import DataDirectory
 from lumbung.system import story_master_key
@@ -56,7 +57,7 @@ class Composition:
 
 
 def compose(
-    data: DataDirectory, clock: Clock, random_for: RandomFor, *, engine: str = "auto"
+    data: DataDirectory, clock: Clock, random_for: RandomFor, *, engine: Engine = "auto"
 ) -> Composition:
     """Open keystore, registry and ledger of a data directory, making what is missing.
 

@@ -1,0 +1,132 @@
+"""`lumbung card new|list|show|apdu`: the virtual chip on your desk.
+
+A card made here has keys of its own from its seed, so that it works alone; the story's cards are
+made by `lumbung demo` under its programme's keys. Test numbers only, files 0600, output masked.
+"""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cardsim import Card, CardImage, CardImageError, personalise, profile_names
+from lumbung.story.cast import pan_of
+from lumbung.system import SystemClock, seeded_random, system_random
+from protocols.crypto.emv_keys import icc_master_key
+from protocols.emv.status_words import meaning_of
+from protocols.emv.tlv import mask_record
+from protocols.values import SecretBytes
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--profile", type=click.Choice(profile_names()), default="ssn", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
+              help="The same seed gives the same card.")  # fmt: skip
+@click.option("--name", default="PENERIMA CONTOH", show_default=True, help="Name on the chip.")
+@JSON_OPTION
+def new(file: Path, profile: str, seed: int, name: str, as_json: bool) -> None:
+    """Personalise a virtual card into FILE; refuses to overwrite one."""
+    if file.exists():
+        raise click.BadParameter(f"{file}: a file is there already", param_hint="FILE")
+    random_bytes = seeded_random(seed, "card new")
+    pan = pan_of(seed, 1)
+    issuer_key = SecretBytes(random_bytes(16))
+    image = personalise(
+        profile,
+        pan=pan,
+        expiry=date(2030, 12, 31),
+        psn="01",
+        name=name,
+        udk_ac=icc_master_key(issuer_key, pan, "01"),
+        random_bytes=random_bytes,
+    )
+    image.save(file)
+    _say({"file": str(file), **_summary(image)}, as_json=as_json)
+
+
+@click.command("list")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@JSON_OPTION
+def list_cards(folder: Path, as_json: bool) -> None:
+    """List the virtual cards of FOLDER; a damaged one is named and the rest still shown."""
+    damaged = False
+    for path in sorted(folder.glob("*.json")):
+        try:
+            _say({"file": path.name, **_summary(CardImage.load(path))}, as_json=as_json)
+        except CardImageError as error:
+            damaged = True
+            click.echo(str(error), err=True)
+    if damaged:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@JSON_OPTION
+def show(file: Path, as_json: bool) -> None:
+    """Show the card in FILE: applications, counters, state; masked."""
+    _say(_summary(CardImage.load(file)), as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.argument("commands", nargs=-1, required=True)
+@JSON_OPTION
+def apdu(file: Path, commands: tuple[str, ...], as_json: bool) -> None:
+    """Power the card in FILE and send it APDUs (hexadecimal); its state is kept afterwards.
+
+    Card numbers, tracks and names in the answers are masked.
+    """
+    image = CardImage.load(file)
+    card = Card(image, SystemClock(), system_random, on_write=lambda _: image.save(file))
+    atr = card.power()
+    exchanges = []
+    for text in commands:
+        try:
+            command = bytes.fromhex(text)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not hexadecimal", param_hint="APDU") from None
+        answer = card.apdu(command)
+        exchanges.append((command, answer))
+    rows = [
+        {"command": command.hex().upper(), "answer": mask_record(answer[:-2]),
+         "status": answer[-2:].hex().upper(), "meaning": meaning_of(answer[-2:])}
+        for command, answer in exchanges
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({"atr": atr.hex().upper(), "exchanges": rows}))
+        return
+    click.echo(f"ATR  {atr.hex().upper()}")
+    for row in rows:
+        click.echo(f"-> {row['command']}\n<- {row['answer']} {row['status']} {row['meaning']}")
+
+
+def _summary(image: CardImage) -> dict[str, Any]:
+    return {
+        "profile": image.profile,
+        "protocol": image.protocol,
+        "applications": [
+            {"aid": item.aid.hex().upper(), "label": item.label, "atc": item.state.atc,
+             "blocked": item.state.blocked}
+            for item in image.applications
+        ],
+    }  # fmt: skip
+
+
+def _say(values: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        if name == "applications":
+            for item in value:
+                state = "blocked" if item["blocked"] else "open"
+                click.echo(f"  {item['aid']:<22} {item['label']:<16} ATC {item['atc']:<5} {state}")
+        else:
+            click.echo(f"{name:<10} {value}")
