@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from protocols.iso8583.errors import MessageError, Reason
 from protocols.iso8583.inspect import Inspection, inspect_message
 from protocols.iso8583.limits import MESSAGE_BYTES_MAX
-from protocols.iso8583.message import Message, Value
+from protocols.iso8583.message import Message
 from protocols.iso8583.model import Kind, Spec
-from protocols.iso8583.plan import DecodePlans, EncodePlans
+from protocols.iso8583.plan_decode import DecodePlans
+from protocols.iso8583.plan_encode import EncodePlans
 from protocols.iso8583.walk import Walk
 
 MAC_PRIMARY = 64
@@ -127,9 +128,7 @@ def _bytes(raw: object) -> bytes:
     raise MessageError("message", None, Reason.WRONG_TYPE, "bytes expected")
 
 
-def elements_of(message: Message) -> Mapping[int, Value]:
-    """Give a message's elements, read only by convention."""
-    return message.elements
-
-
 Codec = PureCodec
+
+#: The codec classes of this installation, for tests and benches that run every twin.
+CODECS: tuple[type[PureCodec], ...] = (PureCodec,)

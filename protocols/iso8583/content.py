@@ -133,8 +133,9 @@ def read_simple(element: Element, raw: bytes, start: int, end: int, units: int) 
 def write_simple(element: Element, value: object) -> tuple[bytes, int]:
     """Give the bytes of a simple value and its units; raise when it does not fit the spec."""
     if element.kind in (Kind.BYTES, Kind.BITMAP):
-        if not isinstance(value, bytes):
+        if not isinstance(value, (bytes, bytearray, memoryview)):
             raise MessageError(element.path, None, Reason.WRONG_TYPE, "bytes expected")
+        value = bytes(value)
         check_units(element, len(value), None)
         if element.encoding == "binary":
             return value, len(value)

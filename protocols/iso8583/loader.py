@@ -139,6 +139,9 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
         element = builder.top_level(number, entry)
         if element is not None:
             elements[int(number)] = element
+    if max(elements, default=0) > 128 and not bitmap.get("tertiary", False):
+        mend = "say tertiary = true in spec.bitmap"
+        problems.add(f"elements.{max(elements)}", "no bitmap announces it", mend)
     messages = _messages(table.get("messages", {}), elements, problems)
     peek = tuple(head.get("peek", ()))
     _check_numbers(peek, elements, "spec.peek", problems)

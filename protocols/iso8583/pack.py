@@ -42,6 +42,8 @@ def pack_bitmap(spec: Spec, elements: Mapping[int, Value]) -> bytes:
         if not (isinstance(number, int) and number in spec.elements):
             raise MessageError(_number(number), None, Reason.UNKNOWN_ELEMENT)
         width = max(width, (number + 63) // 64 * 64)
+    if spec.bitmap_tertiary and 65 in elements:
+        raise MessageError("65", None, Reason.NOT_ALLOWED, "the codec writes the third bitmap")
     for number in elements:
         bits |= 1 << (width - number)
     if width >= 128:
@@ -66,6 +68,11 @@ def pack_element(element: Element, value: Value, depth: int) -> bytes:
         return content
     prefix = write_count(element.prefix, count_of_units(element, units), element.path)
     return prefix + content
+
+
+def content_of(element: Element, value: Value) -> bytes:
+    """Give an element's bytes without its prefix."""
+    return _content(element, value, 0)[0]
 
 
 def _content(element: Element, value: Value, depth: int) -> tuple[bytes, int]:
@@ -128,8 +135,8 @@ def _no_strangers(element: Element, parts: Mapping[str, Value]) -> None:
         raise MessageError(element.path, None, Reason.UNKNOWN_ELEMENT)
 
 
-def _tagged(element: Element, value: Value, depth: int) -> list[tuple[str, bytes]]:
-    """Give (tag, content) of every sub-element in the dict's order; unknown tags are bytes."""
+def _tagged(element: Element, value: Value, depth: int) -> list[tuple[str, str, bytes]]:
+    """Give (key, tag, content) of every sub-element in the dict's order; unknown tags are bytes."""
     parts = _dict(element, value)
     if len(parts) > TAGS_MAX:
         raise MessageError(element.path, None, Reason.TOO_MANY, f"{TAGS_MAX} tags")
@@ -139,14 +146,14 @@ def _tagged(element: Element, value: Value, depth: int) -> list[tuple[str, bytes
     for key, part in parts.items():
         sub = by_key.get(key)
         if sub is not None:
-            out.append((sub.tag, _content(sub, part, depth)[0]))
+            out.append((key, sub.tag, _content(sub, part, depth)[0]))
             continue
         if not isinstance(key, str) or key in by_tag:
             raise MessageError(element.path, None, Reason.BAD_TAG, "named sub-element by its tag")
-        if not isinstance(part, bytes):
+        if not isinstance(part, (bytes, bytearray, memoryview)):
             # The path may hold only a well-formed tag: a caller's key could be anything.
             raise MessageError(element.path, None, Reason.WRONG_TYPE, "bytes expected")
-        out.append((key, part))
+        out.append((key, key, bytes(part)))
     return out
 
 
@@ -164,42 +171,63 @@ def _tag_bytes(element: Element, tag: str) -> bytes:
     return raw
 
 
-def _tlv(element: Element, value: Value, depth: int) -> bytes:
+def tagged_parts(element: Element, value: Value) -> list[tuple[str, bytes, bytes]]:
+    """Give (key, tag and length as on the wire, content) of every part of a tagged element."""
+    return _tagged_parts(element, value, 1)
+
+
+def _tagged_parts(element: Element, value: Value, depth: int) -> list[tuple[str, bytes, bytes]]:
+    header = _HEADERS[element.kind]
+    return [
+        (key, header(element, tag, len(content)), content)
+        for key, tag, content in _tagged(element, value, depth)
+    ]
+
+
+def _tagged_content(element: Element, value: Value, depth: int) -> bytes:
+    parts = _tagged_parts(element, value, depth)
+    return b"".join([header + content for _, header, content in parts])
+
+
+def _tlv_header(element: Element, tag: str, size: int) -> bytes:
     form = element.form
     assert form is not None
-    out = []
-    for tag, content in _tagged(element, value, depth):
-        head = _tag_bytes(element, tag)
-        path = f"{element.path}.{tag}"
-        if element.kind is Kind.LTV:
-            count = len(content) + (form.tag_bytes if form.length_counts_tag else 0)
-            out += [write_count(form.length, count, path), head, content]
-        else:
-            out += [head, write_count(form.length, len(content), path), content]
-    return b"".join(out)
+    head, path = _tag_bytes(element, tag), f"{element.path}.{tag}"
+    if element.kind is Kind.LTV:
+        count = size + (form.tag_bytes if form.length_counts_tag else 0)
+        return write_count(form.length, count, path) + head
+    return head + write_count(form.length, size, path)
 
 
-def _ber_tlv(element: Element, value: Value, depth: int) -> bytes:
-    out = []
-    for tag, content in _tagged(element, value, depth):
-        head = _tag_bytes(element, tag)
-        if not is_ber_tag(head):
-            raise MessageError(element.path, None, Reason.BAD_TAG)
-        out += [head, ber_length(len(content)), content]
-    return b"".join(out)
+def _ber_header(element: Element, tag: str, size: int) -> bytes:
+    head = _tag_bytes(element, tag)
+    if not is_ber_tag(head):
+        raise MessageError(element.path, None, Reason.BAD_TAG)
+    return head + ber_length(size, element.path)
+
+
+def _dataset_header(element: Element, tag: str, size: int) -> bytes:
+    head = _tag_bytes(element, tag)
+    if len(head) != 1:
+        raise MessageError(element.path, None, Reason.BAD_TAG)
+    if size > 0xFFFF:
+        raise MessageError(element.path, None, Reason.TOO_LONG)
+    return head + size.to_bytes(2, "big")
 
 
 def is_ber_tag(tag: bytes) -> bool:
     """Tell whether the bytes are exactly one BER tag. Source: EMV 4.4 Book 3, annex B1."""
-    if not 1 <= len(tag) <= TAG_BYTES_MAX or tag[0] in (0x00, 0xFF):
+    if not 1 <= len(tag) <= TAG_BYTES_MAX or tag[0] == 0x00:
         return False
     if tag[0] & 0x1F != 0x1F:
         return len(tag) == 1
     return len(tag) >= 2 and all(byte & 0x80 for byte in tag[1:-1]) and tag[-1] < 0x80
 
 
-def ber_length(size: int) -> bytes:
+def ber_length(size: int, path: str) -> bytes:
     """Give a BER length in its shortest form. Source: EMV 4.4 Book 3, annex B2."""
+    if size > 0xFFFF:
+        raise MessageError(path, None, Reason.TOO_LONG)
     if size < 0x80:
         return bytes([size])
     return bytes([0x81, size]) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")
@@ -218,21 +246,18 @@ def _bitmapped(element: Element, value: Value, depth: int) -> bytes:
     return bits.to_bytes(element.bitmap_bytes, "big") + b"".join(out)
 
 
-def _dataset(element: Element, value: Value, depth: int) -> bytes:
-    out = []
-    for tag, content in _tagged(element, value, depth):
-        head = _tag_bytes(element, tag)
-        if len(head) != 1:
-            raise MessageError(element.path, None, Reason.BAD_TAG)
-        out += [head, len(content).to_bytes(2, "big"), content]
-    return b"".join(out)
-
-
 _COMPOSITE_WRITERS: dict[Kind, Callable[[Element, Value, int], bytes]] = {
     Kind.POSITIONAL: _positional,
-    Kind.TLV: _tlv,
-    Kind.LTV: _tlv,
-    Kind.BER_TLV: _ber_tlv,
+    Kind.TLV: _tagged_content,
+    Kind.LTV: _tagged_content,
+    Kind.BER_TLV: _tagged_content,
     Kind.BITMAPPED: _bitmapped,
-    Kind.DATASET: _dataset,
+    Kind.DATASET: _tagged_content,
+}
+
+_HEADERS: dict[Kind, Callable[[Element, str, int], bytes]] = {
+    Kind.TLV: _tlv_header,
+    Kind.LTV: _tlv_header,
+    Kind.BER_TLV: _ber_header,
+    Kind.DATASET: _dataset_header,
 }

@@ -303,7 +303,7 @@ class Walk:
             if position >= end:
                 raise MessageError(element.path, end, Reason.TRUNCATED, "in a tag")
             position += 1
-        elif raw[start] in (0x00, 0xFF):
+        elif raw[start] == 0x00:
             # Filler bytes between objects are legal BER and never sent here; keeping them would
             # give one message two encodings.
             raise MessageError(element.path, start, Reason.BAD_TAG, "filler byte")
