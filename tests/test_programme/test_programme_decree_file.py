@@ -222,23 +222,19 @@ WALK = [
 ]
 
 
-@pytest.mark.parametrize("done", range(5))
-@pytest.mark.parametrize("who", ["diskominfo", "dinsos", "mayor", "bank"])
-def test_decree_moves_only_one_stage_and_only_by_its_agency(
-    registry, actors, decree_file, done, who
-):
+def test_decree_moves_only_one_stage_and_only_by_its_agency(registry, actors, decree_file):
     number = import_decree(registry, decree_file(1), actors.diskominfo).decree.decree_number
-    for state, agency in WALK[:done]:
-        registry.decrees.move(number, state, getattr(actors, agency))
-    before = registry.decrees.get(number)
-    for state, agency in WALK:
-        if WALK[done : done + 1] == [(state, who)]:
-            assert agency == who
-            continue
-        with pytest.raises(RuleError):
-            registry.decrees.move(number, state, getattr(actors, who))
-    assert registry.decrees.get(number) == before
-    assert before.state.creditable is (done >= 3)
+    for done in range(len(WALK) + 1):
+        before = registry.decrees.get(number)
+        assert before.state.creditable is (done >= 3)
+        for who in ("diskominfo", "dinsos", "mayor", "bank"):
+            for step in {state: (state, who) for state, _agency in WALK}.values():
+                if WALK[done : done + 1] != [step]:
+                    with pytest.raises(RuleError):
+                        registry.decrees.move(number, step[0], getattr(actors, who))
+        assert registry.decrees.get(number) == before
+        for state, agency in WALK[done : done + 1]:
+            registry.decrees.move(number, state, getattr(actors, agency))
 
 
 def test_import_by_another_agency_is_refused(registry, actors, decree_file):
