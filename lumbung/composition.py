@@ -7,6 +7,7 @@ terminal commands. Each part gets its clock, its random bytes and its keys from 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from ledger import open_ledger
 from ledger.choosing import Engine
@@ -34,14 +35,30 @@ RandomFor = Callable[[str], RandomBytes]
 
 
 @dataclass(slots=True)
-class Composition:
-    """The opened parts of one programme. Close it; a context manager does."""
+class Offices:
+    """Keystore and registry of one programme: what needs no ledger."""
 
     data: DataDirectory
     clock: Clock
     random_for: RandomFor
     keystore: Keystore
     registry: Registry
+
+    def close(self) -> None:
+        """Close the registry; the directory stays as it is."""
+        self.registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(slots=True)
+class Composition(Offices):
+    """All opened parts of one programme; the process that has it is the one writer."""
+
     ledger: Ledger
 
     def close(self) -> None:
@@ -49,17 +66,9 @@ class Composition:
         self.ledger.close()
         self.registry.close()
 
-    def __enter__(self) -> "Composition":
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def compose(
-    data: DataDirectory, clock: Clock, random_for: RandomFor, *, engine: Engine = "auto"
-) -> Composition:
-    """Open keystore, registry and ledger of a data directory, making what is missing.
+def open_offices(data: DataDirectory, clock: Clock, random_for: RandomFor) -> Offices:
+    """Open keystore and registry of a data directory, making what is missing.
 
     Raises what the parts raise: each says which file, what is wrong and how to mend it.
     """
@@ -71,14 +80,22 @@ def compose(
         clock=clock,
         random_bytes=random_for("registry"),
     )
+    return Offices(data, clock, random_for, keystore, registry)
+
+
+def compose(
+    data: DataDirectory, clock: Clock, random_for: RandomFor, *, engine: Engine = "auto"
+) -> Composition:
+    """Open keystore, registry and ledger of a data directory, making what is missing."""
+    offices = open_offices(data, clock, random_for)
     try:
         ledger = open_ledger(
             data.ledger, now_ns=clock.now_ns, random_bytes=random_for("ledger"), engine=engine
         )
     except BaseException:
-        registry.close()
+        offices.close()
         raise
-    return Composition(data, clock, random_for, keystore, registry, ledger)
+    return Composition(data, clock, random_for, offices.keystore, offices.registry, ledger)
 
 
 def open_keystore(data: DataDirectory, random_bytes: RandomBytes) -> Keystore:

@@ -49,8 +49,8 @@ class Manifest:
 class DataDirectory:
     """An opened and locked data directory. Use as a context manager."""
 
-    def __init__(self, root: Path, manifest: Manifest, lock_fd: int, *, fresh: bool) -> None:
-        """Keep what `open` found; callers use `DataDirectory.open`."""
+    def __init__(self, root: Path, manifest: Manifest, lock_fd: int | None, *, fresh: bool) -> None:
+        """Keep what `open` or `beside` found; callers use those."""
         self.root = root
         self.manifest = manifest
         self.fresh = fresh
@@ -87,6 +87,15 @@ class DataDirectory:
             os.close(lock_fd)
             raise
         return cls(root, manifest, lock_fd, fresh=not known)
+
+    @classmethod
+    def beside(cls, root: Path) -> Self:
+        """Look at a directory that another process may be writing; takes no lock.
+
+        For readers, and for terminals, which write only under their own folder and lock it.
+        """
+        root = root.absolute()
+        return cls(root, read_manifest(root), None, fresh=False)
 
     @property
     def ledger(self) -> Path:

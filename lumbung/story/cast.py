@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from cardsim import Card, CardImage, personalise
-from lumbung.composition import Composition
+from lumbung.composition import Composition, Offices
 from lumbung.system import seeded_random
 from programme.actors import Actor, Agency
 from programme.decree import read_decree
@@ -152,9 +152,9 @@ def hand_out_cards(parts: Composition, result: ImportResult, seed: int) -> int:
     return len(registry.all_cards())
 
 
-def holder(parts: Composition, result: ImportResult, seed: int, place: int) -> Holder:
+def holder(parts: Offices, decree_number: int, seed: int, place: int) -> Holder:
     """Give the holder at a place (0, 1, ...) of the decree, the card's chip made if need be."""
-    line = parts.registry.decrees.lines(result.decree.decree_number)[place]
+    line = parts.registry.decrees.lines(decree_number)[place]
     pan = pan_of(seed, line.recipient_number)
     card = parts.registry.card_by_pan(pan)
     assert card is not None, "hand_out_cards has run"
@@ -165,7 +165,7 @@ def holder(parts: Composition, result: ImportResult, seed: int, place: int) -> H
     return Holder(card, path, pin_of(seed, line.recipient_number))
 
 
-def _make_chip(parts: Composition, card: CardView, pan: Pan, name: str, seed: int) -> CardImage:
+def _make_chip(parts: Offices, card: CardView, pan: Pan, name: str, seed: int) -> CardImage:
     udk = icc_master_key(parts.keystore.get("imk_ac"), pan, card.pan_sequence)
     return personalise(
         "ssn",
@@ -178,7 +178,7 @@ def _make_chip(parts: Composition, card: CardView, pan: Pan, name: str, seed: in
     )
 
 
-def insert(parts: Composition, who: Holder) -> Card:
+def insert(parts: Offices, who: Holder) -> Card:
     """Give the chip as it lies in the slot, its state as last written."""
     image = CardImage.load(who.image_path)
     return Card(image, parts.clock, parts.random_for(f"card/{who.card.card_number}"))

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable
 
 from cardsim.channel import InProcessChannel
-from lumbung.composition import Composition
+from lumbung.composition import Offices
 from lumbung.lines import RecordingLine
 from lumbung.story.cast import Holder, insert
 from programme.keystore import KeyKind
@@ -23,7 +23,7 @@ LINK = "edc"
 TIMEOUT_MS = 4_000
 
 
-def terminal_keys(parts: Composition, terminal_id: str) -> tuple[SecretBytes, SecretBytes]:
+def terminal_keys(parts: Offices, terminal_id: str) -> tuple[SecretBytes, SecretBytes]:
     """Give a terminal's master key and the key that protects its own files.
 
     The enrolment officer carries the first to the device; the second never leaves the device; the
@@ -53,7 +53,7 @@ def transfer_id_of(terminal_id: str, transaction: Transaction) -> int:
 class Counter:
     """One shop's terminal on a line that may be exchanged for a worse one."""
 
-    def __init__(self, parts: Composition, terminal_id: str, host: str, port: int) -> None:
+    def __init__(self, parts: Offices, terminal_id: str, host: str, port: int) -> None:
         """Set the terminal up on its directory; what a power cut left open is taken up."""
         self._parts = parts
         self.terminal_id = terminal_id

@@ -152,7 +152,8 @@ async def _day(
                     f"terminal {counter.terminal_id} settled {owed - left} of {owed} open reversals"
                 )
         places = [(day.number * CARDS_PER_DAY + n) % result.lines for n in range(CARDS_PER_DAY)]
-        holders = [cast.holder(parts, result, day.seed, place) for place in places]
+        number = result.decree.decree_number
+        holders = [cast.holder(parts, number, day.seed, place) for place in places]
         food, phone_credit, suspended = counters
         stage = Stage(parts, clock, food, phone_credit, suspended, holders, tell, outcome.steps)
         outcome.receipt = await play(stage)

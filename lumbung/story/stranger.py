@@ -5,7 +5,7 @@ purchase of a counter with another processing code, a fresh trace number and a P
 to a wrong PIN, under a good MAC. The switch must refuse it by the law, and cost no PIN try.
 """
 
-from lumbung.composition import Composition
+from lumbung.composition import Offices
 from lumbung.story.counter import LINK, Counter, terminal_keys
 from protocols.business_time import rrn_for, transmission_time
 from protocols.crypto.mac import retail_mac
@@ -18,7 +18,7 @@ from terminal.sealing import Sealer
 _FIRST_STAN = 990_000
 
 
-def cash_request(parts: Composition, at: Counter, processing_code: str, now_ns: int) -> bytes:
+def cash_request(parts: Offices, at: Counter, processing_code: str, now_ns: int) -> bytes:
     """Give a framed 0200 for cash, as a doctored terminal would send it."""
     codec = Codec(load_spec(LINK))
     original = Framer(EDC_FRAMES).feed(at.last_request())[0]
@@ -40,7 +40,7 @@ def cash_request(parts: Composition, at: Counter, processing_code: str, now_ns: 
     return frame(payload, original.tpdu, EDC_FRAMES)
 
 
-def session_keys(parts: Composition, terminal_id: str) -> SessionKeys:
+def session_keys(parts: Offices, terminal_id: str) -> SessionKeys:
     """Give the keys inside the device: whoever doctors it has them."""
     master_key, storage_key = terminal_keys(parts, terminal_id)
     sealer = Sealer(storage_key, parts.random_for(f"stranger/{terminal_id}"))

@@ -1,0 +1,116 @@
+"""`lumbung switch run|check|rules check|rules explain`."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from lumbung.composition import Composition, compose
+from lumbung.data_directory import DataDirectory, read_manifest
+from lumbung.logs import log_to
+from lumbung.system import SystemClock, system_random
+from protocols.clock import RandomBytes
+from protocols.errors import ConfigurationError
+from switch.config import SwitchConfig, load
+from switch.rules import load_rules
+from switch.server import SwitchServer
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--data", "directory", type=click.Path(path_type=Path), required=True,
+              help="A data directory, such as `lumbung demo --data` makes.")  # fmt: skip
+@click.option("--config", "file", type=FILE, help="switch.toml; built-in settings without it.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Overrides the configuration.")
+@JSON_OPTION
+def run(directory: Path, file: Path | None, port: int | None, as_json: bool) -> None:
+    """Run the switch on a data directory until Ctrl-C or SIGTERM; drains before it ends.
+
+    Listens on loopback unless the configuration asks for more by name. The first line on standard
+    output says where, once it is ready.
+    """
+    config = SwitchConfig() if file is None else load(file)
+    if port is not None:
+        config = config.model_copy(
+            update={"listen": config.listen.model_copy(update={"port": port})}
+        )
+    manifest = read_manifest(directory)
+    with ExitStack() as stack:
+        data = stack.enter_context(
+            DataDirectory.open(
+                directory, kind=manifest.kind, seed=manifest.seed, created=manifest.created
+            )
+        )
+        stack.enter_context(log_to(data.logs / "lumbung.log"))
+        parts = stack.enter_context(compose(data, SystemClock(), _system_random_for))
+        asyncio.run(_serve(parts, config, as_json=as_json))
+
+
+def _system_random_for(_part: str) -> RandomBytes:
+    return system_random
+
+
+async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> None:
+    server = SwitchServer(
+        config, parts.registry, parts.keystore, parts.ledger, parts.data.switch_state,
+        parts.clock, system_random,
+    )  # fmt: skip
+    try:
+        port = await server.start()
+    except OSError as error:
+        where = f"{config.listen.host}:{config.listen.port}"
+        raise ConfigurationError(
+            f"{where}: cannot listen ({error.strerror}).", fix="Give another --port, or 0."
+        ) from error
+    try:
+        ready = {"listening": f"{config.listen.host}:{port}", "engine": parts.ledger.engine}
+        text = f"listening on {ready['listening']}, ledger engine {ready['engine']}"
+        click.echo(json.dumps(ready) if as_json else text)
+        await _until_told(server)
+    finally:
+        await server.stop()
+    if server.unfit_reason:
+        raise ConfigurationError(f"the switch stopped deciding: {server.unfit_reason}")
+
+
+async def _until_told(server: SwitchServer) -> None:
+    """Wait for a signal, and look each second for a registry change or an unfit node."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    while not told.is_set() and not server.unfit_reason:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await told.wait()
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@JSON_OPTION
+def check(file: Path, as_json: bool) -> None:
+    """Check a switch.toml: every fault with file:line, what is allowed and how to mend it."""
+    config = load(file)
+    listen = f"{config.listen.host}:{config.listen.port}"
+    if as_json:
+        click.echo(json.dumps({"valid": True, "node": config.node, "listen": listen}))
+    else:
+        click.echo(f"{file}: valid, node {config.node}, listens on {listen}")
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@JSON_OPTION
+def rules_check(file: Path, as_json: bool) -> None:
+    """Check a rule file: every fault with file:line."""
+    book = load_rules(file)
+    if as_json:
+        click.echo(json.dumps({"valid": True, "version": book.version}))
+    else:
+        click.echo(f"{file}: valid, version {book.version}")
