@@ -53,7 +53,7 @@ class Exchange:
 
     async def open_line(self) -> None:
         """Connect unless connected; raise LineDownError. Nothing is journalled before this."""
-        if self._is_open and self._persistent:
+        if self._is_open and self._persistent and await self._is_alive():
             return
         await self._line.connect()
         self._is_open = True
@@ -128,6 +128,18 @@ class Exchange:
         """Close the connection."""
         self._is_open = False
         await self._line.close()
+
+    async def _is_alive(self) -> bool:
+        """Tell whether an idle connection still stands: its end shows before anything is sent."""
+        try:
+            data = await self._line.receive(timeout_ms=0)
+        except TimeoutError:
+            return True
+        except LineDownError:
+            return False
+        if data:
+            self.session.receive_data(data, self.now())
+        return bool(data)
 
     async def _pump(self) -> list[Event]:
         seen: list[Event] = []

@@ -37,6 +37,7 @@ class SlipStatus(Enum):
     APPROVED = "approved"
     FAILED = "failed, no money was taken"
     PENDING = "no answer yet, a reversal is owed"
+    DISPUTED = "the host does not take the reversal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,11 @@ def render(slip: Slip, copy: Copy, *, reprint: bool = False, lang: str = "id") -
 
 def _head(slip: Slip, reprint: bool, lang: str) -> list[str]:
     shop, now = slip.shop, wita(slip.printed_ns)
-    lines = [_centred(text("receipt.title", lang)), _centred(shop.name), _centred(shop.place)]
+    lines = [
+        _centred(text("receipt.title", lang)),
+        _centred(shop.name.upper()),
+        _centred(shop.place.upper()),
+    ]
     if reprint:
         lines.append(_centred(text("receipt.reprint", lang)))
     lines.append(f"TID {shop.terminal_id} MID {shop.merchant_id}"[:COLUMNS])
@@ -180,6 +185,8 @@ def _day(iso_date: str) -> str:
 def _failure(slip: Slip, lang: str) -> list[str]:
     if slip.status is SlipStatus.PENDING:
         return [text("receipt.undone", lang), *_wrapped(text("slip.wait", lang))]
+    if slip.status is SlipStatus.DISPUTED:
+        return _wrapped(text("slip.disputed", lang))
     if slip.response_code == NO_ANSWER:
         return [text("receipt.failed", lang), *_wrapped(text("slip.undone", lang))]
     words = word(

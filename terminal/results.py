@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from protocols.catalogue import text
 from terminal.journal.records import Answer, Kind, LastPurchase, MonthLeft
 from terminal.journal.state import Status, Transaction
 from terminal.purchase.checks import Refused
@@ -16,7 +17,7 @@ class SaleResult:
     """How a purchase, void or balance inquiry ended.
 
     `outcome` is DE39: the host's, or the terminal's own (13 amount, 17 cancelled, 68 no answer,
-    88 card unusable, 91 no connection). `detail` is the terminal's own sentence in such a case.
+    88 card unusable, 91 no connection). `detail` is the terminal's own sentence, if it has one.
     `reversed` tells that a reversal was queued, `reversal_settled` that it was answered and nothing
     is left to undo. `repeated` tells that nothing new was sold: this is the earlier result.
     `stan` 0 means that nothing was sent. Amounts are sen.
@@ -76,6 +77,7 @@ class ResultMaker:
             kind=intent.kind,
             outcome=code,
             texts=self._words(code, known),
+            detail=self._detail(transaction, repeated),
             amount_sen=slip.amount_sen,
             stan=intent.stan,
             rrn=intent.rrn,
@@ -123,6 +125,20 @@ class ResultMaker:
             receipt_toko=render(slip, Copy.MERCHANT, lang=self.lang),
             receipt_pembeli=render(slip, Copy.CUSTOMER, lang=self.lang),
         )
+
+    def _detail(self, transaction: Transaction, repeated: bool) -> str:
+        """Give the terminal's own sentence, where the host's outcome does not say it all."""
+        trace = f"{transaction.intent.stan:06d}"
+        match transaction.status:
+            case Status.REVERSED:
+                return text("flow.reversal_done", self.lang, trace=trace)
+            case Status.REVERSING:
+                return text("refused.reversal_pending", self.lang, trace=trace)
+            case Status.DISPUTED:
+                return text("slip.disputed", self.lang)
+            case Status.COMPLETED if repeated:
+                return text("flow.same_again_shown", self.lang)
+        return ""
 
     def _words(self, code: str, answer: Answer) -> Wording:
         return word(
@@ -175,6 +191,8 @@ def _code_of(transaction: Transaction) -> str:
 def _slip_status(transaction: Transaction) -> SlipStatus:
     if transaction.status is Status.COMPLETED:
         return SlipStatus.APPROVED
+    if transaction.status is Status.DISPUTED:
+        return SlipStatus.DISPUTED
     if transaction.status in (Status.REFUSED, Status.REVERSED):
         return SlipStatus.FAILED
     if not transaction.intent.kind.moves_money:

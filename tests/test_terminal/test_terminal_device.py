@@ -131,38 +131,35 @@ async def test_basket_is_priced_by_the_shop_and_sent_line_by_line(
     ]
 
 
-@pytest.mark.parametrize(
-    ("code", "amount_sen", "outcome"),
-    [("ROKOK", 2_500_000, "57"), ("PULSA", 2_500_000, "57"), ("BERAS5KG", 2_600_000, "13")],
-)
-async def test_basket_with_forbidden_item_or_wrong_sum_never_reaches_the_card(
-    terminal: Terminal, host: Any, slot: InProcessChannel, code: str, amount_sen: int, outcome: str
+async def test_entries_that_cannot_be_sold_never_reach_the_card(
+    terminal: Terminal, host: Any, slot: InProcessChannel
 ) -> None:
-    basket = [SaleItem(code=code, name=code, quantity=1, price_sen=2_500_000)]
-    result = await terminal.buy(amount_sen, slot, pin_of(), basket)
-    assert result.outcome == outcome
+    for code, amount_sen, outcome in (
+        ("ROKOK", 2_500_000, "57"),
+        ("PULSA", 2_500_000, "57"),
+        ("BERAS5KG", 2_600_000, "13"),
+    ):
+        basket = [SaleItem(code=code, name=code, quantity=1, price_sen=2_500_000)]
+        assert (await terminal.buy(amount_sen, slot, pin_of(), basket)).outcome == outcome
+    assert (await terminal.buy(2_500_000, slot, pin_of(), [])).outcome == "13"
+    for amount_sen in (0, -100, 150, 2_000_000_100):
+        result = await terminal.buy(amount_sen, slot, pin_of())
+        assert (result.outcome, result.stan) == ("13", 0)
+        assert result.detail
+        assert "GAGAL - SALDO TIDAK TERPOTONG" in result.receipt_pembeli
     assert not any(message.mti == "0200" for message in host.seen)
     assert not slot.card.image.applications[0].state.atc
 
 
-@pytest.mark.parametrize("amount_sen", [0, -100, 150, 2_000_000_100])
-async def test_amount_that_cannot_be_sold_is_refused_before_the_card(
-    terminal: Terminal, slot: InProcessChannel, amount_sen: int
-) -> None:
-    result = await terminal.buy(amount_sen, slot, pin_of())
-    assert (result.outcome, result.stan) == ("13", 0)
-    assert result.detail
-    assert "GAGAL - SALDO TIDAK TERPOTONG" in result.receipt_pembeli
-
-
-@pytest.mark.parametrize("digits", ["123", "1234567890123", "12345a", "１２３４５６"])
 async def test_pin_of_wrong_length_is_asked_again_and_never_sent(
-    terminal: Terminal, host: Any, slot: InProcessChannel, digits: str
+    terminal: Terminal, host: Any, slot: InProcessChannel
 ) -> None:
-    assert (await terminal.buy(AMOUNT, slot, pin_of(digits, "123456"))).approved
-    result = await terminal.buy(2 * AMOUNT, slot, pin_of(digits, digits, digits))
-    assert result.outcome == "17"
-    assert "6 angka" in result.detail
+    assert (await terminal.buy(AMOUNT, slot, pin_of("123", "123456"))).approved
+    for digits in ("123", "1234567890123", "12345a", "１２３４５６"):
+        result = await terminal.buy(2 * AMOUNT, slot, pin_of(digits, digits, digits))
+        assert result.outcome == "17"
+        assert "6 angka" in result.detail
+        assert digits not in repr(result)
     assert host.standing_sen() == AMOUNT
 
 
@@ -332,6 +329,23 @@ async def test_persistent_line_is_used_again(
     for amount in (AMOUNT, 2 * AMOUNT):
         assert (await terminal.buy(amount, slot, pin_of("123456"))).approved
     assert server.connections == 1
+    await server.stop()
+    await server.start()
+    assert (await terminal.buy(3 * AMOUNT, slot, pin_of("123456"))).approved
+    assert not terminal.journal.owed()
+    assert server.connections == 2
+
+
+async def test_refused_reversal_tells_the_operator_to_call_the_bank(
+    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel
+) -> None:
+    host.refuse_reversals = "12"
+    server.lose = 1
+    result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
+    assert (result.reversed, result.reversal_settled) == (True, False)
+    assert "Hubungi bank" in result.detail
+    assert "TERPOTONG" not in result.receipt_pembeli
+    assert "Hubungi bank dengan" in " ".join(result.receipt_pembeli.split())
 
 
 # Across power cuts and damage
