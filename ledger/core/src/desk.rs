@@ -1,0 +1,245 @@
+//! The boundary of coroutines: futures of one event loop, answered in heaps.
+//!
+//! `post` costs no allocation but its future; a commit group wakes the loop once through a pipe
+//! that the loop listens to, so the writing threads never wait for the interpreter.
+
+// PyO3 hands arguments over as values.
+#![allow(clippy::needless_pass_by_value)]
+
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+
+use crate::engine::{hold, Engine};
+use crate::execute::EventKind;
+use crate::fault::{Fault, FaultKind};
+use crate::python::{exception, whole_events, NativeEngine};
+use crate::queue::{Answer, Events, Mailbox, Outcome, ReplyTo, Request};
+use crate::wire::{u32_at, u64_at, WireTransfer, RECORD_SIZE};
+
+/// The futures that wait, by token.
+#[derive(Default)]
+struct Futures {
+    slots: Vec<Option<Waiting>>,
+    free: Vec<usize>,
+}
+
+struct Waiting {
+    future: Py<PyAny>,
+    /// One result object is awaited, not packed results.
+    single: bool,
+}
+
+impl Futures {
+    fn add(&mut self, waiting: Waiting) -> usize {
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot] = Some(waiting);
+            slot
+        } else {
+            self.slots.push(Some(waiting));
+            self.slots.len() - 1
+        }
+    }
+
+    fn take(&mut self, token: u64) -> Waiting {
+        let slot = usize::try_from(token).expect("a token is a place");
+        self.free.push(slot);
+        self.slots[slot].take().expect("a token is answered once")
+    }
+}
+
+/// What one event loop awaits.
+#[pyclass(frozen, module = "ledger._core")]
+pub struct Desk {
+    engine: Arc<Engine>,
+    mailbox: Arc<Mailbox>,
+    futures: Mutex<Futures>,
+    create_future: Py<PyAny>,
+    now_ns: Py<PyAny>,
+    new_tuple: Py<PyAny>,
+    result_type: Py<PyType>,
+    statuses: HashMap<u32, Py<PyAny>>,
+}
+
+#[pymethods]
+impl Desk {
+    /// Open a desk of `engine` for the loop whose `create_future` is given.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        engine: &NativeEngine,
+        create_future: Py<PyAny>,
+        now_ns: Py<PyAny>,
+        result_type: Py<PyType>,
+        statuses: HashMap<u32, Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let engine = Arc::clone(engine.writer(py)?);
+        engine.serve();
+        Ok(Self {
+            engine,
+            mailbox: Arc::new(Mailbox::new()?),
+            futures: Mutex::default(),
+            create_future,
+            now_ns,
+            new_tuple: py
+                .get_type::<PyTuple>()
+                .getattr(intern!(py, "__new__"))?
+                .unbind(),
+            result_type,
+            statuses,
+        })
+    }
+
+    /// The file descriptor that becomes readable when there are answers.
+    fn fileno(&self) -> i32 {
+        self.mailbox.ear().as_raw_fd()
+    }
+
+    /// How many futures wait.
+    fn waiting(&self) -> usize {
+        let futures = hold(&self.futures);
+        futures.slots.len() - futures.free.len()
+    }
+
+    /// Queue one transfer; give the future of its result.
+    fn post<'py>(
+        &self,
+        py: Python<'py>,
+        transfer: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let event = read_transfer(transfer)?.ok_or_else(|| too_wide(py, 0))?;
+        self.submit(py, Events::One(event.pack()), true)
+    }
+
+    /// Queue transfers that commit together; give the future of their packed results.
+    fn post_many<'py>(
+        &self,
+        py: Python<'py>,
+        transfers: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let events = whole_events(py, pack_transfers(&transfers)?)?;
+        self.submit(py, events, false)
+    }
+
+    /// Resolve the futures whose answers have come.
+    fn deliver(&self, py: Python<'_>) -> PyResult<()> {
+        for (token, outcome) in self.mailbox.collect() {
+            let Waiting { future, single } = hold(&self.futures).take(token);
+            let future = future.into_bound(py);
+            // Its awaiter was cancelled; the transfer stands.
+            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                continue;
+            }
+            match self.result(py, &outcome, single)? {
+                Ok(result) => future.call_method1(intern!(py, "set_result"), (result,))?,
+                Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        events: Events,
+        single: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let now = self.now_ns.call0(py)?.extract(py)?;
+        let future = self.create_future.bind(py).call0()?;
+        let waiting = Waiting {
+            future: future.clone().unbind(),
+            single,
+        };
+        let token = hold(&self.futures).add(waiting) as u64;
+        let reply = ReplyTo::mail(Arc::clone(&self.mailbox), token);
+        let kind = EventKind::Transfers;
+        let request = Request {
+            kind,
+            events,
+            now,
+            deadline: None,
+            queued: Instant::now(),
+            reply,
+        };
+        if let Err(fault) = self.engine.submit(request) {
+            hold(&self.futures).take(token);
+            return Err(exception(py, &fault));
+        }
+        Ok(future)
+    }
+
+    /// What a future is given: a result, or an exception.
+    fn result<'py>(
+        &self,
+        py: Python<'py>,
+        outcome: &Outcome,
+        single: bool,
+    ) -> PyResult<Result<Bound<'py, PyAny>, PyErr>> {
+        Ok(match outcome {
+            Ok(answer) if single => Ok(self.result_object(py, answer)?),
+            Ok(answer) => Ok(PyBytes::new(py, answer.bytes()).into_any()),
+            Err(fault) => Err(exception(py, fault)),
+        })
+    }
+
+    fn result_object<'py>(&self, py: Python<'py>, answer: &Answer) -> PyResult<Bound<'py, PyAny>> {
+        let (timestamp, status) = (u64_at(answer.bytes(), 0), u32_at(answer.bytes(), 8));
+        let fields = (timestamp, self.statuses[&status].bind(py));
+        self.new_tuple
+            .bind(py)
+            .call1((self.result_type.bind(py), fields))
+    }
+}
+
+fn too_wide(py: Python<'_>, position: usize) -> PyErr {
+    let text = format!(
+        "event {position}: a field is negative or wider than its place in the 128-byte layout; \
+         see docs/reference/transfer.md"
+    );
+    exception(py, &Fault::new(FaultKind::Batch, text))
+}
+
+/// Read a transfer object; `None` when a field does not fit its width.
+fn read_transfer(transfer: &Bound<'_, PyAny>) -> PyResult<Option<WireTransfer>> {
+    let py = transfer.py();
+    macro_rules! field {
+        ($name:literal) => {
+            match transfer.getattr(intern!(py, $name))?.extract() {
+                Ok(value) => value,
+                Err(_) => return Ok(None),
+            }
+        };
+    }
+    Ok(Some(WireTransfer {
+        id: field!("id"),
+        debit_account_id: field!("debit_account_id"),
+        credit_account_id: field!("credit_account_id"),
+        amount: field!("amount"),
+        pending_id: field!("pending_id"),
+        user_data_128: field!("user_data_128"),
+        user_data_64: field!("user_data_64"),
+        user_data_32: field!("user_data_32"),
+        timeout: field!("timeout"),
+        ledger: field!("ledger"),
+        code: field!("code"),
+        flags: field!("flags"),
+        timestamp: field!("timestamp"),
+    }))
+}
+
+/// Pack transfer objects.
+pub fn pack_transfers(transfers: &[Bound<'_, PyAny>]) -> PyResult<Vec<u8>> {
+    let mut packed = Vec::with_capacity(RECORD_SIZE * transfers.len());
+    for (position, transfer) in transfers.iter().enumerate() {
+        let event = read_transfer(transfer)?.ok_or_else(|| too_wide(transfer.py(), position))?;
+        packed.extend_from_slice(&event.pack());
+    }
+    Ok(packed)
+}

@@ -1,0 +1,234 @@
+//! One commit group: expiries first, then its requests one by one, linked chains whole or not at all.
+//!
+//! Source: docs/reference/ledger-format.md, section 7; ledger.md 1.2, rules 1, 2, 4 and 7.
+
+use crate::fault::Fault;
+use crate::frames::Frame;
+use crate::limits::GROUP_EXPIRIES_MAX;
+use crate::record::Record;
+use crate::state::{History, State};
+use crate::status::transfer as status;
+use crate::transfers::Decision;
+use crate::wire::{transfer_flags, WireAccount, WireTransfer, RECORD_SIZE, RESULT_SIZE};
+
+/// What the events of a request are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Accounts to be created.
+    Accounts,
+    /// Transfers to be posted.
+    Transfers,
+}
+
+/// The frame under construction, in front of everything that was written before.
+struct Ahead<'a, H> {
+    frame: &'a Frame,
+    before: &'a H,
+}
+
+impl<H: History> History for Ahead<'_, H> {
+    #[inline]
+    fn record(&self, sequence: u64) -> Result<Record, Fault> {
+        match self.frame.record(sequence) {
+            Some(record) => Ok(record),
+            None => self.before.record(sequence),
+        }
+    }
+}
+
+/// A linked chain that is running.
+struct Chain {
+    /// Position of its first event.
+    start: usize,
+    /// Records of the frame before it.
+    records: usize,
+    broken: bool,
+}
+
+/// One commit group at work.
+pub struct Group<'a, H> {
+    state: &'a mut State,
+    frame: &'a mut Frame,
+    before: &'a H,
+    now: u64,
+}
+
+impl<'a, H: History> Group<'a, H> {
+    /// Start a group at `now`, nanoseconds UTC.
+    pub fn new(state: &'a mut State, frame: &'a mut Frame, before: &'a H, now: u64) -> Self {
+        Self {
+            state,
+            frame,
+            before,
+            now,
+        }
+    }
+
+    /// Record every reservation that has run out, at most `limit` of them.
+    pub fn expire(&mut self, limit: usize) -> Result<(), Fault> {
+        let base = self.now.max(self.state.last_timestamp);
+        let due: Vec<u64> = due_expiries(self.state, base, limit).collect();
+        for (place, sequence) in due.iter().enumerate() {
+            let pending = Ahead {
+                frame: self.frame,
+                before: self.before,
+            }
+            .record(*sequence)?;
+            let timestamp = base + place as u64 + 1;
+            self.take(self.state.expiration(&pending, timestamp));
+            self.state.last_timestamp = timestamp;
+        }
+        Ok(())
+    }
+
+    /// Run one request; one 16-byte result per event is appended to `results`.
+    pub fn run(
+        &mut self,
+        kind: EventKind,
+        events: &[u8],
+        results: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let (events, rest) = events.as_chunks::<RECORD_SIZE>();
+        assert!(rest.is_empty(), "whole events");
+        let count = events.len();
+        let batch = self.now.max(self.state.last_timestamp + count as u64);
+        let first = batch - count as u64;
+        let mut chain: Option<Chain> = None;
+        for (position, event) in events.iter().enumerate() {
+            let timestamp = first + position as u64 + 1;
+            // The bit is the same in accounts and transfers.
+            let linked = event_flags(event) & transfer_flags::LINKED != 0;
+            if linked && chain.is_none() {
+                chain = Some(Chain {
+                    start: position,
+                    records: self.frame.count(),
+                    broken: false,
+                });
+            }
+            let is_open = linked && position + 1 == count;
+            let mut refusal = None;
+            let answer = if is_open {
+                failed(kind, timestamp, status::LINKED_EVENT_CHAIN_OPEN)
+            } else if chain.as_ref().is_some_and(|chain| chain.broken) {
+                failed(kind, timestamp, status::LINKED_EVENT_FAILED)
+            } else {
+                self.event(kind, event, timestamp, &mut refusal)?
+            };
+            if let Some(running) = &mut chain {
+                if answer.1 != status::CREATED && !running.broken {
+                    running.broken = true;
+                    self.take_back(running.records);
+                    mend(kind, results, position - running.start, timestamp);
+                }
+                if !linked || is_open {
+                    chain = None;
+                }
+            }
+            if let Some(record) = refusal {
+                self.take(self.restated(record));
+            }
+            results.extend_from_slice(&answer.0.to_le_bytes());
+            results.extend_from_slice(&answer.1.to_le_bytes());
+            results.extend_from_slice(&0u32.to_le_bytes());
+        }
+        self.state.last_timestamp = batch;
+        Ok(())
+    }
+
+    /// Decide about one event and do what was decided; give its timestamp and status. The record
+    /// that burns its id is left to the caller, since a chain may have to be taken back first.
+    #[inline]
+    fn event(
+        &mut self,
+        kind: EventKind,
+        event: &[u8; RECORD_SIZE],
+        timestamp: u64,
+        refusal: &mut Option<Record>,
+    ) -> Result<(u64, u32), Fault> {
+        let decision = match kind {
+            EventKind::Transfers => {
+                let history = Ahead {
+                    frame: self.frame,
+                    before: self.before,
+                };
+                self.state
+                    .decide_transfer(&WireTransfer::unpack(event), timestamp, &history)?
+            }
+            EventKind::Accounts => self
+                .state
+                .decide_account(&WireAccount::unpack(event), timestamp),
+        };
+        Ok(match decision {
+            Decision::Take(record) => {
+                self.take(record);
+                (timestamp, status::CREATED)
+            }
+            Decision::Burn(record) => {
+                *refusal = Some(record);
+                (timestamp, record.status.into())
+            }
+            Decision::Answer { timestamp, status } => (timestamp, status),
+        })
+    }
+
+    #[inline]
+    fn take(&mut self, record: Record) {
+        self.state.absorb(&record);
+        self.frame.push(&record);
+    }
+
+    /// Take back the newest records until `count` are left in the frame.
+    fn take_back(&mut self, count: usize) {
+        while self.frame.count() > count {
+            let record = self.frame.pop();
+            self.state.revert(&record);
+        }
+    }
+
+    /// A refusal as it reads now: the chain in which it was decided may have been taken back.
+    fn restated(&self, mut record: Record) -> Record {
+        record.sequence = self.state.last_sequence + 1;
+        if record.pending_sequence > self.state.last_sequence {
+            record.pending_sequence = 0;
+        }
+        if !record.names_unknown_id() {
+            record.debit_balance_after = self.state.net(record.debit);
+            record.credit_balance_after = self.state.net(record.credit);
+        }
+        record
+    }
+}
+
+/// The open reservations that have run out by `base`, in order, at most `limit`.
+pub fn due_expiries(state: &State, base: u64, limit: usize) -> impl Iterator<Item = u64> + use<'_> {
+    let due = state
+        .expiries
+        .iter()
+        .take_while(move |(expires_at, _)| *expires_at <= base);
+    due.take(limit.min(GROUP_EXPIRIES_MAX))
+        .map(|(_, sequence)| *sequence)
+}
+
+#[inline]
+fn event_flags(event: &[u8; RECORD_SIZE]) -> u16 {
+    u16::from_le_bytes([event[118], event[119]])
+}
+
+/// An event of a broken chain has no time of its own where it is an account.
+fn failed(kind: EventKind, timestamp: u64, status: u32) -> (u64, u32) {
+    match kind {
+        EventKind::Accounts => (0, status),
+        EventKind::Transfers => (timestamp, status),
+    }
+}
+
+/// Tell the last `count` events before `timestamp` that their chain failed.
+fn mend(kind: EventKind, results: &mut [u8], count: usize, timestamp: u64) {
+    let start = results.len() - RESULT_SIZE * count;
+    let first = timestamp - count as u64;
+    for (place, result) in results[start..].chunks_exact_mut(RESULT_SIZE).enumerate() {
+        let (timestamp, status) = failed(kind, first + place as u64, status::LINKED_EVENT_FAILED);
+        result[..8].copy_from_slice(&timestamp.to_le_bytes());
+        result[8..12].copy_from_slice(&status.to_le_bytes());
+    }
+}

@@ -1,0 +1,44 @@
+//! Native core of the `ledger` package.
+//!
+//! Plain Rust throughout; only `python` knows of Python.
+
+mod accounts;
+mod creation;
+mod desk;
+mod disk;
+mod durable;
+mod engine;
+mod execute;
+mod fault;
+mod frames;
+mod index;
+mod limits;
+mod merkle;
+mod opening;
+mod pages;
+mod python;
+mod queue;
+mod reads;
+mod record;
+mod repeats;
+mod replay;
+mod scan;
+mod segments;
+mod sha;
+mod source;
+mod spare;
+mod state;
+mod status;
+mod transfers;
+mod verify;
+mod wire;
+mod writer;
+
+use pyo3::prelude::*;
+
+/// What Python imports as `ledger._core`.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<python::NativeEngine>()?;
+    module.add_class::<desk::Desk>()
+}

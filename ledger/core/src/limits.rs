@@ -1,0 +1,20 @@
+//! Bounds of the engine, the same as in `ledger/limits.py`, each with its reason there.
+
+/// Rows of one statement page.
+pub const STATEMENT_ROWS_MAX: usize = 8_189;
+/// Events of one batch.
+pub const BATCH_EVENTS_MAX: usize = 8_189;
+/// Events waiting for a commit group; beyond it the caller hears `busy` at once.
+pub const QUEUE_EVENTS_MAX: usize = 65_536;
+/// Reservations that run out ahead of one commit group.
+pub const GROUP_EXPIRIES_MAX: usize = 1_024;
+/// Records of one frame.
+pub const FRAME_RECORDS_MAX: usize = BATCH_EVENTS_MAX + GROUP_EXPIRIES_MAX;
+/// The least segment, in bytes.
+pub const SEGMENT_SIZE_MIN: u64 = 16_384;
+/// The greatest segment, in bytes.
+pub const SEGMENT_SIZE_MAX: u64 = 1 << 30;
+/// Sealed segments kept open for reading at once.
+pub const FILES_OPEN_MAX: usize = 128;
+/// Zero bytes written at a time while a segment is prepared.
+pub const ZERO_CHUNK_BYTES: usize = 1 << 20;

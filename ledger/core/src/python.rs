@@ -1,0 +1,366 @@
+//! The boundary: everything that knows of Python, and nothing else.
+//!
+//! The interpreter's lock is given back before any lock of the engine is taken that is held for
+//! longer than a moment. The one call into Python from inside the engine (random bytes, once per
+//! segment) then cannot meet a thread that holds the interpreter and waits for the engine.
+
+// PyO3 hands arguments over as values.
+#![allow(clippy::needless_pass_by_value)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::desk::pack_transfers;
+use crate::engine::{hold, Engine};
+use crate::execute::EventKind;
+use crate::fault::{Fault, FaultKind};
+use crate::opening::{open_reader, open_writer, Expected, Options};
+use crate::pages::Identity;
+use crate::queue::{Events, Request};
+use crate::reads::{self, StatementFilter};
+use crate::source::{Handle, Source, Walked};
+use crate::verify::{verify, Report};
+use crate::wire::{WireAccount, RECORD_SIZE};
+use crate::writer::Entropy;
+
+/// Turn a fault into the exception of `ledger.errors` that it is.
+pub fn exception(py: Python<'_>, fault: &Fault) -> PyErr {
+    let name = match fault.kind {
+        FaultKind::Busy => "LedgerBusyError",
+        FaultKind::Deadline => "LedgerDeadlineError",
+        FaultKind::Poisoned => "LedgerPoisonedError",
+        FaultKind::Full => "LedgerFullError",
+        FaultKind::Locked => "LedgerLockedError",
+        FaultKind::Foreign => "LedgerForeignError",
+        FaultKind::Corrupt => "LedgerCorruptError",
+        FaultKind::ReadOnly => "LedgerReadOnlyError",
+        FaultKind::Rollback => "LedgerRollbackError",
+        FaultKind::Batch => "LedgerBatchError",
+        FaultKind::Disk | FaultKind::Closed => "LedgerError",
+    };
+    let made = py
+        .import("ledger.errors")
+        .and_then(|errors| errors.getattr(name)?.call1((fault.text.as_str(),)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Do work without the interpreter's lock.
+fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, Fault> + Send,
+) -> PyResult<T> {
+    py.detach(work).map_err(|fault| exception(py, &fault))
+}
+
+/// Random bytes from the caller's source.
+fn entropy_of(random_bytes: Py<PyAny>) -> Entropy {
+    Box::new(move || {
+        let drawn: PyResult<[u8; 16]> =
+            Python::attach(|py| random_bytes.call1(py, (16,))?.extract(py));
+        drawn.map_err(|error| {
+            Fault::new(
+                FaultKind::Disk,
+                format!("the source of random bytes failed: {error}"),
+            )
+        })
+    })
+}
+
+fn expected_of(expected: Option<(u64, [u8; 32])>) -> Option<Expected> {
+    expected.map(|(sequence, root)| Expected { sequence, root })
+}
+
+/// An open ledger.
+#[pyclass(frozen, module = "ledger._core")]
+pub struct NativeEngine {
+    handle: Handle,
+    identity: Identity,
+    torn: Option<(u64, u64, u64)>,
+}
+
+type ReportTuple = (u64, u64, u64, u64, u64, i128, [u8; 32], [u8; 32]);
+type StatementTuple = (u128, bool, bool, u16, u64, u64, bool, u64, usize);
+
+fn report_tuple(report: &Report) -> ReportTuple {
+    (
+        report.records,
+        report.frames,
+        report.accounts,
+        report.transfers,
+        report.refusals,
+        report.sum_minor,
+        report.root,
+        report.chain_head,
+    )
+}
+
+fn filter_of(wanted: StatementTuple) -> StatementFilter {
+    let (account_id, debits, credits, code, timestamp_min, timestamp_max, reverse, cursor, limit) =
+        wanted;
+    StatementFilter {
+        account_id,
+        debits,
+        credits,
+        code,
+        timestamp_min,
+        timestamp_max,
+        reverse,
+        cursor,
+        limit,
+    }
+}
+
+type PackedOptions<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+
+/// Events of a batch as bytes; a broken length is the caller's mistake.
+pub fn whole_events(py: Python<'_>, events: Vec<u8>) -> PyResult<Events> {
+    if events.len().is_multiple_of(RECORD_SIZE) {
+        return Ok(Events::Many(events));
+    }
+    let text = format!(
+        "a packed batch of {} bytes is not a multiple of {RECORD_SIZE}; send whole 128-byte \
+         transfers",
+        events.len()
+    );
+    Err(exception(py, &Fault::new(FaultKind::Batch, text)))
+}
+
+#[pymethods]
+impl NativeEngine {
+    /// Open a directory for writing, making the ledger when `create` says so.
+    #[staticmethod]
+    fn open_writer(
+        py: Python<'_>,
+        path: PathBuf,
+        random_bytes: Py<PyAny>,
+        create: bool,
+        segment_size: u64,
+        expected: Option<(u64, [u8; 32])>,
+    ) -> PyResult<Self> {
+        let options = Options {
+            create,
+            segment_size,
+            expected: expected_of(expected),
+        };
+        let entropy = entropy_of(random_bytes);
+        let opened = detached(py, || open_writer(&path, &options, entropy))?;
+        let identity = opened.scan.identity;
+        let torn = opened
+            .torn
+            .as_ref()
+            .map(|(tail, length)| (tail.segment, tail.offset, *length));
+        Ok(Self {
+            handle: Handle::Writer(Engine::start(opened)),
+            identity,
+            torn,
+        })
+    }
+
+    /// Open a directory for reading what is durable now.
+    #[staticmethod]
+    fn open_reader(
+        py: Python<'_>,
+        path: PathBuf,
+        expected: Option<(u64, [u8; 32])>,
+    ) -> PyResult<Self> {
+        let scan = detached(py, || open_reader(&path, expected_of(expected)))?;
+        let identity = scan.identity;
+        Ok(Self {
+            handle: Handle::Reader(Box::new(Walked::new(scan))),
+            identity,
+            torn: None,
+        })
+    }
+
+    /// (segment, offset, length) of the tail that recovery set to zero.
+    #[getter]
+    fn torn(&self) -> Option<(u64, u64, u64)> {
+        self.torn
+    }
+
+    /// The sequence of the last durable record.
+    #[getter]
+    fn last_sequence(&self, py: Python<'_>) -> u64 {
+        match &self.handle {
+            Handle::Writer(engine) => hold(&engine.durable).sequence,
+            Handle::Reader(walked) => py.detach(|| walked.look(|_, last| last)),
+        }
+    }
+
+    /// Raise when nothing can be asked any more.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.handle {
+            Handle::Writer(engine) => engine.check().map_err(|fault| exception(py, &fault)),
+            Handle::Reader(_) => Ok(()),
+        }
+    }
+
+    /// Take in what the writer has made durable meanwhile.
+    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.handle {
+            Handle::Writer(_) => Ok(()),
+            Handle::Reader(walked) => detached(py, || walked.refresh()),
+        }
+    }
+
+    /// Create accounts, or post transfers, from packed bytes; give packed results.
+    fn execute<'py>(
+        &self,
+        py: Python<'py>,
+        accounts: bool,
+        events: PyBuffer<u8>,
+        now: u64,
+        deadline: Option<u64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let kind = if accounts {
+            EventKind::Accounts
+        } else {
+            EventKind::Transfers
+        };
+        let events = whole_events(py, events.to_vec(py)?)?;
+        self.run(py, kind, events, now, deadline)
+    }
+
+    /// Post transfer objects in one batch; give packed results.
+    fn execute_objects<'py>(
+        &self,
+        py: Python<'py>,
+        transfers: Vec<Bound<'py, PyAny>>,
+        now: u64,
+        deadline: Option<u64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let events = Events::Many(pack_transfers(&transfers)?);
+        self.run(py, EventKind::Transfers, events, now, deadline)
+    }
+
+    /// Give packed accounts by id, None where unknown.
+    fn accounts_by_id<'py>(&self, py: Python<'py>, ids: Vec<u128>) -> PackedOptions<'py> {
+        let found = py.detach(|| reads::accounts_by_id(&self.handle, &ids));
+        let pack = |account: &WireAccount| PyBytes::new(py, &account.pack());
+        found
+            .iter()
+            .map(|account| account.as_ref().map(pack))
+            .collect()
+    }
+
+    /// Give packed accounts in the order of creation.
+    fn accounts_page<'py>(
+        &self,
+        py: Python<'py>,
+        skip: usize,
+        limit: usize,
+    ) -> Bound<'py, PyBytes> {
+        let page = py.detach(|| reads::accounts_page(&self.handle, skip, limit));
+        let packed: Vec<u8> = page.iter().flat_map(WireAccount::pack).collect();
+        PyBytes::new(py, &packed)
+    }
+
+    /// Give packed entries by transfer id, None where the id is unused.
+    fn entries_by_id<'py>(&self, py: Python<'py>, ids: Vec<u128>) -> PyResult<PackedOptions<'py>> {
+        let found = detached(py, || reads::entries_by_id(&self.handle, &ids))?;
+        Ok(found
+            .iter()
+            .map(|entry| entry.as_ref().map(|entry| PyBytes::new(py, entry)))
+            .collect())
+    }
+
+    /// Give packed entries from behind a sequence, and the sequence to go on from.
+    fn entries_page<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        upto: u64,
+        limit: usize,
+    ) -> PyResult<(Bound<'py, PyBytes>, u64)> {
+        let (packed, next) =
+            detached(py, || reads::entries_page(&self.handle, after, upto, limit))?;
+        Ok((PyBytes::new(py, &packed), next))
+    }
+
+    /// Give one page of an account's entries, packed.
+    fn statement<'py>(
+        &self,
+        py: Python<'py>,
+        wanted: StatementTuple,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let packed = detached(py, || reads::statement(&self.handle, &filter_of(wanted)))?;
+        Ok(PyBytes::new(py, &packed))
+    }
+
+    /// Give posted credits minus posted debits as of a record or an instant.
+    fn balance_at(
+        &self,
+        py: Python<'_>,
+        account_id: u128,
+        sequence: Option<u64>,
+        timestamp: Option<u64>,
+    ) -> PyResult<Option<i64>> {
+        detached(py, || {
+            reads::balance_at(&self.handle, account_id, sequence, timestamp)
+        })
+    }
+
+    /// (sequence, Merkle root, chain head) of the durable state.
+    fn checkpoint(&self, py: Python<'_>) -> (u64, [u8; 32], [u8; 32]) {
+        let belief = py.detach(|| self.handle.belief());
+        (belief.sequence, belief.root, belief.chain_head)
+    }
+
+    /// Read the log again from genesis and compare.
+    fn verify(&self, py: Python<'_>) -> PyResult<ReportTuple> {
+        let report = detached(py, || {
+            verify(self.identity, self.handle.segments(), &self.handle.belief())
+        })?;
+        Ok(report_tuple(&report))
+    }
+
+    /// Finish what is queued and release the directory. Idempotent.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.handle {
+            Handle::Writer(engine) => detached(py, || engine.close()),
+            Handle::Reader(_) => Ok(()),
+        }
+    }
+}
+
+impl NativeEngine {
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        kind: EventKind,
+        events: Events,
+        now: u64,
+        deadline: Option<u64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let make = |reply| Request {
+            kind,
+            events,
+            now,
+            deadline,
+            queued: Instant::now(),
+            reply,
+        };
+        let engine = self.writer(py)?;
+        let answer = detached(py, || engine.execute(make))?;
+        Ok(PyBytes::new(py, answer.bytes()))
+    }
+
+    /// The engine that writes.
+    pub fn writer(&self, py: Python<'_>) -> PyResult<&Arc<Engine>> {
+        match &self.handle {
+            Handle::Writer(engine) => Ok(engine),
+            Handle::Reader(walked) => {
+                let text = format!(
+                    "{}: the ledger was opened read-only; post through the process that writes it",
+                    walked.segments().directory().display()
+                );
+                Err(exception(py, &Fault::new(FaultKind::ReadOnly, text)))
+            }
+        }
+    }
+}

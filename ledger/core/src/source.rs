@@ -1,0 +1,214 @@
+//! What reads read from: the running engine, or a walk through a log that another process writes.
+
+use std::sync::{Arc, Mutex};
+
+use crate::accounts::Balances;
+use crate::durable::Durable;
+use crate::engine::{hold, Engine};
+use crate::fault::Fault;
+use crate::record::Record;
+use crate::scan::{Extent, Scan};
+use crate::segments::{read_superblock, FramePlace, SegmentReader};
+use crate::state::{History, State};
+use crate::verify::Belief;
+
+/// Where reads read from.
+pub trait Source {
+    /// Look at the state; what lies behind the sequence given is not durable.
+    fn look<T>(&self, look: impl FnOnce(&State, u64) -> T) -> T;
+    /// Look at the state and the durable balances, by number less 1.
+    fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T;
+    /// Give a durable record.
+    fn durable_record(&self, sequence: u64) -> Result<Record, Fault>;
+    /// Give the place of the frame that holds a sequence, and the sequence after the frame.
+    fn frame_of(&self, sequence: u64) -> (FramePlace, u64);
+    /// Reads the segments.
+    fn segments(&self) -> &SegmentReader;
+    /// What the log must say when it is read again.
+    fn belief(&self) -> Belief;
+}
+
+impl Source for Engine {
+    fn look<T>(&self, look: impl FnOnce(&State, u64) -> T) -> T {
+        let state = hold(&self.applied);
+        let sequence = hold(&self.durable).sequence;
+        look(&state, sequence)
+    }
+
+    fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T {
+        let state = hold(&self.applied);
+        look(&state, &hold(&self.durable).balances)
+    }
+
+    fn durable_record(&self, sequence: u64) -> Result<Record, Fault> {
+        self.record(sequence)
+    }
+
+    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
+        let Durable {
+            places,
+            sequence: last,
+            ..
+        } = &*hold(&self.durable);
+        frame_of(places, *last, sequence)
+    }
+
+    fn segments(&self) -> &SegmentReader {
+        self.reader()
+    }
+
+    fn belief(&self) -> Belief {
+        let durable = hold(&self.durable);
+        Belief {
+            frame: durable.frame,
+            sequence: durable.sequence,
+            root: durable.frontier.root(),
+            chain_head: durable.chain_head,
+            balances: durable.balances.clone(),
+        }
+    }
+}
+
+/// A ledger opened for reading: a walk to the end of what was durable when it was last refreshed.
+pub struct Walked {
+    reader: Arc<SegmentReader>,
+    inner: Mutex<Walk>,
+}
+
+struct Walk {
+    scan: Scan,
+    balances: Vec<Balances>,
+}
+
+impl Walked {
+    /// Read from a walk.
+    pub fn new(scan: Scan) -> Self {
+        let reader = Arc::clone(scan.reader());
+        let mut walk = Walk {
+            scan,
+            balances: Vec::new(),
+        };
+        walk.copy_balances();
+        Self {
+            reader,
+            inner: Mutex::new(walk),
+        }
+    }
+
+    /// Walk on to what the writer has made durable meanwhile.
+    pub fn refresh(&self) -> Result<(), Fault> {
+        let (_, mark) = read_superblock(self.reader.directory())?;
+        let mut walk = hold(&self.inner);
+        if let Some(mark) = mark.filter(|mark| mark.frame > walk.scan.frame) {
+            walk.scan.advance(Extent::Frame(mark.frame), Some(mark))?;
+            walk.copy_balances();
+        }
+        Ok(())
+    }
+}
+
+impl Walk {
+    fn copy_balances(&mut self) {
+        let accounts = &self.scan.state.accounts;
+        let last = u32::try_from(accounts.len()).expect("fewer than 2^32 accounts");
+        self.balances = (1..=last)
+            .map(|number| *accounts.balances(number))
+            .collect();
+    }
+}
+
+impl Source for Walked {
+    fn look<T>(&self, look: impl FnOnce(&State, u64) -> T) -> T {
+        let state = &hold(&self.inner).scan.state;
+        look(state, state.last_sequence)
+    }
+
+    fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T {
+        let walk = hold(&self.inner);
+        look(&walk.scan.state, &walk.balances)
+    }
+
+    fn durable_record(&self, sequence: u64) -> Result<Record, Fault> {
+        hold(&self.inner).scan.record(sequence)
+    }
+
+    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
+        let scan = &hold(&self.inner).scan;
+        frame_of(&scan.places, scan.state.last_sequence, sequence)
+    }
+
+    fn segments(&self) -> &SegmentReader {
+        &self.reader
+    }
+
+    fn belief(&self) -> Belief {
+        let walk = hold(&self.inner);
+        Belief {
+            frame: walk.scan.frame,
+            sequence: walk.scan.state.last_sequence,
+            root: walk.scan.frontier.root(),
+            chain_head: walk.scan.chain_head,
+            balances: walk.balances.clone(),
+        }
+    }
+}
+
+/// An open ledger, for writing or for reading.
+pub enum Handle {
+    /// The one writer of its directory.
+    Writer(Arc<Engine>),
+    /// One of any number of readers.
+    Reader(Box<Walked>),
+}
+
+impl Source for Handle {
+    fn look<T>(&self, look: impl FnOnce(&State, u64) -> T) -> T {
+        match self {
+            Self::Writer(engine) => engine.look(look),
+            Self::Reader(walked) => walked.look(look),
+        }
+    }
+
+    fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T {
+        match self {
+            Self::Writer(engine) => engine.look_at_balances(look),
+            Self::Reader(walked) => walked.look_at_balances(look),
+        }
+    }
+
+    fn durable_record(&self, sequence: u64) -> Result<Record, Fault> {
+        match self {
+            Self::Writer(engine) => engine.durable_record(sequence),
+            Self::Reader(walked) => walked.durable_record(sequence),
+        }
+    }
+
+    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
+        match self {
+            Self::Writer(engine) => engine.frame_of(sequence),
+            Self::Reader(walked) => walked.frame_of(sequence),
+        }
+    }
+
+    fn segments(&self) -> &SegmentReader {
+        match self {
+            Self::Writer(engine) => engine.segments(),
+            Self::Reader(walked) => walked.segments(),
+        }
+    }
+
+    fn belief(&self) -> Belief {
+        match self {
+            Self::Writer(engine) => engine.belief(),
+            Self::Reader(walked) => walked.belief(),
+        }
+    }
+}
+
+fn frame_of(places: &[FramePlace], last: u64, sequence: u64) -> (FramePlace, u64) {
+    let after = places.partition_point(|place| place.first_sequence <= sequence);
+    let end = places
+        .get(after)
+        .map_or(last + 1, |next| next.first_sequence);
+    (places[after - 1], end)
+}

@@ -1,0 +1,176 @@
+//! The next segment, made ahead of its need so that no commit waits for the file system.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::disk::{sync_directory, AlignedBuffer, DurableFile};
+use crate::fault::Fault;
+use crate::limits::ZERO_CHUNK_BYTES;
+use crate::pages::BLOCK;
+
+/// The spare's name.
+pub const SPARE: &str = "spare.seg";
+/// The name of a half-made spare.
+pub const SPARE_TEMPORARY: &str = "spare.tmp";
+
+enum Stage {
+    Absent,
+    Making,
+    Ready,
+    Failed(Fault),
+}
+
+struct Shared {
+    directory: PathBuf,
+    segment_size: u64,
+    stage: Mutex<Stage>,
+    changed: Condvar,
+}
+
+/// The spare segment of one ledger.
+pub struct Spare {
+    shared: Arc<Shared>,
+    maker: Option<JoinHandle<()>>,
+}
+
+impl Spare {
+    /// Take over the spare that an earlier run left, when it is whole and unused.
+    pub fn adopt(directory: &Path, segment_size: u64) -> Self {
+        let whole = is_whole(&directory.join(SPARE), segment_size).unwrap_or(false);
+        let shared = Shared {
+            directory: directory.to_path_buf(),
+            segment_size,
+            stage: Mutex::new(if whole { Stage::Ready } else { Stage::Absent }),
+            changed: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            maker: None,
+        }
+    }
+
+    /// Start to make a spare unless there is one or one is being made.
+    pub fn prepare(&mut self) {
+        let mut stage = self
+            .shared
+            .stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if matches!(*stage, Stage::Ready | Stage::Making) {
+            return;
+        }
+        *stage = Stage::Making;
+        drop(stage);
+        self.join();
+        let shared = Arc::clone(&self.shared);
+        self.maker = Some(thread::spawn(move || shared.make()));
+    }
+
+    /// Wait until there is a spare, trying once more where making it failed before.
+    pub fn wait(&mut self) -> Result<(), Fault> {
+        self.prepare();
+        let stage = self
+            .shared
+            .stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let stage = self
+            .shared
+            .changed
+            .wait_while(stage, |stage| matches!(stage, Stage::Making))
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*stage {
+            Stage::Failed(fault) => Err(fault.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Note that the spare was taken.
+    pub fn take(&mut self) {
+        *self
+            .shared
+            .stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Stage::Absent;
+    }
+
+    /// Wait for the maker to end.
+    pub fn join(&mut self) {
+        if let Some(maker) = self.maker.take() {
+            // A maker that panicked left its stage at "making": say that it failed.
+            if maker.join().is_err() {
+                let fault = Fault::from_io(
+                    &self.shared.directory,
+                    "cannot make a spare segment",
+                    &io::ErrorKind::Other.into(),
+                );
+                self.shared.settle(Stage::Failed(fault));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn make(&self) {
+        let made = self.write_zeros().and_then(|()| {
+            fs::rename(
+                self.directory.join(SPARE_TEMPORARY),
+                self.directory.join(SPARE),
+            )?;
+            sync_directory(&self.directory)
+        });
+        self.settle(match made {
+            Ok(()) => Stage::Ready,
+            Err(error) => {
+                let doing = "no room for another segment: nothing was submitted";
+                Stage::Failed(Fault::from_io(&self.directory, doing, &error))
+            }
+        });
+    }
+
+    fn settle(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        self.changed.notify_all();
+    }
+
+    /// Really written zeros: later writes need no new extent. Each chunk is synced by itself, so
+    /// that a commit never waits behind a whole segment in the device's queue.
+    fn write_zeros(&self) -> io::Result<()> {
+        let path = self.directory.join(SPARE_TEMPORARY);
+        create_private(&path)?;
+        let file = DurableFile::open(&path)?;
+        let mut zeros = AlignedBuffer::default();
+        let mut offset = 0;
+        while offset < self.segment_size {
+            let left = usize::try_from(self.segment_size - offset).unwrap_or(ZERO_CHUNK_BYTES);
+            let length = left.min(ZERO_CHUNK_BYTES);
+            zeros.reset(length);
+            file.write_durably(&zeros, offset)?;
+            offset += length as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Make an empty file that only its owner reads.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+fn is_whole(path: &Path, segment_size: u64) -> io::Result<bool> {
+    use std::io::Read;
+    let mut file = fs::File::open(path)?;
+    let mut page = vec![0u8; BLOCK];
+    file.read_exact(&mut page)?;
+    Ok(file.metadata()?.len() == segment_size && page.iter().all(|byte| *byte == 0))
+}

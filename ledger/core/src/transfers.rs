@@ -1,0 +1,390 @@
+//! Which record a transfer event makes, or why it is refused: checks in order of precedence.
+//!
+//! Source: ledger.md 1.2 (`TigerBeetle`'s documented semantics); docs/reference/transfer.md.
+
+use crate::fault::Fault;
+use crate::record::{Kind, Record};
+use crate::repeats;
+use crate::state::{expiry, History, PendingStatus, State};
+use crate::status::transfer as status;
+use crate::wire::{transfer_flags as flag, WireTransfer, AMOUNT_ALL, AMOUNT_MAX};
+
+/// What is decided about one event.
+pub enum Decision {
+    /// It takes effect as this record.
+    Take(Record),
+    /// It is refused for a transient reason: this record burns its id.
+    Burn(Record),
+    /// It makes no record.
+    Answer {
+        /// That of the original where it exists; else of the event, or 0 for an account.
+        timestamp: u64,
+        /// Why.
+        status: u32,
+    },
+}
+
+/// A refusal, before it is known whether it burns the id.
+struct Refused(u32);
+
+type Checked<T> = Result<T, Refused>;
+
+fn refuse<T>(status: u32) -> Checked<T> {
+    Err(Refused(status))
+}
+
+impl State {
+    /// Decide about one transfer event that would take effect at `timestamp`.
+    pub fn decide_transfer(
+        &self,
+        event: &WireTransfer,
+        timestamp: u64,
+        history: &impl History,
+    ) -> Result<Decision, Fault> {
+        if let Err(Refused(status)) = check_form(event) {
+            return Ok(Decision::Answer { timestamp, status });
+        }
+        if let Some(original) = self.find(event.id, history)? {
+            let status = repeats::compare(self, event, &original, history)?;
+            let same = status == status::EXISTS;
+            let timestamp = if same { original.timestamp } else { timestamp };
+            return Ok(Decision::Answer { timestamp, status });
+        }
+        let resolves = event.flags & (flag::POST_PENDING | flag::VOID_PENDING) != 0;
+        let mut pending = None;
+        let decided = if resolves {
+            match check_resolution_form(event) {
+                Ok(()) => {
+                    // A burnt id is no transfer.
+                    let found = self.find(event.pending_id, history)?;
+                    pending = found.filter(|record| record.kind != Kind::Refusal);
+                    self.resolve(event, timestamp, pending.as_ref())
+                }
+                Err(refused) => Err(refused),
+            }
+        } else {
+            self.transfer(event, timestamp)
+        };
+        Ok(match decided {
+            Ok(record) => Decision::Take(record),
+            Err(Refused(status)) if status::is_transient(status) => {
+                Decision::Burn(self.refusal(event, timestamp, status, pending.as_ref()))
+            }
+            Err(Refused(status)) => Decision::Answer { timestamp, status },
+        })
+    }
+
+    fn transfer(&self, event: &WireTransfer, timestamp: u64) -> Checked<Record> {
+        check_transfer_form(event)?;
+        let Some(debit_number) = self.accounts.number(event.debit_account_id) else {
+            return refuse(status::DEBIT_ACCOUNT_NOT_FOUND);
+        };
+        let Some(credit_number) = self.accounts.number(event.credit_account_id) else {
+            return refuse(status::CREDIT_ACCOUNT_NOT_FOUND);
+        };
+        let debit = self.accounts.balances(debit_number);
+        let credit = self.accounts.balances(credit_number);
+        if debit.ledger != credit.ledger {
+            return refuse(status::ACCOUNTS_MUST_HAVE_THE_SAME_LEDGER);
+        }
+        if event.ledger != debit.ledger {
+            return refuse(status::TRANSFER_MUST_HAVE_THE_SAME_LEDGER_AS_ACCOUNTS);
+        }
+        if debit.is_closed() {
+            return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
+        }
+        if credit.is_closed() {
+            return refuse(status::CREDIT_ACCOUNT_ALREADY_CLOSED);
+        }
+        let mut amount = event.amount;
+        if event.flags & flag::BALANCING_DEBIT != 0 {
+            let taken = u128::from(debit.debits_posted) + u128::from(debit.debits_pending);
+            amount = amount.min(u128::from(debit.credits_posted).saturating_sub(taken));
+        }
+        if event.flags & flag::BALANCING_CREDIT != 0 {
+            let taken = u128::from(credit.credits_posted) + u128::from(credit.credits_pending);
+            amount = amount.min(u128::from(credit.debits_posted).saturating_sub(taken));
+        }
+        let is_pending = event.flags & flag::PENDING != 0;
+        check_overflow(debit, credit, amount, is_pending)?;
+        if expiry(timestamp, event.timeout).is_none() {
+            return refuse(status::OVERFLOWS_TIMEOUT);
+        }
+        let amount = u64::try_from(amount).expect("checked against the largest sum");
+        if debit.debits_exceed_credits(amount) {
+            return refuse(status::EXCEEDS_CREDITS);
+        }
+        if credit.credits_exceed_debits(amount) {
+            return refuse(status::EXCEEDS_DEBITS);
+        }
+        let moved = if is_pending { 0 } else { amount.cast_signed() };
+        Ok(Record {
+            debit: debit_number,
+            credit: credit_number,
+            amount,
+            kind: if is_pending {
+                Kind::Pending
+            } else {
+                Kind::Transfer
+            },
+            debit_balance_after: debit.net() - moved,
+            credit_balance_after: credit.net() + moved,
+            ..self.blank(event, timestamp)
+        })
+    }
+
+    fn resolve(
+        &self,
+        event: &WireTransfer,
+        timestamp: u64,
+        pending: Option<&Record>,
+    ) -> Checked<Record> {
+        let Some(pending) = pending else {
+            return refuse(status::PENDING_TRANSFER_NOT_FOUND);
+        };
+        if pending.kind != Kind::Pending {
+            return refuse(status::PENDING_TRANSFER_NOT_PENDING);
+        }
+        self.check_same_as_pending(event, pending)?;
+        let posts = event.flags & flag::POST_PENDING != 0;
+        let reserved = u128::from(pending.amount);
+        let inherits = event.amount == if posts { AMOUNT_ALL } else { 0 };
+        let amount = if inherits { reserved } else { event.amount };
+        if amount > reserved {
+            return refuse(status::EXCEEDS_PENDING_TRANSFER_AMOUNT);
+        }
+        if !posts && amount < reserved {
+            return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_AMOUNT);
+        }
+        let state = self.pendings[&pending.sequence];
+        match state.status {
+            PendingStatus::Posted => return refuse(status::PENDING_TRANSFER_ALREADY_POSTED),
+            PendingStatus::Voided => return refuse(status::PENDING_TRANSFER_ALREADY_VOIDED),
+            PendingStatus::Expired => return refuse(status::PENDING_TRANSFER_EXPIRED),
+            PendingStatus::Open if state.expires_at != 0 && state.expires_at <= timestamp => {
+                return refuse(status::PENDING_TRANSFER_EXPIRED)
+            }
+            PendingStatus::Open => {}
+        }
+        if posts && self.accounts.balances(pending.debit).is_closed() {
+            return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
+        }
+        if posts && self.accounts.balances(pending.credit).is_closed() {
+            return refuse(status::CREDIT_ACCOUNT_ALREADY_CLOSED);
+        }
+        let amount = u64::try_from(amount).expect("at most what was reserved");
+        let kind = if posts { Kind::Post } else { Kind::Void };
+        let mut record = self.resolution(kind, pending, timestamp, if posts { amount } else { 0 });
+        record.amount = amount;
+        record.id = event.id;
+        record.flags = event.flags;
+        if event.user_data_128 != 0 {
+            record.user_data_128 = event.user_data_128;
+        }
+        if event.user_data_64 != 0 {
+            record.user_data_64 = event.user_data_64;
+        }
+        if event.user_data_32 != 0 {
+            record.user_data_32 = event.user_data_32;
+        }
+        Ok(record)
+    }
+
+    fn check_same_as_pending(&self, event: &WireTransfer, pending: &Record) -> Checked<()> {
+        let debit_id = self.accounts.identity(pending.debit).id;
+        if event.debit_account_id != 0 && event.debit_account_id != debit_id {
+            return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_DEBIT_ACCOUNT_ID);
+        }
+        let credit_id = self.accounts.identity(pending.credit).id;
+        if event.credit_account_id != 0 && event.credit_account_id != credit_id {
+            return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_CREDIT_ACCOUNT_ID);
+        }
+        if event.ledger != 0 && event.ledger != pending.ledger {
+            return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_LEDGER);
+        }
+        if event.code != 0 && event.code != pending.code {
+            return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_CODE);
+        }
+        Ok(())
+    }
+
+    /// The record that resolves a reservation, moving `moved`.
+    fn resolution(&self, kind: Kind, pending: &Record, timestamp: u64, moved: u64) -> Record {
+        Record {
+            sequence: self.last_sequence + 1,
+            timestamp,
+            pending_sequence: pending.sequence,
+            timeout: 0,
+            kind,
+            status: 0,
+            debit_balance_after: self.net(pending.debit) - moved.cast_signed(),
+            credit_balance_after: self.net(pending.credit) + moved.cast_signed(),
+            ..*pending
+        }
+    }
+
+    /// The record that says that a reservation ran out.
+    pub fn expiration(&self, pending: &Record, timestamp: u64) -> Record {
+        Record {
+            id: 0,
+            flags: flag::VOID_PENDING,
+            ..self.resolution(Kind::Expire, pending, timestamp, 0)
+        }
+    }
+
+    /// The record that burns the id of a refused event.
+    fn refusal(
+        &self,
+        event: &WireTransfer,
+        timestamp: u64,
+        status: u32,
+        pending: Option<&Record>,
+    ) -> Record {
+        let debit = self.accounts.number(event.debit_account_id).unwrap_or(0);
+        let credit = self.accounts.number(event.credit_account_id).unwrap_or(0);
+        let mut record = Record {
+            debit,
+            credit,
+            amount: u64::try_from(event.amount).unwrap_or(u64::MAX),
+            pending_sequence: pending.map_or(0, |found| found.sequence),
+            kind: Kind::Refusal,
+            status: u8::try_from(status).expect("transient statuses are small"),
+            debit_balance_after: self.net(debit),
+            credit_balance_after: self.net(credit),
+            ..self.blank(event, timestamp)
+        };
+        match status {
+            status::DEBIT_ACCOUNT_NOT_FOUND => record.set_unknown_id(event.debit_account_id),
+            status::CREDIT_ACCOUNT_NOT_FOUND => record.set_unknown_id(event.credit_account_id),
+            status::PENDING_TRANSFER_NOT_FOUND => record.set_unknown_id(event.pending_id),
+            _ => {}
+        }
+        record
+    }
+
+    /// What a record takes over from its event.
+    #[inline]
+    fn blank(&self, event: &WireTransfer, timestamp: u64) -> Record {
+        Record {
+            sequence: self.last_sequence + 1,
+            timestamp,
+            id: event.id,
+            debit: 0,
+            credit: 0,
+            amount: 0,
+            pending_sequence: 0,
+            user_data_128: event.user_data_128,
+            user_data_64: event.user_data_64,
+            user_data_32: event.user_data_32,
+            timeout: event.timeout,
+            ledger: event.ledger,
+            code: event.code,
+            flags: event.flags,
+            kind: Kind::Transfer,
+            status: 0,
+            debit_balance_after: 0,
+            credit_balance_after: 0,
+        }
+    }
+}
+
+/// What is wrong with an event whatever the state.
+fn check_form(event: &WireTransfer) -> Checked<()> {
+    const KNOWN: u16 = (flag::IMPORTED << 1) - 1;
+    if event.timestamp != 0 {
+        return refuse(status::TIMESTAMP_MUST_BE_ZERO);
+    }
+    if event.flags & (flag::IMPORTED | !KNOWN) != 0 {
+        return refuse(status::RESERVED_FLAG);
+    }
+    match event.id {
+        0 => refuse(status::ID_MUST_NOT_BE_ZERO),
+        u128::MAX => refuse(status::ID_MUST_NOT_BE_INT_MAX),
+        _ => Ok(()),
+    }
+}
+
+fn check_resolution_form(event: &WireTransfer) -> Checked<()> {
+    const EXCLUSIVE: u16 = flag::PENDING
+        | flag::BALANCING_DEBIT
+        | flag::BALANCING_CREDIT
+        | flag::CLOSING_DEBIT
+        | flag::CLOSING_CREDIT;
+    let both = flag::POST_PENDING | flag::VOID_PENDING;
+    if event.flags & both == both || event.flags & EXCLUSIVE != 0 {
+        return refuse(status::FLAGS_ARE_MUTUALLY_EXCLUSIVE);
+    }
+    match event.pending_id {
+        0 => return refuse(status::PENDING_ID_MUST_NOT_BE_ZERO),
+        u128::MAX => return refuse(status::PENDING_ID_MUST_NOT_BE_INT_MAX),
+        id if id == event.id => return refuse(status::PENDING_ID_MUST_BE_DIFFERENT),
+        _ => {}
+    }
+    if event.timeout != 0 {
+        return refuse(status::TIMEOUT_RESERVED_FOR_PENDING_TRANSFER);
+    }
+    Ok(())
+}
+
+fn check_transfer_form(event: &WireTransfer) -> Checked<()> {
+    match event.debit_account_id {
+        0 => return refuse(status::DEBIT_ACCOUNT_ID_MUST_NOT_BE_ZERO),
+        u128::MAX => return refuse(status::DEBIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX),
+        _ => {}
+    }
+    match event.credit_account_id {
+        0 => return refuse(status::CREDIT_ACCOUNT_ID_MUST_NOT_BE_ZERO),
+        u128::MAX => return refuse(status::CREDIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX),
+        id if id == event.debit_account_id => return refuse(status::ACCOUNTS_MUST_BE_DIFFERENT),
+        _ => {}
+    }
+    if event.pending_id != 0 {
+        return refuse(status::PENDING_ID_MUST_BE_ZERO);
+    }
+    if event.flags & flag::PENDING == 0 {
+        if event.timeout != 0 {
+            return refuse(status::TIMEOUT_RESERVED_FOR_PENDING_TRANSFER);
+        }
+        if event.flags & (flag::CLOSING_DEBIT | flag::CLOSING_CREDIT) != 0 {
+            return refuse(status::CLOSING_TRANSFER_MUST_BE_PENDING);
+        }
+    }
+    if event.ledger == 0 {
+        return refuse(status::LEDGER_MUST_NOT_BE_ZERO);
+    }
+    if event.code == 0 {
+        return refuse(status::CODE_MUST_NOT_BE_ZERO);
+    }
+    Ok(())
+}
+
+/// No sum of an account may pass `AMOUNT_MAX`.
+#[inline]
+fn check_overflow(
+    debit: &crate::accounts::Balances,
+    credit: &crate::accounts::Balances,
+    amount: u128,
+    is_pending: bool,
+) -> Checked<()> {
+    let over = |sum: u64| u128::from(sum).saturating_add(amount) > AMOUNT_MAX;
+    if is_pending && over(debit.debits_pending) {
+        return refuse(status::OVERFLOWS_DEBITS_PENDING);
+    }
+    if is_pending && over(credit.credits_pending) {
+        return refuse(status::OVERFLOWS_CREDITS_PENDING);
+    }
+    if over(debit.debits_posted) {
+        return refuse(status::OVERFLOWS_DEBITS_POSTED);
+    }
+    if over(credit.credits_posted) {
+        return refuse(status::OVERFLOWS_CREDITS_POSTED);
+    }
+    // Each sum is at most 2^63-1, so the two of a side fit 64 bits.
+    if over(debit.debits_pending + debit.debits_posted) {
+        return refuse(status::OVERFLOWS_DEBITS);
+    }
+    if over(credit.credits_pending + credit.credits_posted) {
+        return refuse(status::OVERFLOWS_CREDITS);
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+"""The native engine behind the `Ledger` port: a thin dress over `ledger._core`.
+
+It writes what docs/reference/ledger-format.md says, the same bytes as the pure engine. Work is done
+without the interpreter's lock; a commit group wakes each event loop once.
+"""
+
+import asyncio
+import importlib
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ledger.errors import LedgerBatchError
+from ledger.events import check_accounts
+from ledger.limits import SEGMENT_SIZE_DEFAULT
+from ledger.pages import segment_name
+from ledger.port import Entry, StatementFilter, VerifyReport
+from ledger.recovery import TornTail
+from ledger.statuses import CreateAccountStatus, CreateTransferStatus
+from ledger.structures import (
+    RECORD_SIZE,
+    Account,
+    CreateAccountResult,
+    CreateTransferResult,
+    Transfer,
+)
+
+if TYPE_CHECKING:
+    from ledger import _core
+
+_TRANSFER_STATUS = {int(status): status for status in CreateTransferStatus}
+_ACCOUNT_STATUS = {int(status): status for status in CreateAccountStatus}
+_RESULT = struct.Struct("<QII")
+#: Behind the 128 bytes of a packed entry's transfer: sequence, status, two balances.
+_ENTRY_TAIL = struct.Struct("<QI4xqq")
+_ENTRY_SIZE = RECORD_SIZE + _ENTRY_TAIL.size
+#: Accounts and entries that an iterator holds in memory at a time.
+_PAGE_ROWS = 1_000
+
+
+def _load_core() -> Any:
+    try:
+        return importlib.import_module("ledger._core")
+    except ModuleNotFoundError:
+        return None
+
+
+_CORE = _load_core()
+#: Whether the native core is built here.
+NATIVE_AVAILABLE = _CORE is not None
+
+
+class NativeLedger:
+    """An open ledger of the native engine; see `ledger.port.Ledger` for the contract."""
+
+    engine = "native"
+
+    def __init__(self, core: "_core.NativeEngine", path: Path, now_ns: Callable[[], int]) -> None:
+        self._core = core
+        self._now_ns = now_ns
+        self._desks: list[_LoopDesk] = []
+        torn = core.torn
+        #: The tail that recovery set to zero, None when the log ended cleanly.
+        self.torn_tail = torn and TornTail(segment_name(torn[0]), torn[1], torn[2])
+        self._path = path
+
+    @property
+    def last_sequence(self) -> int:
+        """Give the sequence of the last durable record, 0 when empty."""
+        return self._core.last_sequence
+
+    def create_accounts(self, accounts: Sequence[Account]) -> list[CreateAccountResult]:
+        """Create accounts in one durable batch; one result per event, in order."""
+        packed = b"".join([account.pack() for account in check_accounts(accounts)])
+        results = self._core.execute(True, packed, self._now_ns(), None)
+        return [
+            CreateAccountResult(timestamp, _ACCOUNT_STATUS[status])
+            for timestamp, status, _ in _RESULT.iter_unpack(results)
+        ]
+
+    def create_transfers(
+        self, transfers: Sequence[Transfer], *, deadline_ns: int | None = None
+    ) -> list[CreateTransferResult]:
+        """Post transfers in one durable batch. No transfers at all release what has expired."""
+        results = self._core.execute_objects(list(transfers), self._now_ns(), deadline_ns)
+        return _transfer_results(results)
+
+    def create_transfers_packed(self, batch: bytes | memoryview) -> bytes:
+        """Post `len/128` packed transfers; give 16 bytes (timestamp, status) for each."""
+        return self._core.execute(False, batch, self._now_ns(), None)
+
+    async def post(self, transfer: Transfer) -> CreateTransferResult:
+        """Post one transfer in the commit group that is forming; await its durability."""
+        return cast(CreateTransferResult, await self._desk().post(transfer))
+
+    async def post_many(self, transfers: Sequence[Transfer]) -> list[CreateTransferResult]:
+        """Post several, adjacent and in order, in one commit group; await their durability."""
+        return _transfer_results(await self._desk().post_many(list(transfers)))
+
+    def lookup_accounts(self, ids: Sequence[int]) -> list[Account | None]:
+        """Give accounts with their balances now, None for an unknown id, in the order asked."""
+        self._core.check()
+        found = self._core.accounts_by_id(list(ids))
+        return [None if packed is None else Account.unpack(packed) for packed in found]
+
+    def lookup_transfers(self, ids: Sequence[int]) -> list[Transfer | None]:
+        """Give posted transfers by id, None for unknown or refused ids, in the order asked."""
+        created = CreateTransferStatus.CREATED
+        return [
+            entry.transfer if entry is not None and entry.status == created else None
+            for entry in self.lookup_entries(ids)
+        ]
+
+    def lookup_entries(self, ids: Sequence[int]) -> list[Entry | None]:
+        """Give log entries by transfer id, refusals included, None where the id is unused."""
+        self._core.check()
+        found = self._core.entries_by_id(list(ids))
+        return [None if packed is None else _unpack_entry(packed) for packed in found]
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield every account in the order of creation."""
+        self._core.check()
+        return self._accounts()
+
+    def _accounts(self) -> Iterator[Account]:
+        skip = 0
+        while page := self._core.accounts_page(skip, _PAGE_ROWS):
+            for start in range(0, len(page), RECORD_SIZE):
+                yield Account.unpack(page[start : start + RECORD_SIZE])
+            skip += _PAGE_ROWS
+
+    def statement(self, wanted: StatementFilter) -> list[Entry]:
+        """Give the entries of one account, oldest first unless reversed; no refusals."""
+        self._core.check()
+        if wanted.limit < 0:
+            raise LedgerBatchError(f"limit {wanted.limit}: a page has a positive number of rows")
+        packed = self._core.statement(
+            (
+                wanted.account_id,
+                wanted.debits,
+                wanted.credits,
+                wanted.code,
+                max(wanted.timestamp_min, 0),
+                max(wanted.timestamp_max, 0),
+                wanted.reverse,
+                wanted.cursor,
+                wanted.limit,
+            )
+        )
+        return list(_unpack_entries(packed))
+
+    def balance_at(
+        self, account_id: int, *, sequence: int | None = None, timestamp: int | None = None
+    ) -> int | None:
+        """Give posted credits minus posted debits as of a record or an instant; None if not yet born."""
+        self._core.check()
+        return self._core.balance_at(account_id, sequence, timestamp)
+
+    def entries(self, after_sequence: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """Yield transfer entries (refusals included) in order, from the record after the given."""
+        self._core.check()
+        upto = self.last_sequence
+        return self._entries(max(after_sequence, 0), upto, upto if limit is None else limit)
+
+    def _entries(self, after: int, upto: int, left: int) -> Iterator[Entry]:
+        while after < upto and left > 0:
+            packed, after = self._core.entries_page(after, upto, min(left, _PAGE_ROWS))
+            left -= len(packed) // _ENTRY_SIZE
+            yield from _unpack_entries(packed)
+
+    def verify(self) -> VerifyReport:
+        """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
+        self._core.check()
+        started = time.perf_counter()
+        records, frames, accounts, transfers, refusals, total, root, head = self._core.verify()
+        return VerifyReport(
+            records=records,
+            frames=frames,
+            accounts=accounts,
+            transfers=transfers,
+            refusals=refusals,
+            sum_minor=total,
+            root_hash=bytes(root),
+            chain_head=bytes(head),
+            seconds=time.perf_counter() - started,
+        )
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
+        self._core.check()
+        sequence, root, head = self._core.checkpoint()
+        return {
+            "sequence": sequence,
+            "root_hash": bytes(root).hex(),
+            "chain_head": bytes(head).hex(),
+        }
+
+    def refresh(self) -> int:
+        """Take in what the writer has made durable meanwhile; give the new last sequence.
+
+        Only a ledger that was opened read-only has anything to take in.
+        """
+        self._core.check()
+        self._core.refresh()
+        return self.last_sequence
+
+    def close(self) -> None:
+        """Finish what is submitted, sync, release the lock. Idempotent."""
+        self._core.close()
+        desks, self._desks = self._desks, []
+        for desk in desks:
+            desk.close()
+
+    def _desk(self) -> "_core.Desk":
+        loop = asyncio.get_running_loop()
+        for desk in self._desks:
+            if desk.loop is loop:
+                return desk.core
+        self._core.check()
+        self._desks = [desk for desk in self._desks if not desk.loop.is_closed()]
+        self._desks.append(_LoopDesk(self._core, loop, self._now_ns))
+        return self._desks[-1].core
+
+
+class _LoopDesk:
+    """The desk of one event loop, and the loop's ear on it."""
+
+    def __init__(
+        self,
+        core: "_core.NativeEngine",
+        loop: asyncio.AbstractEventLoop,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self.loop = loop
+        self.core: _core.Desk = _CORE.Desk(
+            core, loop.create_future, now_ns, CreateTransferResult, _TRANSFER_STATUS
+        )
+        loop.add_reader(self.core.fileno(), self.core.deliver)
+
+    def close(self) -> None:
+        """Deliver the last answers and stop listening, on the loop's own thread."""
+        if self.loop.is_closed():
+            return
+        if _running_loop() is self.loop:
+            self._finish()
+        else:
+            self.loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        self.core.deliver()
+        self.loop.remove_reader(self.core.fileno())
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _transfer_results(packed: bytes) -> list[CreateTransferResult]:
+    return [
+        CreateTransferResult(timestamp, _TRANSFER_STATUS[status])
+        for timestamp, status, _ in _RESULT.iter_unpack(packed)
+    ]
+
+
+def _unpack_entries(packed: bytes) -> Iterator[Entry]:
+    for start in range(0, len(packed), _ENTRY_SIZE):
+        yield _unpack_entry(packed[start : start + _ENTRY_SIZE])
+
+
+def _unpack_entry(packed: bytes) -> Entry:
+    sequence, status, debit, credit = _ENTRY_TAIL.unpack_from(packed, RECORD_SIZE)
+    return Entry(
+        sequence=sequence,
+        transfer=Transfer.unpack(packed[:RECORD_SIZE]),
+        status=_TRANSFER_STATUS[status],
+        debit_balance_after=debit,
+        credit_balance_after=credit,
+    )
+
+
+def open_native(
+    path: Path,
+    *,
+    now_ns: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+    create: bool = True,
+    read_only: bool = False,
+    segment_size: int = SEGMENT_SIZE_DEFAULT,
+    expected_checkpoint: Mapping[str, Any] | None = None,
+) -> NativeLedger:
+    """Open a ledger directory with the native engine; see `ledger.open_ledger`."""
+    assert _CORE is not None, "ask NATIVE_AVAILABLE first"
+    expected = None
+    if expected_checkpoint is not None:
+        root = bytes.fromhex(expected_checkpoint["root_hash"])
+        expected = (int(expected_checkpoint["sequence"]), root)
+    if read_only:
+        core = _CORE.NativeEngine.open_reader(str(path), expected)
+    else:
+        core = _CORE.NativeEngine.open_writer(
+            str(path), random_bytes, create, segment_size, expected
+        )
+    return NativeLedger(core, path, now_ns)
