@@ -254,11 +254,13 @@ class Edc:
         return CODEC.decode(payload)
 
     def send(self, *messages: Message, mac: bool = True, answer_mac: bool | None = None):
-        """Send messages in one turn; give the decoded answers in the order in which they left."""
+        """Send messages in one turn; give the decoded answers in the order of the messages."""
         raw = [self.encode(message, mac=mac) for message in messages]
         payloads = self.world.exchange(*raw)
         expected = mac if answer_mac is None else answer_mac
-        return [self.decode(payload, mac=expected) for payload in payloads]
+        answers = [self.decode(payload, mac=expected) for payload in payloads]
+        order = [message.text(11) for message in messages]
+        return sorted(answers, key=lambda answer: order.index(answer.text(11)))
 
 
 class World:

@@ -1,12 +1,11 @@
 """The node over real sockets: frames, bad bytes, slow peers, caps, drain."""
 
 import asyncio
-import socket
 import struct
 
 import pytest
 
-from switch.config import ConnectionConfig, SwitchConfig
+from switch.config import SwitchConfig
 from switch.server import SwitchServer
 
 
