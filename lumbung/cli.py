@@ -13,7 +13,6 @@ import click
 from ledger.errors import LedgerCorruptError, LedgerError, LedgerRollbackError
 from lumbung import __version__
 from lumbung.command_table import TableGroup
-from programme.decree.faults import DecreeFileError
 from protocols.errors import ConfigurationError, LumbungError
 
 EXIT_CHECK_FAILED = 1
@@ -60,7 +59,7 @@ def exit_code_of(error: LumbungError | LedgerError) -> int:
     """Give the exit code for an operating error."""
     if isinstance(error, (LedgerCorruptError, LedgerRollbackError)):
         return EXIT_INTEGRITY
-    if isinstance(error, (ConfigurationError, DecreeFileError)):
+    if isinstance(error, ConfigurationError):
         return EXIT_CHECK_FAILED
     return EXIT_ENVIRONMENT
 

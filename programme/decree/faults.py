@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from programme.limits import DECREE_FAULTS_MAX
-from protocols.errors import LumbungError
+from protocols.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Fault:
         return f"{path}:{self.line}: {self.column}: {self.what} - {self.fix}"
 
 
-class DecreeFileError(LumbungError):
+class DecreeFileError(ConfigurationError):
     """A file was not applied; `faults` says why, at most `DECREE_FAULTS_MAX` of them."""
 
     code = "E-PG-0201"
