@@ -13,6 +13,7 @@ from protocols.iso8583.message import Message
 from protocols.iso8583.model import Kind, Spec
 from protocols.iso8583.plan_decode import DecodePlans
 from protocols.iso8583.plan_encode import EncodePlans
+from protocols.iso8583.plan_source import ODD
 from protocols.iso8583.walk import Walk
 
 MAC_PRIMARY = 64
@@ -38,14 +39,25 @@ class PureCodec:
 
         Raises: MessageError, and nothing else, for bytes that are not one message of the spec.
         """
-        return Message(*self._decode_plans.decode(_bytes(raw)), self.spec)
+        if raw.__class__ is not bytes:
+            raw = _bytes(raw)
+        plans = self._decode_plans
+        try:
+            is_long = raw[plans.first] >= plans.long_from
+            return plans.by_bitmap[raw[plans.long if is_long else plans.short]](raw)
+        except ODD:  # a new bitmap, or a message that is not plainly right: the walk decides
+            return plans.decode_slowly(raw)
 
     def encode(self, message: Message) -> bytes:
         """Give the bytes of a message; `decode` of them gives the message back.
 
         Raises: MessageError when a value does not fit its element.
         """
-        return self._encode_plans.encode(message.mti, message.elements)
+        elements = message.elements
+        try:
+            return self._encode_plans.by_elements[tuple(elements)](message.mti, elements)
+        except ODD:  # a new set, or a value that is not plainly right: the packer decides
+            return self._encode_plans.encode_slowly(message.mti, elements)
 
     def encode_with_mac(self, message: Message, mac: Callable[[bytes], bytes]) -> bytes:
         """Give the message's bytes with `mac(covered bytes)` as its last element.

@@ -13,10 +13,9 @@ from protocols.iso8583.content import wire_size
 from protocols.iso8583.errors import MessageError
 from protocols.iso8583.layouts import TlvReader
 from protocols.iso8583.limits import PLANS_MAX
-from protocols.iso8583.message import Value
+from protocols.iso8583.message import Message, Value
 from protocols.iso8583.model import COMPOSITES, Element, Kind, Spec
 from protocols.iso8583.plan_source import (
-    ODD,
     PlanRefused,
     Source,
     charset_test,
@@ -29,67 +28,81 @@ from protocols.iso8583.walk import Walk, numbers_of
 #: Turns the bytes of a composite's content into its value.
 Reader = Callable[[bytes], Value]
 _TAGGED = (Kind.TLV, Kind.LTV, Kind.BER_TLV, Kind.DATASET)
-_FIRST_DIGITS_WITH_SECONDARY = frozenset(b"89ABCDEF")
+
+#: MTIs that one codec remembers; there are not thousands of them.
+MTIS_MAX = 256
+
+
+class Mtis(dict[bytes, str]):
+    """Bytes of an MTI -> its four digits; raises PlanRefused for anything else."""
+
+    def __init__(self, encoding: str) -> None:
+        """Take the encoding of the MTI."""
+        super().__init__()
+        self._encoding = encoding
+
+    def __missing__(self, field: bytes) -> str:
+        is_packed = self._encoding == "bcd"
+        text = field.hex() if is_packed else field.decode(self._encoding)
+        if not (len(text) == 4 and text.isascii() and text.isdigit()):
+            raise PlanRefused
+        if len(self) < MTIS_MAX:
+            self[field] = text
+        return text
 
 
 class DecodePlans:
-    """The decoders of one spec, compiled as bitmaps are seen."""
+    """The decoders of one spec, compiled as bitmaps are seen.
 
-    __slots__ = ("_plans", "_readers", "_spec")
+    `by_bitmap[raw[short]]`, or `[raw[long]]` when the byte at `first` is at least `long_from`, is
+    the plan of a message; the codec looks it up itself to save a call.
+    """
+
+    __slots__ = ("_mtis", "_readers", "_spec", "by_bitmap", "first", "long", "long_from", "short")
 
     def __init__(self, spec: Spec) -> None:
         """Take the spec."""
         self._spec = spec
-        self._plans: dict[bytes, Callable[[bytes], tuple[str, dict[int, Value]]]] = {}
+        self._mtis = Mtis(spec.mti_encoding)
         self._readers: dict[str, Reader] = {}
+        self.by_bitmap: dict[bytes, Callable[[bytes], Message]] = {}
+        self.first = spec.mti_size
+        # The first bit of a bitmap says that a second follows: in hex, digits from 8 on.
+        self.long_from = 0x80 if spec.bitmap_encoding == "binary" else ord("8")
+        self.short = slice(self.first, self.first + spec.bitmap_size)
+        self.long = slice(self.first, self.first + spec.bitmap_size * 2)
 
-    def decode(self, raw: bytes) -> tuple[str, dict[int, Value]]:
-        """Give MTI and elements. Raises: MessageError."""
-        try:
-            return self._plans[self._key(raw)](raw)
-        except ODD:
-            pass  # an unknown bitmap, or a message that is not plainly right: the walk decides
+    def decode_slowly(self, raw: bytes) -> Message:
+        """Give the message by the walk, and learn its plan. Raises: MessageError."""
         mti, elements, _ = Walk(self._spec, raw).message()
         self._learn(raw, elements)
-        return mti, elements
-
-    def _key(self, raw: bytes) -> bytes:
-        """Give the bytes from the start to the end of the bitmap, without the MTI."""
-        start = self._spec.mti_size
-        size = self._spec.bitmap_size
-        if size == 8:
-            return raw[start : start + (16 if raw[start] > 0x7F else 8)]
-        is_long = raw[start] in _FIRST_DIGITS_WITH_SECONDARY
-        return raw[start : start + (32 if is_long else 16)]
+        return Message(mti, elements, self._spec)
 
     def _learn(self, raw: bytes, elements: dict[int, Value]) -> None:
         """Compile a plan for the bitmap of a message that the walk accepted."""
-        key = self._key(raw)
+        key = raw[self.long if raw[self.first] >= self.long_from else self.short]
         has_third = self._spec.bitmap_tertiary and any(number > 128 for number in elements)
-        if len(self._plans) >= PLANS_MAX or key in self._plans or has_third:
+        if len(self.by_bitmap) >= PLANS_MAX or key in self.by_bitmap or has_third:
             return
         if self._spec.bitmap_encoding == "ebcdic-hex":
             return  # the walk serves it; no link of ours speaks it
         bits = int.from_bytes(key, "big") if self._spec.bitmap_size == 8 else int(key, 16)
         width = len(key) * 8 if self._spec.bitmap_size == 8 else len(key) * 4
         numbers = numbers_of(bits, width, self._spec)
-        self._plans[key] = self._compile(numbers, len(key))
+        self.by_bitmap[key] = self._compile(numbers, len(key))
 
-    def _compile(
-        self, numbers: Sequence[int], bitmap_bytes: int
-    ) -> Callable[[bytes], tuple[str, dict[int, Value]]]:
+    def _compile(self, numbers: Sequence[int], bitmap_bytes: int) -> Callable[[bytes], Message]:
         source = Source()
         spec = self._spec
-        if spec.mti_encoding == "bcd":
-            source.add("mti = r[:2].hex()")
-        else:
-            source.add(f"mti = r[:4].decode({spec.mti_encoding!r})")
-        source.refuse_unless("mti.isascii() and mti.isdigit()")
+        mtis = source.constant(self._mtis)
         elements = [spec.elements[number] for number in numbers]
         body = BodyCompiler(source, self._reader)
-        pairs = body.compile(elements, spec.mti_size + bitmap_bytes)
-        items = ", ".join(f"{number}: {name}" for number, name in zip(numbers, pairs, strict=True))
-        return source.compile("r", f"mti, {{{items}}}")  # type: ignore[return-value]
+        values = body.compile(elements, spec.mti_size + bitmap_bytes)
+        pairs = zip(numbers, values, strict=True)
+        items = ", ".join(f"{number}: {value}" for number, value in pairs)
+        make = source.constant(Message)
+        result = f"{make}({mtis}[r[:{spec.mti_size}]], {{{items}}}, {source.constant(spec)})"
+        return source.compile("r", result)  # type: ignore[return-value]
 
     def _reader(self, element: Element) -> Reader:
         """Give the content reader of a composite, made once."""
@@ -184,13 +197,21 @@ def _repeating_reader(element: Element, group: Reader) -> Reader:
 class BodyCompiler:
     """Writes the statements that read a list of elements one after the other."""
 
-    __slots__ = ("_offset", "_reader", "_source")
+    __slots__ = ("_is_moving", "_offset", "_reader", "_source")
 
     def __init__(self, source: Source, reader: Callable[[Element], Reader]) -> None:
         """Take the function under construction and the maker of composite readers."""
         self._source = source
         self._reader = reader
         self._offset = 0
+        self._is_moving = False
+
+    def _at(self, ahead: int = 0) -> str:
+        """Give the expression of the position `ahead` bytes from here."""
+        offset = self._offset + ahead
+        if not self._is_moving:
+            return str(offset)
+        return f"p + {offset}" if offset else "p"
 
     def compile(self, elements: Sequence[Element], offset: int) -> list[str]:
         """Write the statements; give the expression of each element's value, in order."""
@@ -205,15 +226,16 @@ class BodyCompiler:
             else:
                 values.append(self._single(elements[index], len(values)))
                 index += 1
-        self._source.refuse_unless(f"len(r) == {self._offset}")
+        # Slices may be short silently, but never move the position: it shows a cut message.
+        self._source.refuse_unless(f"len(r) == {self._at()}")
         return values
 
     def _fixed_run(self, run: Sequence[Element]) -> list[str]:
         """Read neighbours of fixed length and one encoding at once, then slice them."""
         source, encoding = self._source, run[0].encoding
         size = sum(wire_size(element, element.maximum) for element in run)
-        name = f"t{self._offset}_{len(source.lines)}"
-        part = f"r[{self._offset}:{self._offset + size}]"
+        name = f"t{len(source.lines)}"
+        part = f"r[{self._at()}:{self._at(size)}]"
         self._offset += size
         if encoding == "bcd":
             source.add(f"{name} = {part}.hex()")
@@ -259,23 +281,23 @@ class BodyCompiler:
     def _single(self, element: Element, index: int) -> str:
         source = self._source
         name = f"v{index}_{len(source.lines)}"
-        if element.prefix is None:
-            size = wire_size(element, element.maximum)
-            stop = f"{self._offset + size}" if element.minimum == element.maximum else ""
-            source.add(f"{name} = r[{self._offset}:{stop}]")
-            if not stop:  # the last part of a group takes the rest
-                source.refuse_unless(f"{element.minimum} <= len({name}) <= {element.maximum}")
-                source.add("r = b''")
-                self._offset = 0
-            else:  # a short slice shows in the length of the whole, checked at the end
-                self._offset += size
-            self._convert(element, name, is_odd=str(element.maximum % 2))
+        if element.prefix is not None:
+            if not has_small_prefix(element.prefix):
+                source.add("raise odd")  # no table of ten thousand lengths for a rare form
+                return "r"
+            self._prefixed(element, name)
+            self._convert(element, name, is_odd="odd_digits")
             return name
-        if not has_small_prefix(element.prefix):
-            source.add("raise odd")  # no table of ten thousand lengths for a rare form
-            return "r"
-        self._prefixed(element, name)
-        self._convert(element, name, is_odd="odd_digits")
+        if element.is_fixed:
+            size = wire_size(element, element.maximum)
+            source.add(f"{name} = r[{self._at()}:{self._at(size)}]")
+            self._offset += size
+        else:  # the last part of a group takes the rest
+            source.add(f"{name} = r[{self._at()}:]")
+            source.refuse_unless(f"{element.minimum} <= len({name}) <= {element.maximum}")
+            source.add("p = len(r)")
+            self._offset, self._is_moving = 0, True
+        self._convert(element, name, is_odd=str(element.maximum % 2))
         return name
 
     def _prefixed(self, element: Element, name: str) -> None:
@@ -284,14 +306,12 @@ class BodyCompiler:
         table = source.constant(
             size_table(prefix, element.kind, element.encoding, element.minimum, element.maximum)
         )
-        begin = self._offset + prefix.size
-        is_packed = element.encoding == "bcd"
-        target = "n, odd_digits" if is_packed else "n"
-        source.add(f"{target} = {table}[r[{self._offset}:{begin}]]")
-        source.add(f"{name} = r[{begin}:{begin} + n]")
-        source.refuse_unless(f"len({name}) == n")
-        source.add(f"r = r[{begin} + n:]")
-        self._offset = 0
+        target = "n, odd_digits" if element.encoding == "bcd" else "n"
+        source.add(f"{target} = {table}[r[{self._at()}:{self._at(prefix.size)}]]")
+        source.add(f"q = {self._at(prefix.size)}")
+        source.add("p = q + n")
+        source.add(f"{name} = r[q:p]")
+        self._offset, self._is_moving = 0, True
 
     def _convert(self, element: Element, name: str, is_odd: str) -> None:
         """Write the statements that turn the bytes `name` into the value `name`."""

@@ -18,7 +18,6 @@ from protocols.iso8583.message import Value
 from protocols.iso8583.model import COMPOSITES, Element, Kind, Prefix, Spec
 from protocols.iso8583.pack import content_of, pack_bitmap, pack_message, pack_mti
 from protocols.iso8583.plan_source import (
-    ODD,
     PlanRefused,
     Source,
     charset_test,
@@ -35,39 +34,39 @@ HEADS_MAX = 64
 
 
 class EncodePlans:
-    """The encoders of one spec, compiled as sets of elements are seen."""
+    """The encoders of one spec, compiled as sets of elements are seen.
 
-    __slots__ = ("_plans", "_spec", "_writers")
+    `by_elements[tuple(elements)]` is the plan; the codec looks it up itself to save a call. The
+    dict's order is part of the key, so a plan takes all values out at once.
+    """
+
+    __slots__ = ("_spec", "_writers", "by_elements")
 
     def __init__(self, spec: Spec) -> None:
         """Take the spec."""
         self._spec = spec
-        self._plans: dict[tuple[int, ...], Callable[[str, Mapping[int, Value]], bytes]] = {}
         self._writers: dict[str, Writer] = {}
+        self.by_elements: dict[tuple[int, ...], Callable[[str, Mapping[int, Value]], bytes]] = {}
 
-    def encode(self, mti: str, elements: Mapping[int, Value]) -> bytes:
-        """Give the message's bytes. Raises: MessageError."""
-        try:
-            return self._plans[tuple(elements)](mti, elements)
-        except ODD:
-            pass  # an unknown set, or a value that is not plainly right: the packer decides
+    def encode_slowly(self, mti: str, elements: Mapping[int, Value]) -> bytes:
+        """Give the message's bytes by the packer, and learn a plan. Raises: MessageError."""
         raw = pack_message(self._spec, mti, elements)
         key = tuple(elements)
-        if key not in self._plans and len(self._plans) < PLANS_MAX:
-            self._plans[key] = self._compile(key)
+        if key and key not in self.by_elements and len(self.by_elements) < PLANS_MAX:
+            self.by_elements[key] = self._compile(key)
         return raw
 
     def _compile(self, key: tuple[int, ...]) -> Callable[[str, Mapping[int, Value]], bytes]:
         source = Source()
         numbers = sorted(key)
-        source.add(f"head = {source.constant(_Heads(self._spec, numbers))}[mti]")
-        for number in numbers:
-            source.add(f"v{number} = e[{number}]")
+        source.add(", ".join(f"v{number}" for number in key) + ", = e.values()")
         elements = [self._spec.elements[number] for number in numbers]
         body = BodyWriter(source, self._writer)
         parts = body.compile(elements, [f"v{number}" for number in numbers])
-        source.add(f"out = b''.join((head, {', '.join(parts)}))" if parts else "out = head")
-        source.refuse_unless(f"len(out) <= {MESSAGE_BYTES_MAX}")
+        heads = source.constant(_Heads(self._spec, numbers))
+        source.add(f"out = b''.join(({heads}[mti], {', '.join(parts)}))")
+        if sum(element.maximum * 2 + 4 for element in elements) > MESSAGE_BYTES_MAX:
+            source.refuse_unless(f"len(out) <= {MESSAGE_BYTES_MAX}")
         return source.compile("mti, e", "out")  # type: ignore[return-value]
 
     def _writer(self, element: Element) -> Writer:
@@ -219,7 +218,9 @@ class BodyWriter:
         if encoding == "bcd":
             source.refuse_unless(f"{joined}.isdigit()")
             return f"{source.constant(bytes.fromhex)}({joined})"
-        source.refuse_unless(f"{joined}.isascii() and {joined}.isprintable()")
+        if encoding != "ascii":  # the ASCII codec refuses the rest itself
+            source.refuse_unless(f"{joined}.isascii()")
+        source.refuse_unless(f"{joined}.isprintable()")
         for element, name in zip(run, names, strict=True):
             charset = "n" if element.kind is Kind.DIGITS else element.charset
             if charset != "ans":
@@ -235,7 +236,10 @@ class BodyWriter:
             self._convert(element, name)
             units = f"len({name})"
         if element.prefix is None:
-            source.refuse_unless(f"{element.minimum} <= {units} <= {element.maximum}")
+            if element.minimum == element.maximum:
+                source.refuse_unless(f"{units} == {element.maximum}")
+            else:
+                source.refuse_unless(f"{element.minimum} <= {units} <= {element.maximum}")
             return [f"b_{name}"]
         if not has_small_prefix(element.prefix):
             source.add("raise odd")
@@ -259,13 +263,15 @@ class BodyWriter:
         if element.kind is Kind.TRACK2:
             source.add(f"a, s, b = {name}.partition('=')")
             source.refuse_unless("s and a.isdigit() and len(a) < 20 and (not b or b.isdigit())")
-            source.refuse_unless(f"{name}.isascii()")
+            if element.encoding not in ("bcd", "ascii"):
+                source.refuse_unless(f"{name}.isascii()")
             if element.encoding == "bcd":
                 text = f"t_{name}"
                 source.add(f"{text} = f'{{a}}d{{b}}'")
         else:
             charset = "n" if element.kind is Kind.DIGITS else element.charset
-            source.refuse_unless(f"{name}.isascii()")
+            if element.encoding not in ("bcd", "ascii"):  # fromhex and ASCII refuse the rest
+                source.refuse_unless(f"{name}.isascii()")
             test = charset_test(charset, name, may_be_empty=element.minimum == 0)
             source.refuse_unless(test)
         if element.encoding != "bcd":
@@ -273,5 +279,6 @@ class BodyWriter:
             return
         side, _, nibble = element.odd.partition("-")
         padded = f"{nibble!r} + {text}" if side == "left" else f"{text} + {nibble!r}"
-        source.add(f"b_{name} = bytes.fromhex({padded} if len({name}) & 1 else {text})")
-
+        source.add(
+            f"b_{name} = {source.constant(bytes.fromhex)}({padded} if len({name}) & 1 else {text})"
+        )

@@ -65,7 +65,7 @@ CHARSET_TESTS = {
     "a": "{x}.isalpha()",
     "ap": "({x}.replace(' ', '') or 'a').isalpha()",
     "an": "{x}.isalnum()",
-    "anp": "({x}.replace(' ', '') or 'a').isalnum()",
+    "anp": "{x}.isalnum() or ({x}.replace(' ', '') or 'a').isalnum()",
     "ans": "{x}.isprintable()",
     "hex": "not {x}.strip('0123456789ABCDEF')",
     "upper": "{x}.isalnum() and {x}.upper() == {x}",

@@ -617,5 +617,5 @@ def test_plans_are_bounded() -> None:
         numbers = chance.sample(pool, 6)
         message = Message("0200", {n: EDC.elements[n].example for n in numbers})  # type: ignore[misc]
         assert codec.decode(codec.encode(message)) == message
-    assert len(codec._decode_plans._plans) <= PLANS_MAX
-    assert len(codec._encode_plans._plans) <= PLANS_MAX
+    assert len(codec._decode_plans.by_bitmap) <= PLANS_MAX
+    assert len(codec._encode_plans.by_elements) <= PLANS_MAX
