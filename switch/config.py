@@ -16,7 +16,7 @@ from switch.toml_model import load_model
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ListenConfig(_Strict):
@@ -119,7 +119,7 @@ class SwitchConfig(_Strict):
         description="1 to 32 letters, digits, . _ -",
     )
     rules: Path | None = Field(
-        default=None, description="a rule file; the built-in rules without the key"
+        default=None, strict=False, description="a rule file; the built-in rules without the key"
     )
     listen: ListenConfig = ListenConfig()
     connections: ConnectionConfig = ConnectionConfig()

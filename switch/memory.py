@@ -190,10 +190,10 @@ class Memory:
                 account, day = transfer.debit_account_id, sale.business_date
                 self.velocity.sell(transfer.id, account, transfer.amount, day)
         elif transfer.code == TransferCode.RESTORATION:
-            account, day = transfer.debit_account_id, SaleData.unpack(transfer.user_data_64)
+            day = SaleData.unpack(transfer.user_data_64).business_date
             if entry.status == CreateTransferStatus.CREATED:
-                sale_id, amount = transfer.user_data_128, transfer.amount
-                self.velocity.sell(sale_id, account, amount, day.business_date)
+                sale_id, account = transfer.user_data_128, transfer.debit_account_id
+                self.velocity.sell(sale_id, account, transfer.amount, day)
         elif transfer.code in _COMPENSATIONS and entry.status == CreateTransferStatus.CREATED:
             sale = SaleData.unpack(transfer.user_data_64)
             self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)

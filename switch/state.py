@@ -120,27 +120,24 @@ class StateFile:
     def _prepare(self) -> None:
         run = self._connection.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = FULL")
         (application_id,) = run("PRAGMA application_id").fetchone()
         (version,) = run("PRAGMA user_version").fetchone()
         (tables,) = run("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            run("BEGIN EXCLUSIVE")
-            for statement in _SCHEMA.strip().split(";\n"):
-                run(statement)
-            run(f"PRAGMA application_id = {_APPLICATION_ID}")
-            run(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            run("COMMIT")
-        elif (application_id, version) != (_APPLICATION_ID, SCHEMA_VERSION):
+        if tables and (application_id, version) != (_APPLICATION_ID, SCHEMA_VERSION):
             raise StateForeignError(
                 f"{self._path} is not a switch state file of version {SCHEMA_VERSION}.",
                 fix="Name the right file, or move this one away to begin a new one.",
             )
-        else:
-            # An exclusive lock is taken at the first write; take it now, not at the first sale.
-            run("BEGIN EXCLUSIVE")
-            run("COMMIT")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        # An exclusive lock is taken at the first write; take it now, not at the first sale.
+        run("BEGIN EXCLUSIVE")
+        if not tables:
+            for statement in _SCHEMA.strip().split(";\n"):
+                run(statement)
+            run(f"PRAGMA application_id = {_APPLICATION_ID}")
+            run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        run("COMMIT")
 
     def _load(self) -> StateSnapshot:
         run = self._connection.execute

@@ -1,5 +1,7 @@
 """Balance inquiry and mini statement: no posting, no PIN; at zero the reason why (R34)."""
 
+from dataclasses import replace
+
 from ledger.port import Entry
 from programme.chart import SaleData, TransferCode
 from protocols.business_time import wita
@@ -26,7 +28,9 @@ def tell_balance(context: Context) -> Flow:
         return Decision(code="96", evidence="the card's account is not in the ledger")
     balance = account.credit_balance - account.debits_pending
     reason = "" if balance else ("Z02" if account.credits_posted else "Z01")
-    return Decision(code="00", balance_sen=balance, reason=reason, months=answer.months)
+    return _kept(
+        context, Decision(code="00", balance_sen=balance, reason=reason, months=answer.months)
+    )
 
 
 def tell_statement(context: Context) -> Flow:
@@ -38,7 +42,14 @@ def tell_statement(context: Context) -> Flow:
         return Decision(code="96", evidence="the card's account is not in the ledger")
     lines = tuple(_line(entry, account_id) for entry in answer.statement)
     balance = account.credit_balance - account.debits_pending
-    return Decision(code="00", balance_sen=balance, statement=lines)
+    return _kept(context, Decision(code="00", balance_sen=balance, statement=lines))
+
+
+def _kept(context: Context, decision: Decision) -> Decision:
+    """Remember the answer: a repeat brings the same counter, and must not be called a replay."""
+    decision = replace(decision, chip_proved=True)
+    context.desk.memory.answers.keep(context.transfer_id, context.fingerprint, decision)
+    return decision
 
 
 def _line(entry: Entry, account_id: int) -> StatementLine:

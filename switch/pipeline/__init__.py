@@ -36,6 +36,7 @@ PURCHASE: tuple[Stage, ...] = (
 #: A balance inquiry asks for no PIN (decision 13) and moves no money.
 BALANCE: tuple[Stage, ...] = (
     check_card_shape,
+    check_duplicate,
     check_window,
     check_terminal_and_shop,
     check_card_state,
