@@ -1,5 +1,7 @@
 """Faults as data: matched by command and ordinal, recorded, and their plans read strictly."""
 
+from pathlib import Path
+
 import pytest
 
 from cardsim import CardImage, FaultPlanError, limits
@@ -163,6 +165,22 @@ async def test_channel_makes_every_write_durable_before_the_command_goes_on() ->
     for command in (SELECT, GPO, arqc):
         await channel.transmit(command, timeout_ms=100)
     assert seen == [(1, False), (1, True)]
+
+
+async def test_reference_page_example_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "card.md"
+    example = page.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(example, "card.md", "exec"), names)
+    slot = names["slot"]
+    assert isinstance(slot, InProcessChannel)
+    await slot.connect()
+    await slot.transmit(SELECT, timeout_ms=100)
+    await slot.transmit(GPO, timeout_ms=100)
+    assert CardImage.load(tmp_path / "card.json").applications[0].state.atc == 1
 
 
 async def test_channel_before_connect_and_after_disconnect_has_no_card() -> None:
