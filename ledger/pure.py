@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any
 
 from ledger.commit import Committer, Request
-from ledger.errors import LedgerReadOnlyError
+from ledger.errors import LedgerError, LedgerReadOnlyError
 from ledger.events import check_accounts, transfer_events, unpack_events
 from ledger.limits import SEGMENT_SIZE_DEFAULT
 from ledger.log import SegmentedLog
@@ -231,6 +231,11 @@ def open_pure_on(
         if not read_only:
             committer.prepare_spare()
         opened = True
+    except OSError as error:
+        raise LedgerError(
+            f"{storage.location}: {error.strerror or error}; nothing acknowledged was changed, "
+            "mend the disk or the rights and open again"
+        ) from error
     finally:
         if not opened:
             storage.close()

@@ -206,7 +206,9 @@ class FileStorage:
         except OSError as error:
             if error.errno in _READ_ONLY_ERRNOS:
                 raise _read_only(self._directory, error) from error
-            raise
+            raise LedgerForeignError(
+                f"{self._directory}: {error.strerror}; name a directory that can be made"
+            ) from error
 
     def _open(self, name: str) -> int:
         descriptor = self._files.pop(name, None)

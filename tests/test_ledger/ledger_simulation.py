@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ledger.errors import LedgerPoisonedError
+from ledger.errors import LedgerError, LedgerPoisonedError
 from ledger.pure import PureLedger, open_pure_on
 from tests.test_ledger.conftest import SteppingClock, counting_bytes
 from tests.test_ledger.ledger_disk import PowerCut, SimulatedDisk
@@ -44,12 +44,14 @@ class Simulation:
                 self.faults += 1
             except PowerCut:
                 self.faults += 1
-            except OSError:  # A failure while opening passes through; nothing was promised.
-                self.faults += 1
             except LedgerPoisonedError:
                 self.faults += 1
                 assert ledger is not None
                 self.check_poisoned(ledger)
+            except LedgerError as error:  # A disk that fails while opening promised nothing.
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                self.faults += 1
             self.disk = self.disk.after_cut()
         ledger = self.open()
         self.compare(ledger)

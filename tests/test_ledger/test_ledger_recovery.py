@@ -1,0 +1,262 @@
+"""A torn tail is set to zero and reported; damage to acknowledged data is refused and named.
+
+The crash matrix takes a log of several frames, cuts it at a byte or flips a byte, and opens it with
+the commit mark in place, with an older mark, and with none (docs/reference/ledger-format.md, 8).
+"""
+
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ledger.errors import LedgerCorruptError, LedgerRollbackError
+from ledger.port import Ledger
+from ledger.pure import open_pure_on
+from ledger.structures import Account, Transfer
+from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
+from tests.test_ledger.ledger_disk import SimulatedDisk, _File
+
+BLOCK = 4096
+FRAMES = 5
+#: Each of the small frames below fills one block: header, records, then zero.
+CONTENT_BYTES = (128 + 2 * 128, 128 + 3 * 128, 128 + 3 * 128)
+#: A refusal names the file and the place in it.
+DAMAGE = r"00000001\.seg.*(offset|byte) \d+"
+Files = dict[str, bytes]
+Opened = tuple[int, bool]
+
+
+def fill(ledger: Ledger) -> None:
+    """Write five frames: accounts, then transfers by one, two, three, three."""
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    next_id = 1
+    for count in (1, 2, 3, 3):
+        batch = [
+            Transfer(
+                id=next_id + n, debit_account_id=1, credit_account_id=2, amount=5, ledger=1, code=1
+            )
+            for n in range(count)
+        ]
+        next_id += count
+        ledger.create_transfers(batch)
+
+
+class Case(NamedTuple):
+    """Damage at a position of the segment, and which commit marks are left."""
+
+    how: str
+    position: int
+    mark: str
+
+    def apply(self, files: Files) -> Files:
+        damaged = dict(files)
+        segment = bytearray(files["00000001.seg"])
+        if self.how == "cut":
+            del segment[self.position :]
+        else:
+            segment[self.position] ^= 0x10
+        superblock = bytearray(files["superblock"])
+        if self.mark in ("none", "older"):  # Frame 5 is marked in slot 1, frame 4 in slot 0.
+            superblock[2 * BLOCK :] = bytes(BLOCK)
+        if self.mark == "none":
+            superblock[BLOCK : 2 * BLOCK] = bytes(BLOCK)
+        return {**damaged, "00000001.seg": bytes(segment), "superblock": bytes(superblock)}
+
+    def expected(self, sound: bytes) -> int | None:
+        """Give the frames that must be recovered, None when opening must be refused."""
+        frame, inside = divmod(self.position - BLOCK, BLOCK)
+        frame += 1
+        content = CONTENT_BYTES[frame - 3]
+        marked = {"newest": 5, "older": 4, "none": 0}[self.mark]
+        if self.how == "flip":
+            if frame <= marked or frame < FRAMES or inside >= content:
+                return None
+            return frame - 1
+        only_zero_lost = not any(sound[self.position : BLOCK * (frame + 1)])
+        left = frame if only_zero_lost else frame - 1
+        return left if left >= marked else None
+
+
+def cases(step_content: int, step_padding: int) -> list[Case]:
+    """Give the matrix over the last three frames."""
+    positions = [
+        frame * BLOCK + inside
+        for frame in (3, 4, 5)
+        for inside in (
+            *range(0, CONTENT_BYTES[frame - 3], step_content),
+            *range(CONTENT_BYTES[frame - 3], BLOCK, step_padding),
+        )
+    ]
+    return [
+        Case(how, position, mark)
+        for position in positions
+        for how in ("cut", "flip")
+        for mark in ("newest", "older", "none")
+    ]
+
+
+def check(case: Case, files: Files, open_files: Callable[[Files], tuple[Opened, Files]]) -> None:
+    """Open the damaged files and compare with what the case expects."""
+    damaged = case.apply(files)
+    frames = case.expected(files["00000001.seg"])
+    if frames is None:
+        with pytest.raises(LedgerCorruptError, match=DAMAGE):
+            open_files(damaged)
+        return
+    sequences = {1: 2, 2: 3, 3: 5, 4: 8, 5: 11}
+    (last_sequence, torn), after = open_files(damaged)
+    assert last_sequence == sequences[frames], case
+    assert torn == (frames < FRAMES or case.how == "cut"), case
+    assert len(after["00000001.seg"]) == len(files["00000001.seg"])
+    assert (
+        after["00000001.seg"][: BLOCK * (frames + 1)]
+        == files["00000001.seg"][: BLOCK * (frames + 1)]
+    )
+    assert not any(after["00000001.seg"][BLOCK * (frames + 1) :])
+
+
+def memory_files() -> Files:
+    """Give the files of a filled ledger."""
+    disk = SimulatedDisk(random.Random(0))
+    ledger = open_pure_on(
+        disk, now_ns=SteppingClock(), random_bytes=counting_bytes(), segment_size=8 * BLOCK
+    )
+    fill(ledger)
+    ledger.close()
+    return {name: bytes(file.seen) for name, file in disk.files.items()}
+
+
+def open_in_memory(files: Files) -> tuple[Opened, Files]:
+    """Open files with the pure engine, without a real disk; refused files must stay as they are."""
+    disk = SimulatedDisk(random.Random(0))
+    for name, content in files.items():
+        disk.files[name] = _File()
+        disk.files[name].seen[:] = content
+    try:
+        ledger = open_pure_on(disk, now_ns=SteppingClock(), random_bytes=counting_bytes())
+    except LedgerCorruptError:
+        assert {name: bytes(file.seen) for name, file in disk.files.items()} == files
+        raise
+    opened = (ledger.last_sequence, ledger.torn_tail is not None)
+    ledger.verify()
+    ledger.close()
+    return opened, {name: bytes(file.seen) for name, file in disk.files.items()}
+
+
+def test_the_crash_matrix_in_samples_is_recovered_or_refused() -> None:
+    files = memory_files()
+    for case in cases(step_content=37, step_padding=997):
+        check(case, files, open_in_memory)
+
+
+@pytest.mark.slow
+def test_the_crash_matrix_over_every_byte_is_recovered_or_refused() -> None:
+    files = memory_files()
+    for case in cases(step_content=1, step_padding=61):
+        check(case, files, open_in_memory)
+
+
+def test_an_engine_recovers_or_refuses_damaged_files_on_a_real_disk(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    ledger = open_engine(tmp_path / "sound", segment_size=8 * BLOCK)
+    fill(ledger)
+    ledger.close()
+    files = {path.name: path.read_bytes() for path in (tmp_path / "sound").iterdir()}
+    number = 0
+
+    def open_files(damaged: Files) -> tuple[Opened, Files]:
+        nonlocal number
+        number += 1
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        for name, content in damaged.items():
+            (directory / name).write_bytes(content)
+        opened = open_engine(directory)
+        found = (opened.last_sequence, getattr(opened, "torn_tail", None) is not None)
+        opened.close()
+        return found, {path.name: path.read_bytes() for path in directory.iterdir()}
+
+    for case in cases(step_content=499, step_padding=3_900):
+        check(case, files, open_files)
+
+
+@pytest.mark.parametrize("position", [0, 9, 30, 40, 50, 70, 100, 130, 137, 141, 2_000])
+def test_a_damaged_segment_header_is_refused(position: int) -> None:
+    files = memory_files()
+    with pytest.raises(LedgerCorruptError, match=r"00000001\.seg, offset (0|64|96):"):
+        open_in_memory(Case("flip", position, "newest").apply(files))
+
+
+def test_a_later_frame_proves_that_a_damaged_one_was_acknowledged() -> None:
+    files = Case("flip", 4 * BLOCK + 200, "none").apply(memory_files())
+    with pytest.raises(LedgerCorruptError, match=r"offset 16384: frame 4 .* frame 5 follows"):
+        open_in_memory(files)
+
+
+def test_stale_bytes_of_another_epoch_are_a_torn_tail_not_a_later_frame() -> None:
+    files = memory_files()
+    segment = bytearray(files["00000001.seg"])
+    segment[6 * BLOCK : 7 * BLOCK] = segment[5 * BLOCK : 6 * BLOCK]
+    segment[6 * BLOCK + 20] ^= 1
+    opened, after = open_in_memory({**files, "00000001.seg": bytes(segment)})
+    assert opened == (11, True)
+    assert after["00000001.seg"] == files["00000001.seg"]
+
+
+def test_both_commit_marks_damaged_are_refused_and_one_damaged_is_passed_over() -> None:
+    files = memory_files()
+    superblock = bytearray(files["superblock"])
+    superblock[BLOCK + 20] ^= 1
+    assert open_in_memory({**files, "superblock": bytes(superblock)})[0] == (11, False)
+    superblock[2 * BLOCK + 20] ^= 1
+    with pytest.raises(LedgerCorruptError, match="no commit mark verifies"):
+        open_in_memory({**files, "superblock": bytes(superblock)})
+
+
+def test_a_missing_segment_is_refused_by_name(open_engine: OpenEngine, tmp_path: Path) -> None:
+    ledger = open_engine(segment_size=16_384)
+    for _ in range(3):
+        fill(ledger)
+    ledger.create_transfers(
+        [
+            Transfer(id=n, debit_account_id=1, credit_account_id=2, amount=5, ledger=1, code=1)
+            for n in range(100, 190)
+        ]
+    )
+    ledger.close()
+    segments = sorted((tmp_path / "ledger").glob("0*.seg"))
+    assert len(segments) >= 3
+    segments[1].unlink()
+    with pytest.raises(LedgerCorruptError, match=re.escape(segments[1].name)):
+        open_engine()
+    assert sorted((tmp_path / "ledger").glob("0*.seg")) == [segments[0], *segments[2:]]
+
+
+def test_an_older_copy_put_back_is_a_rollback(open_engine: OpenEngine) -> None:
+    ledger = open_engine()
+    fill(ledger)
+    checkpoint = ledger.checkpoint()
+    ledger.close()
+    open_engine(expected_checkpoint=checkpoint).close()
+    ahead = {**checkpoint, "sequence": checkpoint["sequence"] + 1}
+    with pytest.raises(LedgerRollbackError, match="holds 11 records"):
+        open_engine(expected_checkpoint=ahead)
+    other = {**checkpoint, "root_hash": "00" * 32}
+    with pytest.raises(LedgerCorruptError, match="history was rewritten"):
+        open_engine(expected_checkpoint=other)
+
+
+def test_a_checkpoint_in_the_middle_of_history_is_recognised(open_engine: OpenEngine) -> None:
+    ledger = open_engine()
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    early = ledger.checkpoint()
+    ledger.create_transfers(
+        [Transfer(id=9, debit_account_id=1, credit_account_id=2, amount=5, ledger=1, code=1)]
+    )
+    ledger.close()
+    open_engine(expected_checkpoint=early).close()
+    open_engine(expected_checkpoint=early, read_only=True).close()
