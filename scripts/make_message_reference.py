@@ -64,10 +64,11 @@ print(repr(request))                     # masked by the spec
 
 - `decode` accepts a message or raises `MessageError` (element path, byte offset, reason, DE39 30);
   no other exception, and no content in its text.
-- One message has one encoding: `encode(decode(raw)) == raw`, `decode(encode(m)) == m`. Filler
-  bytes, long forms of short lengths, an empty second bitmap and a tag that stands twice are refused.
+- One message has one encoding: `encode(decode(raw)) == raw`, `decode(encode(m)) == m`. Refused
+  are filler bytes, long forms of short lengths, an empty second bitmap, a tag that stands twice.
 - Tags that the spec does not know are kept under their hexadecimal tag.
-- A message above 16,384 bytes, 64 tags in one element, or parts nested more than 4 deep are refused.
+- Refused are a message above 16,384 bytes, above 64 tags in one element, parts nested more than 4
+  deep.
 
 ### Values
 
@@ -112,11 +113,12 @@ def _worked_example(spec: Spec) -> str:
 
 
 def _spec(spec: Spec) -> list[str]:
-    bitmap = "always 128 bits" if spec.bitmap_always_128 else "64 bits, 128 when needed"
+    bitmap = "128 bits" if spec.bitmap_always_128 else "64 bits, 128 when needed"
     out = [
         f"## `{spec.name}`: {spec.title}",
         "",
-        f"Version {spec.version}. MTI {spec.mti_encoding}, bitmap {spec.bitmap_encoding}, {bitmap}.",
+        f"Version {spec.version}. MTI {spec.mti_encoding}.",
+        f"Bitmap {spec.bitmap_encoding}, {bitmap}.",
         f"Source: {spec.source}.",
         "",
         f"MAC: {spec.mac_note}",
