@@ -154,7 +154,7 @@ class NativeLedger:
     def balance_at(
         self, account_id: int, *, sequence: int | None = None, timestamp: int | None = None
     ) -> int | None:
-        """Give posted credits minus posted debits as of a record or an instant; None if not yet born."""
+        """Give posted credits minus debits as of a record or an instant; None if not yet born."""
         self._core.check()
         return self._core.balance_at(account_id, sequence, timestamp)
 

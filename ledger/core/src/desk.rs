@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -165,7 +164,6 @@ impl Desk {
             events,
             now,
             deadline: None,
-            queued: Instant::now(),
             reply,
         };
         if let Err(fault) = self.engine.submit(request) {

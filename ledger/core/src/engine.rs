@@ -279,7 +279,7 @@ impl Engine {
             .max()
             .expect("a group is not empty");
         let turn = held.turn.as_mut().expect("taken before");
-        let Some(group) = self.make_room(turn, admit(group)) else {
+        let Some(group) = self.make_room(turn, admit(group, now)) else {
             return Ok(());
         };
         let mut built = self.apply(group, now)?;
@@ -407,17 +407,12 @@ impl Built {
 }
 
 /// Tell those whose deadline has passed; give the others.
-fn admit(group: Vec<Request>) -> Vec<Request> {
-    let late = |request: &Request| {
-        let waited = u64::try_from(request.queued.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        request
-            .deadline
-            .is_some_and(|deadline| request.now.saturating_add(waited) >= deadline)
-    };
+fn admit(group: Vec<Request>, now: u64) -> Vec<Request> {
     if group.iter().all(|request| request.deadline.is_none()) {
         return group;
     }
-    let (late, group): (Vec<Request>, Vec<Request>) = group.into_iter().partition(late);
+    let is_late = |request: &Request| request.deadline.is_some_and(|deadline| now >= deadline);
+    let (late, group): (Vec<Request>, Vec<Request>) = group.into_iter().partition(is_late);
     let text = "the deadline passed before submission: nothing was submitted, try again";
     tell_all(late, &Fault::new(FaultKind::Deadline, text));
     group

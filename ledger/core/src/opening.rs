@@ -61,6 +61,9 @@ pub fn open_writer(
     options: &Options,
     mut entropy: Entropy,
 ) -> Result<OpenedWriter, Fault> {
+    if !options.create && !directory.exists() {
+        return Err(no_ledger(directory));
+    }
     make_directory(directory)?;
     let exists = judge(directory)?;
     if exists {

@@ -9,7 +9,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -342,7 +341,6 @@ impl NativeEngine {
             events,
             now,
             deadline,
-            queued: Instant::now(),
             reply,
         };
         let engine = self.writer(py)?;

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::execute::EventKind;
 use crate::fault::{Fault, FaultKind};
@@ -200,8 +199,6 @@ pub struct Request {
     pub now: u64,
     /// On the same clock: do not submit from then on.
     pub deadline: Option<u64>,
-    /// When it was queued, to judge the deadline without asking the caller's clock again.
-    pub queued: Instant,
     /// Where the answer goes.
     pub reply: ReplyTo,
 }
