@@ -71,7 +71,8 @@ class Views:
     def reload(self, connection: Connection, touched: dict[str, set[int]]) -> None:
         """Read again the named cards, shops and terminals."""
         if touched.get(CARD):
-            self.load_cards(connection, touched[CARD])
+            many = len(touched[CARD]) * 4 > len(self.cards_by_number)
+            self.load_cards(connection, None if many else touched[CARD])
         if touched.get(MERCHANT):
             self.load_merchants(connection, touched[MERCHANT])
         if touched.get(TERMINAL):
