@@ -96,9 +96,15 @@ class SwitchServer:
         )
         listen = self._config.listen
         # The seam for TLS: an SSL context goes in here, and nowhere else.
-        self._listener = await loop.create_server(self._accept, listen.host, listen.port, ssl=None)
+        try:
+            listener = await loop.create_server(self._accept, listen.host, listen.port, ssl=None)
+        except OSError:
+            self._node.state.close()
+            self._node = None
+            raise
+        self._listener = listener
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        port: int = self._listener.sockets[0].getsockname()[1]
+        port: int = listener.sockets[0].getsockname()[1]
         _log.info("listening", host=listen.host, port=port, node=self._config.node)
         return port
 

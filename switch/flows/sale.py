@@ -17,12 +17,16 @@ def post_sale(context: Context) -> Flow:
     transfer = postings.sale(context)
     day = memory.business_date
     memory.velocity.sell(transfer.id, transfer.debit_account_id, transfer.amount, day)
-    answer = yield LedgerStep(
-        transfers=(transfer,),
-        entry_ids=(transfer.id,),
-        months_account_id=transfer.debit_account_id,
-        months_of_id=transfer.id,
-    )
+    try:
+        answer = yield LedgerStep(
+            transfers=(transfer,),
+            entry_ids=(transfer.id,),
+            months_account_id=transfer.debit_account_id,
+            months_of_id=transfer.id,
+        )
+    except GeneratorExit:
+        memory.velocity.undo(transfer.id, transfer.amount)
+        raise
     (result,), (entry,) = answer.results, answer.entries
     outcome = ledger_outcomes()[result.status]
     if result.status is not CreateTransferStatus.CREATED:

@@ -433,14 +433,21 @@ class World:
         )
 
 
-@pytest.fixture
-def directory(tmp_path: Path):
+@pytest.fixture(scope="session")
+def directory_of_session(tmp_path_factory: pytest.TempPathFactory):
     """Give a directory in memory where the machine has one: real files, quick syncs."""
     memory = Path("/dev/shm")
     if not memory.is_dir():
-        yield tmp_path
+        yield tmp_path_factory.mktemp("switch")
         return
     with TemporaryDirectory(dir=memory, prefix="lumbung-switch-") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def directory(directory_of_session: Path):
+    """Give a fresh directory."""
+    with TemporaryDirectory(dir=directory_of_session) as made:
         yield Path(made)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from switch.config import SwitchConfig
 from switch.server import SwitchServer
+from switch.state import StateError, StateFile
 
 
 class Line:
@@ -96,3 +97,227 @@ async def test_purchase_over_a_socket_is_approved_and_posted(site, counter):
     answer = counter.edc.decode(await line.answer())
     assert answer.text(39) == "00"
     assert counter.world.card_balance(counter.chip) == 15_850_000
+
+
+async def test_frames_cut_into_single_bytes_are_understood(site, counter):
+    line = await site.connect()
+    payload = counter.edc.encode(counter.edc.purchase(counter.chip, 100_000))
+    frame = struct.pack(">H", len(payload) + 5) + bytes.fromhex("6008310001") + payload
+    for byte in frame:
+        line.writer.write(bytes([byte]))
+        await line.writer.drain()
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+
+
+async def test_keep_alives_are_ignored(site, counter):
+    line = await site.connect()
+    line.writer.write(b"\x00\x00" * 3)
+    await line.send(counter.edc.encode(counter.edc.network("301")))
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\xff\xff" + bytes(100),
+        struct.pack(">H", 4_097) + bytes(50),
+        struct.pack(">H", 3) + b"\x60\x00\x00",
+        struct.pack(">H", 45) + bytes.fromhex("6008310001") + b"\xfe" * 40,
+    ],
+)
+async def test_garbage_is_cut_and_others_are_not_disturbed(site, counter, garbage):
+    bad, good = await site.connect(), await site.connect()
+    bad.writer.write(garbage)
+    assert await bad.is_cut()
+    await good.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert counter.edc.decode(await good.answer()).text(39) == "00"
+
+
+async def test_bad_mac_over_a_socket_is_63_and_the_line_stays(site, counter):
+    line = await site.connect()
+    request = counter.edc.purchase(counter.chip, 100_000)
+    payload = counter.edc.encode(request)
+    await line.send(payload[:-1] + bytes([payload[-1] ^ 1]), payload)
+    assert counter.edc.decode(await line.answer(), mac=False).text(39) == "63"
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+
+
+async def test_peer_that_closes_its_half_still_gets_its_answer(site, counter):
+    line = await site.connect()
+    await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    line.writer.write_eof()
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+    assert await line.is_cut()
+
+
+async def test_peer_that_vanishes_leaves_its_sale_to_its_repeat(site, counter):
+    line = await site.connect()
+    request = counter.edc.purchase(counter.chip, 100_000)
+    await line.send(counter.edc.encode(request))
+    line.writer.transport.abort()
+    again = await site.connect()
+    await again.send(counter.edc.encode(request))
+    assert counter.edc.decode(await again.answer()).text(39) == "00"
+    assert counter.world.postings() == 1
+
+
+async def restarted(site, **connections):
+    await site.stop()
+    site.lines.clear()
+    return await site.start(SwitchConfig.model_validate({"connections": connections}))
+
+
+async def test_slow_drip_and_idle_lines_are_cut_by_the_clock(site, counter):
+    dripping, idle = await site.connect(), await site.connect()
+    dripping.writer.write(b"\x00\x40\x60")
+    await dripping.writer.drain()
+    await idle.send(counter.edc.encode(counter.edc.network("301")))
+    assert counter.edc.decode(await idle.answer()).text(39) == "00"
+    clock = counter.world.clock
+    clock.advance(16)
+    site.server._sweep()
+    assert await dripping.is_cut()
+    assert not idle.reader.at_eof()
+    clock.advance(300)
+    site.server._sweep()
+    assert await idle.is_cut()
+
+
+async def test_connection_above_the_cap_is_closed_at_once(site, counter):
+    await restarted(site, maximum=1)
+    first = await site.connect()
+    await first.send(counter.edc.encode(counter.edc.network("301")))
+    assert counter.edc.decode(await first.answer()).text(39) == "00"
+    second = await site.connect()
+    assert await second.is_cut()
+    await first.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert counter.edc.decode(await first.answer()).text(39) == "00"
+
+
+async def test_peer_that_does_not_read_is_cut(site, counter):
+    line = await site.connect()
+    line.writer.transport.pause_reading()
+    connection = next(iter(site.server._connections.values()))
+    payload = bytes(4_000)
+    for _ in range(4_000):
+        connection.send(bytes.fromhex("6008310001"), payload)
+        if connection._transport.is_closing():
+            break
+    assert connection._transport.is_closing()
+    other = await site.connect()
+    await other.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert counter.edc.decode(await other.answer()).text(39) == "00"
+
+
+async def test_stop_answers_what_is_under_way_and_start_goes_on(site, counter):
+    line = await site.connect()
+    request = counter.edc.purchase(counter.chip, 100_000)
+    await line.send(counter.edc.encode(request))
+    seen = asyncio.Event()
+    arrived = site.server.arrived
+
+    def arrived_and_seen(arrivals):
+        arrived(arrivals)
+        seen.set()
+
+    site.server.arrived = arrived_and_seen
+    async with asyncio.timeout(10):
+        await seen.wait()
+    await site.server.stop()
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+    assert not site.server.ready
+    await site.start()
+    again = await site.connect()
+    await again.send(counter.edc.encode(request))
+    assert counter.edc.decode(await again.answer()).text(39) == "00"
+    assert counter.world.postings() == 1
+
+
+async def test_lost_ledger_makes_the_node_unfit_and_says_so(site, counter):
+    from ledger.errors import LedgerPoisonedError
+
+    class Lost:
+        def __init__(self, ledger) -> None:
+            self.ledger = ledger
+
+        def __getattr__(self, name):
+            return getattr(self.ledger, name)
+
+        def create_transfers(self, transfers):
+            raise LedgerPoisonedError("the disk said no")
+
+    assert site.server.ready
+    site.server._ledger = Lost(counter.world.ledger)
+    line = await site.connect()
+    await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert await line.is_cut()
+    assert not site.server.ready
+    assert "E-LG-0003" in site.server.unfit_reason
+    again = await site.connect()
+    await again.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert counter.edc.decode(await again.answer()).text(39) == "96"
+
+
+async def test_help_desk_lifts_a_pin_block_while_the_switch_runs(site, counter):
+    line = await site.connect()
+    for _ in range(3):
+        await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100, pin="000000")))
+        code = counter.edc.decode(await line.answer()).text(39)
+    assert code == "75"
+    await site.server.unblock_pin(1, "dinsos.rina")
+    await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100)))
+    assert counter.edc.decode(await line.answer()).text(39) == "00"
+    assert site.server.counters["0200/75"] == 1
+
+
+async def test_address_in_use_and_a_locked_state_file_are_told(site, counter):
+    world = counter.world
+    again = SwitchServer(
+        SwitchConfig.model_validate({"listen": {"port": site.port}}),
+        world.registry,
+        world.keys,
+        world.ledger,
+        world.directory / "switch.sqlite",
+        world.clock,
+        world.noise,
+    )
+    with pytest.raises(StateError):
+        await again.start()
+    await again.stop()
+    elsewhere = SwitchServer(
+        SwitchConfig.model_validate({"listen": {"port": site.port}}),
+        world.registry,
+        world.keys,
+        world.ledger,
+        world.directory / "other.sqlite",
+        world.clock,
+        world.noise,
+    )
+    with pytest.raises(OSError, match="in use"):
+        await elsewhere.start()
+    await elsewhere.stop()
+    StateFile(world.directory / "other.sqlite").close()
+
+
+@pytest.mark.slow
+async def test_many_lines_at_once_post_each_sale_once(site, counter):
+    world = counter.world
+    edcs = [world.add_edc(100 + i, counter.shop) for i in range(16)]
+    chips = [world.add_card(100 + i, 30_000_000) for i in range(16)]
+    mine = [await site.connect() for _ in edcs]
+
+    async def serve(edc, chip, line):
+        await line.send(edc.encode(edc.network("161"), mac=False))
+        edc.take_keys(edc.decode(await line.answer(), mac=False))
+        await line.send(edc.encode(edc.network("001")))
+        edc.decode(await line.answer())
+        for _ in range(25):
+            payload = edc.encode(edc.purchase(chip, 100_000))
+            await line.send(payload, payload)
+            for _answer in range(2):
+                assert edc.decode(await line.answer()).text(39) == "00"
+
+    await asyncio.gather(*map(serve, edcs, chips, mine))
+    assert world.postings() == 16 * 25
+    assert all(world.card_balance(chip) == 30_000_000 - 25 * 100_000 for chip in chips)
