@@ -32,8 +32,9 @@ def _sayer(as_json: bool) -> Callable[[str], None]:
               help="Keep the data here, and go on with the next day there. Default: a new "
               "temporary directory that is removed afterwards.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Play one day and end (the demo always does).")
+@click.option("--events", is_flag=True, help="Each step as one JSON line, as soon as it stands.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def demo(seed: int, directory: Path | None, once: bool, as_json: bool) -> None:
+def demo(seed: int, directory: Path | None, once: bool, events: bool, as_json: bool) -> None:
     """Play the story: decree, disbursement, sales, refusals, lost answers; verify the ledger.
 
     Everything is real: chips with cryptograms, ISO 8583 over TCP, a durable ledger. No service, no
@@ -48,7 +49,7 @@ def demo(seed: int, directory: Path | None, once: bool, as_json: bool) -> None:
             DataDirectory.open(directory, kind="story", seed=seed, created=story_created())
         )
         stack.enter_context(log_to(data.logs / "lumbung.log"))
-        say = _sayer(as_json)
+        say = _sayer(as_json or events)
         cores = ", ".join(
             f"{name} {'native' if there else 'pure Python'}"
             for name, there in native_cores().items()
@@ -57,7 +58,7 @@ def demo(seed: int, directory: Path | None, once: bool, as_json: bool) -> None:
         say(f"data {data.root} ({'new' if data.fresh else 'recovered, the next business day'})")
 
         def tell(step: Step) -> None:
-            say(step.line())
+            click.echo(json.dumps(step.as_json())) if events else say(step.line())
 
         outcome = run(data, say, tell)
         if as_json:
