@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,6 +25,8 @@ from protocols.crypto.pin import decipher_pin_block
 from protocols.framing import EDC_FRAMES, Framer, frame, swap_tpdu
 from protocols.iso8583 import Codec, Message, Value, check_shape, load_spec
 from protocols.values import Pan, PinBlock, SecretBytes, Track2
+from terminal.configuration import TerminalConfig
+from terminal.device import Terminal
 from terminal.host.events import ChipRequest, HostProfile, Instant
 from terminal.line import TcpLine
 
@@ -372,3 +376,82 @@ def slot(
 ) -> InProcessChannel:
     """Give a slot with the scripted host's card in it."""
     return InProcessChannel(Card(card_image(), clock, random_bytes))
+
+
+# The whole terminal
+
+
+@pytest.fixture
+def pin_of() -> Callable[..., Callable[[], Awaitable[str]]]:
+    """Give a function that makes a PIN pad which types these, one per question."""
+
+    def make(*entries: str) -> Callable[[], Awaitable[str]]:
+        left = list(entries)
+
+        async def entry() -> str:
+            return left.pop(0)
+
+        return entry
+
+    return make
+
+
+@pytest.fixture
+def config(tmp_path: Path, tmk: SecretBytes) -> TerminalConfig:
+    return TerminalConfig(
+        terminal_id="12400017",
+        merchant_id="EWSMR0000000017",
+        host="127.0.0.1",
+        port=0,
+        data_directory=tmp_path / "terminal",
+        storage_key=SecretBytes(bytes(range(32))),
+        tmk=tmk,
+        timeout_ms=30_000,
+        shop_name="E-WARONG BERKAH SEMPAJA",
+        shop_place="KEL. SEMPAJA SELATAN",
+        help_line="0541-7777777",
+    )
+
+
+class RealMonotonic:
+    """The story's wall time with a monotonic clock that really runs: sockets wait by it."""
+
+    def __init__(self, clock: StoryClock) -> None:
+        self.story = clock
+
+    def now_ns(self) -> int:
+        return self.story.now_ns()
+
+    def monotonic_ns(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1e9)
+
+
+@pytest_asyncio.fixture
+async def open_terminal(
+    config: TerminalConfig,
+    server: HostServer,
+    story_line: StoryLine,
+    clock: StoryClock,
+    random_bytes: CounterBytes,
+) -> AsyncIterator[Callable[..., Terminal]]:
+    """Give a function that opens the terminal on its directory; `line=None` is plain TCP."""
+    opened: list[Terminal] = []
+
+    def make(**changes: Any) -> Terminal:
+        line = changes.pop("line", story_line)
+        settings = replace(config, port=server.port, **changes)
+        made = Terminal(settings, clock=RealMonotonic(clock), random_bytes=random_bytes, line=line)
+        opened.append(made)
+        return made
+
+    yield make
+    for terminal in opened:
+        await terminal.close()
+
+
+@pytest_asyncio.fixture
+async def terminal(open_terminal: Callable[..., Terminal]) -> Terminal:
+    """Give a terminal that is logged on."""
+    made = open_terminal()
+    assert await made.log_on() == "00"
+    return made

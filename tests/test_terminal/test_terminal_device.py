@@ -2,13 +2,10 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from cardsim import Card
 from cardsim.channel import InProcessChannel
@@ -30,75 +27,11 @@ from terminal.purchase.table import FlowState
 AMOUNT = 14_150_000
 PAN = "9360099912344821"
 Open = Callable[..., Terminal]
-
-
-def pin_of(*entries: str) -> Callable[[], Awaitable[str]]:
-    """Give a PIN pad that types these, one per question."""
-    left = list(entries)
-
-    async def entry() -> str:
-        return left.pop(0)
-
-    return entry
-
-
-@pytest.fixture
-def config(tmp_path: Path, tmk: SecretBytes) -> TerminalConfig:
-    return TerminalConfig(
-        terminal_id="12400017",
-        merchant_id="EWSMR0000000017",
-        host="127.0.0.1",
-        port=0,
-        data_directory=tmp_path / "terminal",
-        storage_key=SecretBytes(bytes(range(32))),
-        tmk=tmk,
-        timeout_ms=30_000,
-        shop_name="E-WARONG BERKAH SEMPAJA",
-        shop_place="KEL. SEMPAJA SELATAN",
-        help_line="0541-7777777",
-    )
-
-
-class RealMonotonic:
-    """The story's wall time with a monotonic clock that really runs: sockets wait by it."""
-
-    def __init__(self, clock: Any) -> None:
-        self.story = clock
-
-    def now_ns(self) -> int:
-        return int(self.story.now_ns())
-
-    def monotonic_ns(self) -> int:
-        return int(asyncio.get_running_loop().time() * 1e9)
-
-
-@pytest_asyncio.fixture
-async def open_terminal(
-    config: TerminalConfig, server: Any, story_line: Any, clock: Any, random_bytes: Any
-) -> AsyncIterator[Open]:
-    opened: list[Terminal] = []
-
-    def make(**changes: Any) -> Terminal:
-        line = changes.pop("line", story_line)
-        settings = replace(config, port=server.port, **changes)
-        made = Terminal(settings, clock=RealMonotonic(clock), random_bytes=random_bytes, line=line)
-        opened.append(made)
-        return made
-
-    yield make
-    for terminal in opened:
-        await terminal.close()
-
-
-@pytest_asyncio.fixture
-async def terminal(open_terminal: Open) -> Terminal:
-    made = open_terminal()
-    assert await made.log_on() == "00"
-    return made
+PinPad = Callable[..., Callable[[], Awaitable[str]]]
 
 
 async def test_purchase_goes_from_card_to_host_to_chip_to_slips(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
     assert result.approved
@@ -115,7 +48,7 @@ async def test_purchase_goes_from_card_to_host_to_chip_to_slips(
 
 
 async def test_basket_is_priced_by_the_shop_and_sent_line_by_line(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     basket = [
         SaleItem(code="BERAS5KG", name="BERAS MEDIUM 5KG", quantity=1, price_sen=7_450_000),
@@ -132,7 +65,7 @@ async def test_basket_is_priced_by_the_shop_and_sent_line_by_line(
 
 
 async def test_entries_that_cannot_be_sold_never_reach_the_card(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     for code, amount_sen, outcome in (
         ("ROKOK", 2_500_000, "57"),
@@ -152,7 +85,7 @@ async def test_entries_that_cannot_be_sold_never_reach_the_card(
 
 
 async def test_pin_of_wrong_length_is_asked_again_and_never_sent(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     assert (await terminal.buy(AMOUNT, slot, pin_of("123", "123456"))).approved
     for digits in ("123", "1234567890123", "12345a", "１２３４５６"):
@@ -164,21 +97,23 @@ async def test_pin_of_wrong_length_is_asked_again_and_never_sent(
 
 
 async def test_cancelled_pin_changes_nothing(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     result = await terminal.buy(AMOUNT, slot, pin_of(""))
     assert (result.outcome, result.texts.line_1) == ("17", "DIBATALKAN")
     assert host.standing_sen() == 0
 
 
-async def test_wrong_pin_tells_the_tries_left(terminal: Terminal, slot: InProcessChannel) -> None:
+async def test_wrong_pin_tells_the_tries_left(
+    terminal: Terminal, slot: InProcessChannel, pin_of: PinPad
+) -> None:
     result = await terminal.buy(AMOUNT, slot, pin_of("654321"))
     assert (result.outcome, result.texts.line_2) == ("55", "Sisa 2 kali")
     assert "Sisa 2 kali" in result.receipt_pembeli
 
 
 async def test_lost_answer_is_reversed_and_the_slip_says_so(
-    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     server.lose = 1
     result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
@@ -190,7 +125,7 @@ async def test_lost_answer_is_reversed_and_the_slip_says_so(
 
 
 async def test_unanswered_reversal_is_told_as_pending_and_settled_later(
-    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     server.lose = 100
     result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
@@ -211,7 +146,7 @@ async def test_unanswered_reversal_is_told_as_pending_and_settled_later(
 
 
 async def test_no_connection_uses_no_number_and_no_cryptogram(
-    terminal: Terminal, server: Any, slot: InProcessChannel
+    terminal: Terminal, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     await server.stop()
     before = terminal.journal.last_stan
@@ -222,16 +157,18 @@ async def test_no_connection_uses_no_number_and_no_cryptogram(
 
 
 async def test_forged_answer_of_the_issuer_makes_the_chip_decline_and_is_reversed(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     host.forge_arpc = True
     result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
     assert (result.outcome, result.reversed, result.reversal_settled) == ("88", True, True)
+    assert (result.balance_sen, result.approval_code, result.slip_code) == (None, "", "")
+    assert "SISA SALDO" not in result.receipt_pembeli
     assert host.standing_sen() == 0
 
 
 async def test_card_taken_out_while_the_host_answers_is_reversed(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     def take_out(reply: Any) -> Any:
         slot.remove()
@@ -243,7 +180,9 @@ async def test_card_taken_out_while_the_host_answers_is_reversed(
     assert host.standing_sen() == 0
 
 
-async def test_empty_slot_is_refused_plainly(terminal: Terminal, slot: InProcessChannel) -> None:
+async def test_empty_slot_is_refused_plainly(
+    terminal: Terminal, slot: InProcessChannel, pin_of: PinPad
+) -> None:
     slot.remove()
     result = await terminal.buy(AMOUNT, slot, pin_of())
     assert result.outcome == "17"
@@ -261,7 +200,7 @@ async def test_balance_needs_no_pin_and_shows_months_and_the_next_date(
 
 
 async def test_void_gives_the_money_back_once(
-    terminal: Terminal, host: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     sale = await terminal.buy(AMOUNT, slot, pin_of("123456"))
     result = await terminal.void(sale.stan)
@@ -275,7 +214,7 @@ async def test_void_gives_the_money_back_once(
 
 
 async def test_same_card_and_amount_again_shows_the_earlier_result(
-    terminal: Terminal, host: Any, slot: InProcessChannel, clock: Any
+    terminal: Terminal, host: Any, slot: InProcessChannel, clock: Any, pin_of: PinPad
 ) -> None:
     first = await terminal.buy(AMOUNT, slot, pin_of("123456"))
     again = await terminal.buy(AMOUNT, slot, pin_of())
@@ -299,7 +238,7 @@ async def test_same_card_and_amount_again_shows_the_earlier_result(
 
 
 async def test_wrong_keys_are_changed_and_the_reversal_settles(
-    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     """The host lost the key set: bare 63 to everything until the keys are changed."""
     whole = host.answer
@@ -322,7 +261,7 @@ async def test_wrong_keys_are_changed_and_the_reversal_settles(
 
 
 async def test_persistent_line_is_used_again(
-    open_terminal: Open, server: Any, slot: InProcessChannel
+    open_terminal: Open, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     terminal = open_terminal(persistent=True)
     await terminal.log_on()
@@ -337,7 +276,7 @@ async def test_persistent_line_is_used_again(
 
 
 async def test_refused_reversal_tells_the_operator_to_call_the_bank(
-    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel
+    terminal: Terminal, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     host.refuse_reversals = "12"
     server.lose = 1
@@ -352,7 +291,7 @@ async def test_refused_reversal_tells_the_operator_to_call_the_bank(
 
 
 async def test_power_cut_while_waiting_is_reversed_after_the_restart(
-    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel
+    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     terminal = open_terminal(line=None)
     await terminal.log_on()
@@ -374,7 +313,7 @@ async def test_power_cut_while_waiting_is_reversed_after_the_restart(
 
 
 async def test_cancelled_sale_is_owed_back_at_once_and_the_terminal_goes_on(
-    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel
+    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     terminal = open_terminal(line=None)
     await terminal.log_on()
@@ -391,7 +330,7 @@ async def test_cancelled_sale_is_owed_back_at_once_and_the_terminal_goes_on(
 
 
 async def test_restart_knows_earlier_sales_and_needs_no_new_log_on(
-    open_terminal: Open, slot: InProcessChannel
+    open_terminal: Open, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     terminal = open_terminal()
     await terminal.log_on()
@@ -425,7 +364,9 @@ async def test_damaged_journal_and_held_directory_are_refused_and_leave_no_lock(
         open_terminal()
 
 
-async def test_sale_without_log_on_is_refused(open_terminal: Open, slot: InProcessChannel) -> None:
+async def test_sale_without_log_on_is_refused(
+    open_terminal: Open, slot: InProcessChannel, pin_of: PinPad
+) -> None:
     with pytest.raises(NotLoggedOnError):
         await open_terminal().buy(AMOUNT, slot, pin_of("123456"))
 
@@ -447,6 +388,7 @@ async def test_nothing_written_or_shown_holds_card_number_pin_or_key(
     config: TerminalConfig,
     tmk: SecretBytes,
     host: Any,
+    pin_of: PinPad,
 ) -> None:
     results = [
         await terminal.buy(AMOUNT, slot, pin_of("123456")),
@@ -474,7 +416,7 @@ async def test_nothing_written_or_shown_holds_card_number_pin_or_key(
 
 
 async def test_expired_card_is_told_as_expired(
-    terminal: Terminal, host: Any, card_image: Any, clock: Any, random_bytes: Any
+    terminal: Terminal, host: Any, card_image: Any, clock: Any, random_bytes: Any, pin_of: PinPad
 ) -> None:
     image = card_image(expiry=datetime.date(2025, 12, 31))
     slot = InProcessChannel(Card(image, clock, random_bytes))
@@ -494,7 +436,7 @@ async def test_tcp_line_reports_a_missing_host_in_one_sentence() -> None:
 
 
 async def test_silence_on_a_real_line_ends_at_the_deadline(
-    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel
+    open_terminal: Open, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:
     first = open_terminal()
     await first.log_on()

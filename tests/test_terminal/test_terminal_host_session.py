@@ -15,7 +15,14 @@ from terminal.host import events as out
 from terminal.host.events import ChipRequest, Event, HostProfile
 from terminal.host.session import HostSession
 from terminal.host.table import TRANSITIONS, Action, Input, State
-from terminal.journal.records import Intent, Kind, Record, ReversalCause, ReversalSent
+from terminal.journal.records import (
+    Intent,
+    Kind,
+    Record,
+    ReversalCause,
+    ReversalQueued,
+    ReversalSent,
+)
 from terminal.journal.state import JournalState, Status
 from terminal.keystore import TerminalKeys
 from terminal.limits import STRAY_MESSAGES_MAX
@@ -597,4 +604,5 @@ def test_power_cut_at_every_step_loses_and_doubles_nothing(
         assert host.standing_sen() == desk.completed_sen(), f"cut at step {cut}, then {again}"
         assert not desk.session.journal.undecided()
         stans = [r.stan for r in desk.disk if isinstance(r, Intent)]
+        stans += [r.reversal_stan for r in desk.disk if isinstance(r, ReversalQueued)]
         assert len(set(stans)) == len(stans), "a STAN was given out twice"
