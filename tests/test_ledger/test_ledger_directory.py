@@ -134,6 +134,7 @@ def test_a_creation_that_was_interrupted_is_made_anew(
     ledger = open_engine()
     assert ledger.last_sequence == 0
     ledger.create_accounts(TWO)
+    ledger.close()
     assert not (directory / "spare.tmp").exists()
 
 
