@@ -16,7 +16,7 @@ Engine = Literal["auto", "native", "pure"]
 REQUIRE_NATIVE_VARIABLE = "LUMBUNG_REQUIRE_NATIVE"
 #: Whether `auto` means the native engine where it is built: only once it passes the same
 #: conformance suite as the pure one.
-AUTO_IS_NATIVE = False
+AUTO_IS_NATIVE = True
 _Opener = Callable[..., Ledger]
 
 
