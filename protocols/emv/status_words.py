@@ -44,6 +44,16 @@ def status_word(sw: int) -> StatusWord | None:
     return None
 
 
+def meaning_of(status: bytes) -> str:
+    """Give in words what two status bytes say; for people.
+
+    >>> meaning_of(bytes.fromhex("6A82")), meaning_of(b"\\x91\\x00")
+    ('no such application or file', 'no meaning laid down for 9100')
+    """
+    entry = status_word(int.from_bytes(status[-2:], "big")) if len(status) >= 2 else None
+    return entry.meaning if entry is not None else f"no meaning laid down for {status.hex()}"
+
+
 SW_OK = 0x9000
 SW_SELECTED_FILE_INVALIDATED = 0x6283
 SW_AUTHENTICATION_FAILED = 0x6300

@@ -62,6 +62,7 @@ def test_certificate_of_another_holder_or_out_of_date_is_refused(
         lambda: oda.recover_issuer_key(issuer.public, data, PAN),
         lambda: oda.recover_icc_key(issuer.public, card, other, STATIC),
         lambda: oda.recover_icc_key(issuer.public, card, PAN, STATIC, ON),
+        lambda: oda.recover_icc_key(issuer.public, card, PAN, STATIC, date(2026, 12, 1)),
         lambda: oda.recover_icc_key(issuer.public, card, PAN, STATIC + b"\0"),
     ):
         with pytest.raises(CertificateError):
@@ -197,3 +198,19 @@ def test_ca_key_checksum_is_over_rid_index_and_key(ca: oda.RsaPrivateKey) -> Non
     two = oda.CaPublicKey(bytes.fromhex("F053534E01"), 2, ca.public)
     assert len(one.checksum()) == 20
     assert one.checksum() != two.checksum()
+
+
+def test_certificate_holds_through_its_last_month_and_ends_with_it(
+    issuer: oda.RsaPrivateKey, icc: oda.RsaPrivateKey
+) -> None:
+    card = oda.make_icc_certificate(issuer, icc.public, PAN, "0326", b"\0\0\2")
+    assert oda.recover_icc_key(issuer.public, card, PAN, on=date(2026, 3, 31)) == icc.public
+    with pytest.raises(CertificateError, match="expired"):
+        oda.recover_icc_key(issuer.public, card, PAN, on=date(2026, 4, 1))
+
+
+def test_value_beyond_the_modulus_is_refused_by_both_operations(icc: oda.RsaPrivateKey) -> None:
+    for operation in (icc.public.recover, icc.sign):
+        for value in (icc.public.modulus, b"\xff" * len(icc.public)):
+            with pytest.raises(CertificateError):
+                operation(value)

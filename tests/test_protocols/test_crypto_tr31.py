@@ -174,7 +174,7 @@ def test_long_optional_block_uses_the_extended_length() -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"usage": "P0", "algorithm": "T", "modes": "BEN"},
+        {"usage": "P0", "algorithm": "T", "modes": "CN"},
         {"usage": "M3", "algorithm": "A", "modes": "CN"},
         {"usage": "M3", "algorithm": "T", "modes": "GV"},
     ],
@@ -185,3 +185,13 @@ def test_key_meant_for_something_else_is_refused_by_its_receiver(wanted: dict[st
     require: Callable[..., None] = header.require
     with pytest.raises(KeyBlockError):
         require(**wanted)
+
+
+@pytest.mark.parametrize("length", ["0000", "0095", "0097", "9999", "96  ", "-096", "+096", "٠٠٩٦"])
+def test_length_that_is_not_that_of_the_block_is_told_before_any_key_is_used(length: str) -> None:
+    block = block_of("B")
+    with pytest.raises(KeyBlockError) as caught:
+        tr31.unwrap(TDES_KBPK, f"B{length}{block[5:]}")
+    assert "MAC" not in caught.value.reason
+    with pytest.raises(KeyBlockError, match="length in the header"):
+        tr31.unwrap(TDES_KBPK, block + "0" * 16)

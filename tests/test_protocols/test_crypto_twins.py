@@ -90,6 +90,53 @@ def test_pin_blocks_are_the_same_in_both_engines(
     assert other[0].translate_pin_block_0(other[1], block, pan) is not None
 
 
+@pytest.mark.parametrize("which", engine.engines(), ids=lambda which: which.NAME)
+@pytest.mark.parametrize(
+    ("field", "holds"),
+    [
+        ("041234FFFFFFFFFF", True),
+        ("0C123456789012FF", True),
+        ("06123456FFFFFFFF", True),
+        ("14123456FFFFFFFF", False),
+        ("03123FFFFFFFFFFF", False),
+        ("0D1234567890123F", False),
+        ("04123AFFFFFFFFFF", False),
+        ("041234FFFFFFFFF0", False),
+        ("0412340FFFFFFFFF", False),
+    ],
+)
+def test_block_is_translated_only_when_it_holds_a_pin_of_format_0(
+    which: engine.Engine, field: str, holds: bool
+) -> None:
+    pan = "009991234482"
+    source, target = which.Tdes(bytes(range(16))), which.Tdes(bytes(range(16, 32)))
+    clear = pure.xor(bytes.fromhex(field), bytes.fromhex("0000" + pan))
+    done = source.translate_pin_block_0(target, source.encipher_ecb(clear), pan)
+    assert done == (target.encipher_ecb(clear) if holds else None)
+
+
+WEAK_KEYS = """
+    0101010101010101 FEFEFEFEFEFEFEFE E0E0E0E0F1F1F1F1 1F1F1F1F0E0E0E0E 0000000000000000
+    FFFFFFFFFFFFFFFF 01FE01FE01FE01FE FE01FE01FE01FE01 1FE01FE00EF10EF1 E01FE01FF10EF10E
+    01E001E001F101F1 E001E001F101F101 1FFE1FFE0EFE0EFE FE1FFE1FFE0EFE0E 011F011F010E010E
+    1F011F010E010E01 E0FEE0FEF1FEF1FE FEE0FEE0FEF1FEF1
+"""
+
+
+@pytest.mark.parametrize("weak", WEAK_KEYS.split())
+def test_weak_half_is_refused_wherever_it_stands_and_is_weak_indeed(weak: str) -> None:
+    other = bytes(range(8))
+    half = bytes.fromhex(weak)
+    for key in (half + other, other + half, other + bytes(range(8, 16)) + half):
+        with pytest.raises(KeyRefusedError):
+            tdes.check_strength(SecretBytes(key))
+    # Weak: some key of the list undoes what it does.
+    block = pure.Tdes(half).encipher_ecb(other)
+    assert any(
+        pure.Tdes(bytes.fromhex(text)).encipher_ecb(block) == other for text in WEAK_KEYS.split()
+    )
+
+
 TLV_PIECES = """
     9F3602000A 5A0412345678 77079F270180950100 9F 1F8180 00 8100 8200FF 7F DFEE2501AA
     A5055F2D02656E 6F0A84025041A5045F2D0101 9F02818100 FF 707070707070707070 71007200

@@ -223,3 +223,10 @@ def test_dol_longer_than_its_record_is_refused() -> None:
         dol.parse_dol(b"\x95\x00" * (limits.DOL_BYTES // 2 + 1))
     with pytest.raises(DolError):
         dol.build_dol([("9F", 1)])
+
+
+@given(st.binary(max_size=60))
+def test_masked_record_of_any_bytes_shows_public_values_only(data: bytes) -> None:
+    assert isinstance(tlv.mask_record(data), str)
+    record = tlv.build({"5A": data, "9F36": b"\0\1", "DF01": data})
+    assert tlv.mask_record(record) == f"5A[{len(data)}] 9F36=0001 DF01[{len(data)}]"
