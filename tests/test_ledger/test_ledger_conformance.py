@@ -25,6 +25,7 @@ def test_events_of_a_table_get_the_statuses_written_beside_them(
     assert report.records == ledger.last_sequence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TABLES if "chain" not in name])
 def test_a_table_run_event_by_event_across_restarts_gives_the_same(
     name: str, open_engine: OpenEngine, clock: SteppingClock

@@ -82,7 +82,7 @@ def run(seed: int, directory: Path, batches: int) -> None:
     assert twins[0].files() == twins[1].files() == twins[2].files(), f"seed {seed}"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_engines_write_the_same_bytes_and_go_on_with_each_others(seed: int, tmp_path: Path) -> None:
     run(seed, tmp_path, batches=25)
 
