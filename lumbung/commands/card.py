@@ -15,8 +15,8 @@ from cardsim import Card, CardImage, CardImageError, personalise, profile_names
 from lumbung.story.cast import pan_of
 from lumbung.system import SystemClock, seeded_random, system_random
 from protocols.crypto.emv_keys import icc_master_key
-from protocols.emv.status_words import meaning_of
-from protocols.emv.tlv import mask_record
+from protocols.emv.status_words import status_word
+from protocols.emv.trace import masked_command, masked_response
 from protocols.values import SecretBytes
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
@@ -94,17 +94,23 @@ def apdu(file: Path, commands: tuple[str, ...], as_json: bool) -> None:
             raise click.BadParameter(f"{text!r} is not hexadecimal", param_hint="APDU") from None
         answer = card.apdu(command)
         exchanges.append((command, answer))
-    rows = [
-        {"command": command.hex().upper(), "answer": mask_record(answer[:-2]),
-         "status": answer[-2:].hex().upper(), "meaning": meaning_of(answer[-2:])}
-        for command, answer in exchanges
-    ]  # fmt: skip
+    rows = [_row(command, answer) for command, answer in exchanges]
     if as_json:
         click.echo(json.dumps({"atr": atr.hex().upper(), "exchanges": rows}))
         return
     click.echo(f"ATR  {atr.hex().upper()}")
     for row in rows:
-        click.echo(f"-> {row['command']}\n<- {row['answer']} {row['status']} {row['meaning']}")
+        click.echo(f"-> {row['command']}\n<- {row['answer']}  {row['meaning']}")
+
+
+def _row(command: bytes, answer: bytes) -> dict[str, str]:
+    found = status_word(int.from_bytes(answer[-2:], "big"))
+    return {
+        "command": masked_command(command),
+        "answer": masked_response(answer, command),
+        "status": answer[-2:].hex().upper(),
+        "meaning": found.meaning if found else "",
+    }
 
 
 def _summary(image: CardImage) -> dict[str, Any]:
