@@ -60,11 +60,20 @@ class Reception:
         self._key_sets = key_sets
 
     def receive(self, payload: bytes) -> Accepted | Rejected | Unreadable:
-        """Give the proved request, or what to answer instead."""
+        """Give the proved request, or what to answer instead.
+
+        Decoding is pure and strict, so it may come first; only the terminal's name is used before
+        the MAC has vouched for the bytes.
+        """
+        fault: MessageError | None = None
         try:
-            head = self._codec.peek(payload)
+            head = self._codec.decode(payload)
         except MessageError as error:
-            return Unreadable(error.external)
+            fault = error
+            try:
+                head = self._codec.peek(payload)
+            except MessageError:
+                return Unreadable(error.external)
         mti = head.mti
         if mti[:2] not in _CLASSES or mti[2:3] not in _FUNCTIONS or 41 not in head:
             return Unreadable("not a request of this link")
@@ -72,46 +81,52 @@ class Reception:
         if terminal is None:
             return Rejected(head, "03", "unknown terminal")
         try:
-            return self._authenticate(payload, head, terminal)
+            return self._authenticate(payload, head, terminal, fault)
         except LumbungError as error:
             if isinstance(error, MessageError):
                 return Rejected(head, "63", error.external)
             return Rejected(head, "96", error.internal)
 
     def _authenticate(
-        self, payload: bytes, head: Message, terminal: TerminalView
+        self, payload: bytes, head: Message, terminal: TerminalView, fault: MessageError | None
     ) -> Accepted | Rejected:
         signed = self._codec.split_mac(payload)
         if signed is None:
-            return self._without_mac(payload, head, terminal)
+            return self._without_mac(head, terminal, fault)
         covered, mac = signed
         for keys in self._key_sets.valid(terminal):
             if keys.mac.verify(covered, mac):
-                return self._decode(payload, head, terminal, keys)
+                return self._read(head, terminal, keys, fault)
         return Rejected(head, "63", "MAC or key set is wrong")
 
-    def _decode(
-        self, payload: bytes, head: Message, terminal: TerminalView, keys: SessionKeys
+    def _read(
+        self,
+        message: Message,
+        terminal: TerminalView,
+        keys: SessionKeys,
+        fault: MessageError | None,
     ) -> Accepted | Rejected:
         try:
-            request = read_request(self._codec.decode(payload), self._link)
+            if fault is not None:
+                raise fault
+            request = read_request(message, self._link)
         except MessageError as error:
             self._key_sets.used(terminal.terminal_id, keys.number)
-            return Rejected(head, "30", error.external, keys)
+            return Rejected(message, "30", error.external, keys)
         if request.key_set is not None and request.key_set != keys.number:
-            return Rejected(head, "63", "element 61 names another key set")
+            return Rejected(message, "63", "element 61 names another key set")
         self._key_sets.used(terminal.terminal_id, keys.number)
         return Accepted(request, terminal, keys)
 
     def _without_mac(
-        self, payload: bytes, head: Message, terminal: TerminalView
+        self, message: Message, terminal: TerminalView, fault: MessageError | None
     ) -> Accepted | Rejected:
         """Accept a key change request only: it changes nothing until the new set is used."""
-        if head.mti == "0800":
-            try:
-                request = read_request(self._codec.decode(payload), self._link)
-            except MessageError as error:
-                return Rejected(head, "30", error.external)
-            if request.network_code == KEY_CHANGE:
-                return Accepted(request, terminal, None)
-        return Rejected(head, "63", "no MAC")
+        if message.mti != "0800":
+            return Rejected(message, "63", "no MAC")
+        if fault is not None:
+            return Rejected(message, "30", fault.external)
+        request = read_request(message, self._link)
+        if request.network_code != KEY_CHANGE:
+            return Rejected(message, "63", "no MAC")
+        return Accepted(request, terminal, None)

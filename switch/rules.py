@@ -5,7 +5,8 @@ A decision carries a `RuleReference`, so that an auditor reads which article ref
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -180,6 +181,8 @@ class RuleBook:
     rules: _Rules
     categories: dict[str, Category]
     references: dict[str, RuleReference]
+    #: The judgement of the day that was asked for last.
+    _judged: dict[date, str | None] = field(default_factory=dict, init=False, compare=False)
 
     def refuse(self, rule_id: str, code: str, reason: str = "") -> Refusal:
         """Give the refusal of the rule with this id."""
@@ -190,11 +193,16 @@ class RuleBook:
 
         A purchase on such a day is refused: without the rule nothing says that it is lawful.
         """
+        if day not in self._judged:
+            self._judged.clear()
+            self._judged[day] = next(
+                (rule_id for rule_id, rule in self._by_id() if not rule.in_force(day)), None
+            )
+        return self._judged[day]
+
+    def _by_id(self) -> Iterator[tuple[str, _Rule]]:
         for rule_id in self.references:
-            rule: _Rule = getattr(self.rules, rule_id.replace("-", "_"))
-            if not rule.in_force(day):
-                return rule_id
-        return None
+            yield rule_id, getattr(self.rules, rule_id.replace("-", "_"))
 
 
 def load_rules(path: Path | None = None) -> RuleBook:

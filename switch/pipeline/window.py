@@ -3,38 +3,51 @@
 Only for 0200: reversals and advices are late by nature (design decision 14).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from protocols.business_time import utc
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
+
+_SECOND_NS = 1_000_000_000
+_MINUTE_NS = 60 * _SECOND_NS
 
 
 def check_window(context: Context) -> Verdict:
     """Refuse with 19 what was sent too long ago, or will be sent: the terminal tries again."""
     desk = context.desk
-    minutes = desk.rules.rules.message_window.minutes
-    sent = sent_at(context.request.transmission_time, utc(desk.now_ns))
-    if sent is None:
+    window_ns = desk.rules.rules.message_window.minutes * _MINUTE_NS
+    sent_ns = sent_at_ns(context.request.transmission_time, desk.now_ns)
+    if sent_ns is None:
         return desk.rules.refuse("message-window", "30")
-    if abs(utc(desk.now_ns) - sent) > timedelta(minutes=minutes):
+    if abs(desk.now_ns - sent_ns) > window_ns:
         return desk.rules.refuse("message-window", "19")
     return CONTINUE
 
 
-def sent_at(transmission_time: str, now: datetime) -> datetime | None:
-    """Give the instant of a DE7 (MMDDhhmmss, UTC), None when it is none.
+def sent_at_ns(transmission_time: str, now_ns: int) -> int | None:
+    """Give the instant of a DE7 (MMDDhhmmss, UTC) in nanoseconds, None when it is none.
 
     DE7 has no year: of last, this and next year's the nearest to now is meant.
 
-    >>> sent_at("1231235959", datetime(2027, 1, 1, 0, 1, tzinfo=UTC)).year
-    2026
+    >>> new_year_ns = 1798761600 * 10**9  # 2027-01-01 00:00:00 UTC
+    >>> (new_year_ns - sent_at_ns("1231235959", new_year_ns)) // 10**9
+    1
+    >>> sent_at_ns("1331000000", new_year_ns) is None
+    True
     """
-    found = []
-    for year in (now.year - 1, now.year, now.year + 1):
+    if len(transmission_time) != 10 or not transmission_time.isdecimal():
+        return None
+    month, day, hour, minute, second = (
+        int(transmission_time[place : place + 2]) for place in range(0, 10, 2)
+    )
+    this_year = datetime.fromtimestamp(now_ns // _SECOND_NS, UTC).year
+    found: int | None = None
+    for year in (this_year, this_year - 1, this_year + 1):
         try:
-            moment = datetime.strptime(f"{year}{transmission_time}", "%Y%m%d%H%M%S")  # noqa: DTZ007
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             continue
-        found.append(moment.replace(tzinfo=UTC))
-    return min(found, key=lambda moment: abs(moment - now), default=None)
+        sent_ns = int(moment.timestamp()) * _SECOND_NS
+        if found is None or abs(now_ns - sent_ns) < abs(now_ns - found):
+            found = sent_ns
+    return found

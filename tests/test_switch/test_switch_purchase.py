@@ -47,7 +47,7 @@ def test_purchase_above_the_balance_is_51_with_the_balance_and_stays_51(counter)
         assert answer.text(39) == "51"
         assert answer.groups(54)[0]["amount"] == f"{30_000_000:012d}"
         assert 38 not in answer
-    assert counter.world.postings() == 0
+    assert counter.world.postings() == before
     # The key is burnt: money that comes later does not turn the old message into a sale.
     counter.world.fund(1_001, "2026-02", 30_000_000)
     assert counter.edc.send(request)[0].text(39) == "51"
@@ -56,19 +56,18 @@ def test_purchase_above_the_balance_is_51_with_the_balance_and_stays_51(counter)
 
 def refuse(counter, wanted, reason="", /, amount=1_000_000, **changes):
     """Expect a refusal that posts nothing and costs no PIN try."""
+    before = counter.world.postings()
     answer = counter.buy(amount, **changes)
-    assert answer.text(39) == wanted
-    assert (answer.text(44) if 44 in answer else "") == reason
+    assert (answer.text(39), answer.text(44) if 44 in answer else "") == (wanted, reason), changes
     assert 38 not in answer
-    assert counter.world.postings() == 0
+    assert counter.world.postings() == before
     if wanted != "55":
         assert counter.world.node.core._desk.memory.pin_tries.count(1) == 0
     return answer
 
 
-@pytest.mark.parametrize(
-    ("block", "code"),
-    [
+def test_blocked_card_is_refused_with_its_reason(counter):
+    for block, code in [
         (BlockReason.LOST, "41"),
         (BlockReason.DECREE_ENDED, "62"),
         (BlockReason.DECEASED, "62"),
@@ -76,26 +75,21 @@ def refuse(counter, wanted, reason="", /, amount=1_000_000, **changes):
         (BlockReason.NOT_COLLECTED, "62"),
         (BlockReason.SUSPICION, "62"),
         (BlockReason.STOLEN, "43"),
-    ],
-)
-def test_blocked_card_is_refused_with_its_reason(counter, block, code):
-    counter.world.block(counter.chip, block)
-    refuse(counter, code, block.value, pin="000000")
+    ]:
+        counter.world.block(counter.chip, block)
+        refuse(counter, code, block.value, pin="000000")
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
+def test_card_that_is_not_active_is_refused(counter):
+    for status, code in [
         (CardStatus.PRINTED, "78"),
         (CardStatus.AT_BANK, "78"),
         (CardStatus.COLLECTED, "78"),
         (CardStatus.REPLACED, "62"),
         (CardStatus.CLOSED, "62"),
-    ],
-)
-def test_card_that_is_not_active_is_refused(counter, status, code):
-    counter.world.change_card(counter.chip, status=status)
-    refuse(counter, code, pin="000000")
+    ]:
+        counter.world.change_card(counter.chip, status=status)
+        refuse(counter, code, pin="000000")
 
 
 def test_expired_card_is_54_the_day_after_its_end_date_and_not_before(counter):
@@ -141,9 +135,8 @@ def test_terminal_that_never_logged_on_is_03(world):
     assert edc.send(edc.purchase(chip, 1_000_000))[0].text(39) == "03"
 
 
-@pytest.mark.parametrize(
-    ("category", "registered", "code"),
-    [
+def test_category_of_our_registry_decides_what_is_food(counter):
+    for category, registered, code in [
         ("5411", (), "00"),
         ("5499", (), "00"),
         ("5812", (), "58"),
@@ -153,16 +146,14 @@ def test_terminal_that_never_logged_on_is_03(world):
         ("5331", ("5331",), "00"),
         ("5331", ("5462",), "58"),
         ("5812", ("5812",), "58"),
-    ],
-)
-def test_category_of_our_registry_decides_what_is_food(counter, category, registered, code):
-    counter.world.change_shop(
-        counter.shop, category=category, conditional_categories=frozenset(registered)
-    )
-    if code == "00":
-        assert counter.buy(1_000_000).text(39) == "00"
-    else:
-        refuse(counter, "58", "P01", pin="000000")
+    ]:
+        counter.world.change_shop(
+            counter.shop, category=category, conditional_categories=frozenset(registered)
+        )
+        if code == "00":
+            assert counter.buy(1_000_000).text(39) == "00"
+        else:
+            refuse(counter, "58", "P01", pin="000000")
 
 
 def test_undesignated_shop_that_sells_no_food_is_58(counter):
@@ -180,9 +171,9 @@ def test_card_of_another_purse_is_57(counter):
     refuse(counter, "57", "P03", pin="000000")
 
 
-@pytest.mark.parametrize("code", CASH_CODES)
-def test_every_cash_code_is_57_without_a_pin_try(counter, code):
-    refuse(counter, "57", "P02", code=f"{code}9800", pin="000000")
+def test_every_cash_code_is_57_without_a_pin_try(counter):
+    for code in CASH_CODES:
+        refuse(counter, "57", "P02", code=f"{code}9800", pin="000000")
 
 
 def test_cash_back_in_additional_amounts_is_57_without_a_pin_try(counter):
@@ -200,9 +191,9 @@ def test_unknown_processing_code_is_12(counter):
     refuse(counter, "12", code="009900")
 
 
-@pytest.mark.parametrize("amount", [0, 1, 99, 150, 2_000_000_100])
-def test_unbelievable_amount_is_13(counter, amount):
-    refuse(counter, "13", amount=amount, pin="000000")
+def test_unbelievable_amount_is_13(counter):
+    for amount in [0, 1, 99, 150, 2_000_000_100]:
+        refuse(counter, "13", amount=amount, pin="000000")
 
 
 def test_other_currency_is_13(counter):
@@ -233,9 +224,8 @@ def test_sale_refused_by_the_ledger_does_not_count_for_the_day(counter):
     assert counter.buy(30_000_000).text(39) == "00"
 
 
-@pytest.mark.parametrize(
-    ("tag", "value"),
-    [
+def test_chip_data_that_contradicts_message_or_key_is_88(counter):
+    for tag, value in [
         ("9F02", "000000100100"),
         ("9F03", "000000000100"),
         ("5F2A", "0840"),
@@ -249,16 +239,14 @@ def test_sale_refused_by_the_ledger_does_not_count_for_the_day(counter):
         ("9F37", "00000000"),
         ("95", "0000000000"),
         ("9F10", "0FA5"),
-    ],
-)
-def test_chip_data_that_contradicts_message_or_key_is_88(counter, tag, value):
-    request = counter.edc.purchase(counter.chip, 100_000, pin="000000")
-    request.elements[55][tag] = bytes.fromhex(value)
-    (answer,) = counter.edc.send(request)
-    assert answer.text(39) == "88"
-    assert 55 not in answer
-    assert counter.world.postings() == 0
-    assert counter.world.node.core._desk.memory.pin_tries.count(1) == 0
+    ]:
+        request = counter.edc.purchase(counter.chip, 100_000, pin="000000")
+        request.elements[55][tag] = bytes.fromhex(value)
+        (answer,) = counter.edc.send(request)
+        assert answer.text(39) == "88"
+        assert 55 not in answer
+        assert counter.world.postings() == 0
+        assert counter.world.node.core._desk.memory.pin_tries.count(1) == 0
 
 
 def test_card_sequence_of_the_message_must_be_the_cards(counter):
@@ -275,9 +263,9 @@ def test_missing_chip_tag_is_30(counter):
     assert counter.edc.send(request)[0].text(39) == "30"
 
 
-@pytest.mark.parametrize("element", [4, 22, 35, 49, 52, 55])
-def test_missing_element_is_30(counter, element):
-    refuse(counter, "30", **{f"de{element}": None})
+def test_missing_element_is_30(counter):
+    for element in [4, 22, 35, 49, 52, 55]:
+        refuse(counter, "30", **{f"de{element}": None})
 
 
 def test_card_numbers_that_contradict_each_other_are_30(counter):
