@@ -235,7 +235,9 @@ def _two(left: str, right: str) -> str:
 
 
 def _money(label: str, amount_sen: int) -> str:
-    return f"{label:<20}Rp{rupiah(amount_sen):>10}"
+    amount = f"Rp{rupiah(amount_sen):>10}"
+    width = COLUMNS - len(amount)
+    return f"{label[:width]:<{width}}{amount}"
 
 
 def _wrapped(sentence: str) -> list[str]:

@@ -1,8 +1,14 @@
 """Sealing small values under the terminal's storage key: AES-256-GCM, bound to where they stand.
 
 Sealed values are `nonce (12) || ciphertext || tag (16)`. The label is authenticated with them, so
-that a value cut out of one record does not open in another. Source: NIST SP 800-38D.
+that a value cut out of one record does not open in another. The nonce is drawn from the random
+bytes, the label and the content under a key of its own, so that a generator that repeats itself
+(a seeded one in a simulation) never enciphers two values under one nonce.
+Source: NIST SP 800-38D, 8.2; RFC 5869 for the key of the nonces.
 """
+
+import hmac
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,18 +24,20 @@ _KEY_BYTES = 32
 class Sealer:
     """Seals and opens values under one storage key."""
 
-    __slots__ = ("_cipher", "_random_bytes")
+    __slots__ = ("_cipher", "_nonce_key", "_random_bytes")
 
     def __init__(self, storage_key: SecretBytes, random_bytes: RandomBytes) -> None:
         """Take a key of 32 bytes; raise ValueError for another length."""
         if len(storage_key) != _KEY_BYTES:
             raise ValueError(f"a storage key has {_KEY_BYTES} bytes, not {len(storage_key)}")
         self._cipher = AESGCM(storage_key.reveal())
+        self._nonce_key = hmac.digest(storage_key.reveal(), b"lumbung/terminal nonce/1", sha256)
         self._random_bytes = random_bytes
 
     def seal(self, content: bytes, label: str) -> bytes:
         """Give the content sealed under `label`."""
-        nonce = self._random_bytes(_NONCE_BYTES)
+        drawn = self._random_bytes(_NONCE_BYTES) + f"{label}\n".encode("ascii") + content
+        nonce = hmac.digest(self._nonce_key, drawn, sha256)[:_NONCE_BYTES]
         return nonce + self._cipher.encrypt(nonce, content, label.encode("ascii"))
 
     def open(self, sealed: bytes, label: str) -> bytes:

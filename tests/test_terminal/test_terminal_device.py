@@ -112,6 +112,16 @@ async def test_wrong_pin_tells_the_tries_left(
     assert "Sisa 2 kali" in result.receipt_pembeli
 
 
+async def test_code_of_a_newer_host_is_told_as_a_plain_refusal(
+    terminal: Terminal, host: Any, slot: InProcessChannel, pin_of: PinPad
+) -> None:
+    host.change = lambda reply: reply.replace(de39="Z9", de44="Q7", de54=None, de38=None)
+    result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
+    assert (result.outcome, result.texts.line_1) == ("Z9", "DITOLAK")
+    assert "Hubungi 0541-7777777" in result.receipt_pembeli
+    host.book.clear()  # a host that says no has posted nothing
+
+
 async def test_lost_answer_is_reversed_and_the_slip_says_so(
     terminal: Terminal, host: Any, server: Any, slot: InProcessChannel, pin_of: PinPad
 ) -> None:

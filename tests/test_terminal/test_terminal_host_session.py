@@ -1,18 +1,20 @@
 """The host session against a scripted host: whatever goes wrong, nothing is lost or doubled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.framing import EDC_FRAMES, Framer
 from protocols.iso8583 import Codec, Message, load_spec
-from protocols.values import SecretBytes
+from protocols.values import Pan, SecretBytes, Track2
 from terminal.errors import NotLoggedOnError, SessionBusyError
 from terminal.host import events as out
-from terminal.host.events import ChipRequest, Event, HostProfile
+from terminal.host.events import ChipRequest, Event, HostProfile, Instant
 from terminal.host.session import HostSession
 from terminal.host.table import TRANSITIONS, Action, Input, State
 from terminal.journal.records import (
@@ -24,7 +26,7 @@ from terminal.journal.records import (
     ReversalSent,
 )
 from terminal.journal.state import JournalState, Status
-from terminal.keystore import TerminalKeys
+from terminal.keystore import SessionKeys, TerminalKeys
 from terminal.limits import STRAY_MESSAGES_MAX
 
 AMOUNT = 14_150_000
@@ -411,6 +413,24 @@ def test_approval_of_another_amount_is_no_approval(
 
 
 @pytest.mark.parametrize(
+    "nonsense",
+    [
+        {63: {"months": [{"period": "202613", "amount": "000000000100"}]}},
+        {4: "000014150100"},
+        {39: "10", 4: "000014150100"},
+        {39: "10", 4: "000000000000"},
+    ],
+    ids=["month 13", "more than asked", "part is more than the whole", "part is nothing"],
+)
+def test_authentic_nonsense_is_no_approval(
+    desk: Desk, host: Any, chip_request: MakeRequest, nonsense: dict[int, Any]
+) -> None:
+    host.change = lambda reply: reply.replace(nonsense)
+    (owed,) = of(desk.buy(chip_request()), out.ReversalOwed)
+    assert owed.cause is ReversalCause.UNREADABLE
+
+
+@pytest.mark.parametrize(
     "noise",
     [b"\xff\xff\xff\xff", b"\x00\x07\x60\x00\x00\x08\x31\xff\xff", b"\x00\x03abc"],
     ids=["endless frame", "no message", "no TPDU"],
@@ -552,9 +572,71 @@ def test_flood_of_strays_ends_the_wait(desk: Desk, host: Any, chip_request: Make
     assert len(of(desk.run(), out.ReversalOwed)) == 1
 
 
+def test_approval_with_any_byte_altered_is_never_an_approval(
+    host: Any,
+    clock: Any,
+    profile: HostProfile,
+    random_bytes: Any,
+    tmk: SecretBytes,
+    chip_request: MakeRequest,
+) -> None:
+    """Length and TPDU carry no meaning for the answer; every byte behind them is MACed."""
+    desk = Desk(host, clock, profile, random_bytes, TerminalKeys(tmk))
+    desk.log_on()
+    desk.line_is_cut = True
+    position, size = 7, 8
+    while position < size:
+        (transmit,) = of(desk.buy(chip_request()), out.Transmit)
+        answer = host.answer(transmit.data)
+        size = len(answer)
+        altered = bytes([answer[position] ^ 1 << position % 8])
+        desk.receive(answer[:position] + altered + answer[position + 1 :])
+        assert not of(desk.run(), out.Answered), f"byte {position}"
+        if desk.session.state is not State.IDLE:
+            desk.session.line_lost(clock.now())
+            desk.run()
+        desk.session.line_opened()
+        desk.settle()
+        desk.line_is_cut = True
+        position += 3
+    assert host.standing_sen() == 0
+
+
+@given(noise=st.lists(st.binary(max_size=40), max_size=8))
+def test_any_bytes_leave_the_session_waiting_or_settled(noise: list[bytes]) -> None:
+    """Whatever a host says: no exception, and money is either awaited or owed."""
+    keys = SessionKeys("0001", SecretBytes(b"0123456789abcdef"), SecretBytes(b"fedcba9876543210"))
+    profile = HostProfile("12400017", "EWSMR0000000017", "831", 10_000, "OP01")
+    session = HostSession(
+        profile,
+        JournalState(),
+        TerminalKeys(SecretBytes(b"M" * 16), keys),
+        lambda size: bytes(size),
+    )
+    pan = "9360099912344821"
+    request = ChipRequest(
+        amount_sen=AMOUNT,
+        pan=Pan(pan),
+        track2=Track2(f"{pan}D30122200000000000"),
+        psn="01",
+        de55={"9F26": bytes(8)},
+    )
+    now = Instant(1_767_575_647 * 10**9, 0)
+    session.request_purchase(request, now)
+    for data in noise:
+        session.receive_data(data, now)
+        framed = (len(data) + 5).to_bytes(2, "big") + b"\x60\x00\x00\x08\x31" + data
+        session.receive_data(framed, now)
+    owed = session.journal.owed()
+    assert (session.state is State.MONEY) != (len(owed) == 1)
+
+
 # Power cuts
 
 
+@pytest.mark.parametrize(
+    "second_cuts", [(0,), pytest.param(range(1, 8), marks=pytest.mark.slow)], ids=["once", "twice"]
+)
 def test_power_cut_at_every_step_loses_and_doubles_nothing(
     host: Any,
     clock: Any,
@@ -562,6 +644,7 @@ def test_power_cut_at_every_step_loses_and_doubles_nothing(
     random_bytes: Any,
     tmk: SecretBytes,
     chip_request: MakeRequest,
+    second_cuts: Iterable[int],
 ) -> None:
     """Sale, void and a reversal, cut before and after every write and every message."""
     base = Desk(host, clock, profile, random_bytes, TerminalKeys(tmk))
@@ -588,7 +671,7 @@ def test_power_cut_at_every_step_loses_and_doubles_nothing(
     whole = fresh(-1)
     play(whole)
     assert whole.steps > 20
-    for cut, again in [(cut, again) for cut in range(1, whole.steps + 1) for again in range(7)]:
+    for cut, again in [(cut, again) for cut in range(1, whole.steps + 1) for again in second_cuts]:
         desk = fresh(cut)
         with pytest.raises(PowerCutError):
             play(desk)

@@ -321,3 +321,15 @@ def test_key_store_keeps_keys_sealed_and_refuses_strangers(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(KeyStoreError):
         KeyStore.open(path, "12400017", sealer(), tmk)
+
+
+def test_generator_that_repeats_itself_never_repeats_a_nonce() -> None:
+    stuck = Sealer(KEY, lambda size: bytes(size))
+    sealed = [stuck.seal(content, label) for content in (b"one", b"two") for label in ("a", "b")]
+    assert len({value[:12] for value in sealed}) == len(sealed)
+    assert stuck.open(sealed[0], "a") == b"one"
+    with pytest.raises(SealBrokenError):
+        stuck.open(sealed[0], "b")
+    for cut in (0, 11, 27, len(sealed[0]) - 1):
+        with pytest.raises(SealBrokenError):
+            stuck.open(sealed[0][:cut], "a")

@@ -135,6 +135,7 @@ def test_undecided_sale_never_says_that_no_money_was_taken() -> None:
 
 @given(
     amount=st.integers(1, 20_000_000).map(lambda rupiah: rupiah * 100),
+    balance=st.integers(-9_999_999_999, 9_999_999_999).map(lambda rupiah: rupiah * 100),
     quantity=st.integers(1, 99),
     name=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
     months=st.lists(st.integers(0, 20_000_000).map(lambda rupiah: rupiah * 100), max_size=12),
@@ -144,6 +145,7 @@ def test_undecided_sale_never_says_that_no_money_was_taken() -> None:
 )
 def test_no_line_is_wider_than_the_paper_and_no_long_number_shows(
     amount: int,
+    balance: int,
     quantity: int,
     name: str,
     months: list[int],
@@ -155,6 +157,7 @@ def test_no_line_is_wider_than_the_paper_and_no_long_number_shows(
         SALE,
         shop=replace(SHOP, name=name, merchant_id="SMR000000000017"),
         amount_sen=amount,
+        balance_sen=balance,
         status=status,
         response_code="00" if status is SlipStatus.APPROVED else "51",
         items=(SaleItem(code="X", name="BERAS", quantity=quantity, price_sen=amount),),
