@@ -78,7 +78,7 @@ class Application:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything volatile, as at power-up and selection."""
+        """Forget everything volatile: selection does it, and without one nothing is heard."""
         self.atc = b""
         self.arqc = b""
         self.first_cryptogram = b""
@@ -125,13 +125,12 @@ class Application:
         return (head + counters).ljust(IAD_BYTES, b"\x00")
 
     def check_arpc(self, data: bytes) -> bool:
-        """Check tag 91 by method 1 (8 + 2 bytes) and keep the response code it vouches for."""
+        """Check tag 91 by method 1 (8 + 2 bytes); its response code counts when this is true."""
         assert self.session_key is not None
         arpc, arc = data[:8], data[8:10]
         good = same_mac(arpc_method1(self.session_key, self.arqc, arc), arpc)
         self.issuer_authenticated = good or self.accept_any_arpc
-        if self.issuer_authenticated:
-            self.arc_verified = arc
+        self.arc_verified = arc
         return self.issuer_authenticated
 
     def data_object(self, tag: str) -> bytes | None:

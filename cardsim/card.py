@@ -79,8 +79,6 @@ class Card:
         self.last_prefix = b""
         self.next_index = 0
         self._pending = b""
-        for application in self.applications:
-            application.reset()
 
     def apdu(self, command: bytes) -> bytes:
         """Give the response to a command APDU (on T=0: a TPDU), at least its status bytes.

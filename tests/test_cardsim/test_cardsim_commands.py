@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from cardsim import Card, CardState
 from cardsim.results import card_verification_results
+from protocols.crypto import emv_keys
 from protocols.crypto.pin import pin_block_encode
+from protocols.crypto.scripts import encipher_script_data
 from protocols.emv import commands
 from protocols.emv.commands import AcType, ScriptCommand
 from protocols.values import SecretBytes
 from terminal.kernel import complete_online, start_transaction
 from tests.card_kit import (
+    IMK_ENC,
+    PAN,
+    PSN,
     TERMINAL,
     Scripter,
     answer_over,
@@ -77,6 +82,36 @@ def test_first_cryptogram_is_never_higher_than_asked(asked: int, lower: int, giv
     answer = answer_over(card, commands.generate_ac(AcType(asked), bytes(length)))
     assert answer.data[5] == given
     assert card.state is (CardState.ONLINE if given == 0x80 else CardState.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "given"),
+    [
+        ({}, 0x40),
+        ({"last_online_atc": 0}, 0x80),
+        ({"online_pending": True}, 0x80),
+        ({"issuer_authentication_failed": True}, 0x80),
+        ({"pin_tries": 0}, 0x80),
+        ({"pin_tries": 0, "pin": ""}, 0x40),
+        ({"offline_amount_sen": 99_999_999_999}, 0x80),
+        ({"blocked": True}, 0x00),
+    ],
+)
+def test_card_asked_for_a_tc_goes_online_for_each_of_its_reasons(
+    changes: dict[str, object], given: int
+) -> None:
+    image = with_application(
+        make_image(),
+        lower_offline_limit=5,
+        upper_offline_limit=9,
+        offline_amount_limit_sen=99_999_999_999,
+    )
+    image.applications[0].state.last_online_atc = 1
+    for name, value in changes.items():
+        setattr(image.applications[0].state, name, value)
+    card = started(make_card(image), "gpo")
+    data = bytes.fromhex("000000010000") + bytes(card.applications[0].lengths[0] - 6)
+    assert answer_over(card, commands.generate_ac(AcType.TC, data)).data[5] == given
 
 
 def test_offline_approvals_are_counted_and_the_limit_sends_the_card_online() -> None:
@@ -210,6 +245,18 @@ def test_script_with_a_new_pin_under_a_foreign_key_changes_no_pin() -> None:
     assert application(card).state.pin == "123456"
 
 
+def test_script_with_a_new_pin_without_its_padding_changes_no_pin() -> None:
+    card = started(make_card())
+    assert card.current is not None
+    first = card.current.first_cryptogram
+    key = emv_keys.common_session_key(emv_keys.icc_master_key(IMK_ENC, PAN, PSN), first)
+    block = pin_block_encode(2, "654321").reveal()
+    data = encipher_script_data(key, block + bytes(8), pad=False)
+    script = scripter(card).command(ScriptCommand.PIN_CHANGE_UNBLOCK, 0, 2, data)
+    assert answer_over(card, script).sw == 0x6A80
+    assert application(card).state.pin == "123456"
+
+
 def test_put_data_takes_digits_only_into_the_balance_mirror() -> None:
     card = started(make_card())
     issuer = scripter(card)
@@ -234,6 +281,8 @@ def test_partial_selection_walks_the_occurrences_of_a_name() -> None:
     assert "8405F053534E01" in send(card, partial.format("00", "1"))
     assert "8406F053534E01AA" in send(card, partial.format("02", "1"))
     assert send(card, partial.format("02", "1")) == "6A82"
+    send(card, "00A4040007A000000602101000")
+    assert "8405F053534E01" in send(card, partial.format("02", "1"))  # another name: from the start
     assert send(card, "00B2030C00")[-4:] in {"6985", "6A83"}
 
 

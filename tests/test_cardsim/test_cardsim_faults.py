@@ -52,6 +52,7 @@ def kinds(fault_layer: FaultLayer, *sent: bytes) -> list[str]:
          ["9000", "removed", "removed", "removed"]),
         (Fault(A.TORN_AT_WRITE, "GET_PROCESSING_OPTIONS", count=9),
          ["9000", "9000", "9000", "9000"]),
+        (Fault(A.TORN_AT_WRITE, "SELECT", count=1), ["9000", "9000", "9000", "9000"]),
         (Fault(A.ANSWER, "GET_DATA", data=b"\x6d\x00"), ["9000", "9000", "9000", "6d00"]),
         (Fault(A.TRUNCATE, "GET_DATA", count=3), ["9000", "9000", "9000", "3602"]),
     ],

@@ -257,6 +257,14 @@ def test_script_before_or_after_the_final_cryptogram_changes_the_card(tag: str) 
     assert state.balance_mirror.hex() == "000012345600260105091500"
 
 
+def test_application_blocked_by_a_script_before_the_final_cryptogram_gives_no_tc() -> None:
+    card = make_card()
+    outcome = online(card)
+    template = script(Scripter(outcome.de55["9F26"]).command(ScriptCommand.APPLICATION_BLOCK))
+    completion = finish(card, outcome, "00", issuer_answer(outcome.de55), (("71", template),))
+    assert completion.kind is K.REFUSED_AFTER_APPROVAL
+
+
 @pytest.mark.parametrize(("tag", "bit"), [("71", 0x20), ("72", 0x10)])
 def test_script_that_fails_stops_and_sets_its_tvr_bit(tag: str, bit: int) -> None:
     card = make_card()

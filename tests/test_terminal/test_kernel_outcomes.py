@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cardsim import CardImage
 from terminal.kernel import OutcomeKind, TerminalData, start_transaction
 from tests.card_changes import (
     Change,
@@ -265,6 +266,41 @@ def test_kernel_with_a_card_of_this_kind_ends_as_its_clause_says(row: Row) -> No
         assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
     else:
         assert outcome.context is None
+
+
+def two_applications(first_priority: int, second_priority: int) -> CardImage:
+    """Give a card with the GPN application first and the SSN one second in its directory."""
+    image = make_image()
+    ssn = replace(image.applications[0], priority=second_priority)
+    gpn = replace(ssn, aid=PARTIAL_AID, label="GPN DEBIT", priority=first_priority)
+    return replace(image, applications=(gpn, ssn))
+
+
+@pytest.mark.parametrize(
+    ("priorities", "tamper", "aid"),
+    [
+        ((1, 2), unchanged, "A0000006021010"),
+        ((2, 1), unchanged, "F053534E01"),
+        ((15, 1), no_directory, "F053534E01"),
+        ((1, 2), status(0xA8, 0x6985), "F053534E01"),
+        ((1, 2), status(0xA4, 0x6A82, nth=2), "F053534E01"),
+        ((1, 2), status(0xA4, 0x6283, nth=2), "F053534E01"),
+        ((0x81, 2), unchanged, "F053534E01"),
+        ((1, 2), body(0xA4, lambda data: data[:-1], nth=2), "F053534E01"),
+    ],
+    ids=[
+        "first by priority", "second by priority", "list of AIDs", "conditions of use",
+        "selection fails", "blocked since", "needs confirmation", "control information malformed",
+    ],
+)  # fmt: skip
+def test_kernel_with_two_applications_takes_the_next_one_when_the_first_fails(
+    priorities: tuple[int, int], tamper: Tamper, aid: str
+) -> None:
+    card = make_card(two_applications(*priorities))
+    outcome = drive(start_transaction(TERMINAL, purchase()), card, tamper)
+    assert outcome.kind is K.ONLINE
+    assert outcome.aid.hex().upper() == aid
+    assert outcome.de55["84"] == outcome.aid
 
 
 @pytest.mark.parametrize("profile", ["ssn", "nsiccs-debit"])
