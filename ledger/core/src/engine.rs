@@ -176,20 +176,24 @@ impl Engine {
 
     /// Queue a request, whose answer goes where it says; tell whether it is the first in line.
     fn enqueue(&self, request: Request) -> Result<bool, Fault> {
-        self.check()?;
-        let count = request.events.count();
-        if count > self.events_max() {
+        let admitted = self.check().and_then(|()| self.check_size(&request));
+        if let Err(fault) = admitted {
             request.reply.forget();
-            let text = format!(
-                "a batch of {count} events; this ledger takes {} at most",
-                self.events_max()
-            );
-            return Err(Fault::new(FaultKind::Batch, text));
+            return Err(fault);
         }
         hold(&self.queue).push(request).map_err(|(request, fault)| {
             request.reply.forget();
             fault
         })
+    }
+
+    fn check_size(&self, request: &Request) -> Result<(), Fault> {
+        let (count, most) = (request.events.count(), self.events_max());
+        if count <= most {
+            return Ok(());
+        }
+        let text = format!("a batch of {count} events; this ledger takes {most} at most");
+        Err(Fault::new(FaultKind::Batch, text))
     }
 
     /// Commit a request and wait for its durability, writing for others too.

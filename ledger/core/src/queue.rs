@@ -248,3 +248,67 @@ impl Queue {
         self.requests.drain(..taken).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(events: usize, reply: ReplyTo) -> Request {
+        let events = Events::Many(vec![0; RECORD_SIZE * events]);
+        Request {
+            kind: EventKind::Transfers,
+            events,
+            now: 0,
+            deadline: None,
+            reply,
+        }
+    }
+
+    fn nobody() -> ReplyTo {
+        ReplyTo(None)
+    }
+
+    #[test]
+    fn a_group_takes_the_first_request_always_and_more_while_they_fit() {
+        let mut queue = Queue::default();
+        for events in [5, 3, 0, 2, 9] {
+            assert!(queue.push(request(events, nobody())).is_ok());
+        }
+        let sizes = |group: Vec<Request>| -> Vec<usize> {
+            group.iter().map(|request| request.events.count()).collect()
+        };
+        assert_eq!(sizes(queue.take_group(8)), [5, 3, 0]);
+        assert_eq!(sizes(queue.take_group(8)), [2]);
+        assert_eq!(sizes(queue.take_group(8)), [9]);
+        assert!(queue.take_group(8).is_empty() && queue.is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_is_busy_and_has_room_again_after_a_group_was_taken() {
+        let mut queue = Queue::default();
+        assert!(matches!(
+            queue.push(request(QUEUE_EVENTS_MAX, nobody())),
+            Ok(true)
+        ));
+        let (_, fault) = queue.push(request(1, nobody())).err().expect("it is full");
+        assert_eq!(fault.kind, FaultKind::Busy);
+        assert_eq!(queue.take_group(1).len(), 1);
+        assert!(matches!(queue.push(request(1, nobody())), Ok(true)));
+        assert!(matches!(queue.push(request(1, nobody())), Ok(false)));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_come_is_told_and_a_forgotten_one_is_not() {
+        let mailbox = Arc::new(Mailbox::new().expect("a socket pair"));
+        drop(request(1, ReplyTo::mail(Arc::clone(&mailbox), 7)));
+        request(1, ReplyTo::mail(Arc::clone(&mailbox), 8))
+            .reply
+            .forget();
+        let letters = mailbox.collect();
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letters[0].0, 7);
+        let told = letters[0].1.as_ref().err().map(|fault| fault.kind);
+        assert_eq!(told, Some(FaultKind::Poisoned));
+        assert!(mailbox.collect().is_empty());
+    }
+}

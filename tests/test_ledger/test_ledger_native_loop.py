@@ -1,0 +1,95 @@
+"""Coroutines on the native engine: many awaiters, several event loops, closing under way."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ledger import open_ledger
+from ledger.errors import LedgerBatchError, LedgerError, LedgerReadOnlyError
+from ledger.native import NativeLedger
+from ledger.statuses import CreateTransferStatus as Status
+from ledger.structures import Account, CreateTransferResult, Transfer
+from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
+
+pytestmark = pytest.mark.skipif(
+    "native" not in engines(), reason="the native engine is not built: pip install . with Rust"
+)
+
+
+def move(number: int) -> Transfer:
+    """Give a transfer with its own id."""
+    return Transfer(id=number, debit_account_id=1, credit_account_id=2, amount=1, ledger=1, code=1)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> NativeLedger:
+    opened = open_ledger(
+        tmp_path,
+        now_ns=SteppingClock(),
+        random_bytes=counting_bytes(),
+        engine="native",
+        segment_size=1 << 20,
+    )
+    opened.create_accounts([Account(id=1, ledger=1, code=1), Account(id=2, ledger=1, code=1)])
+    assert isinstance(opened, NativeLedger)
+    return opened
+
+
+async def test_many_awaiters_share_few_frames_and_each_gets_its_own_answer(
+    ledger: NativeLedger,
+) -> None:
+    ids = [n // 2 for n in range(2, 1_002)]  # Every id twice: the second is told the first's time.
+    answers = await asyncio.gather(*(ledger.post(move(n)) for n in ids))
+    assert [type(answer) for answer in answers] == [CreateTransferResult] * 1_000
+    assert [answer.status for answer in answers] == [Status.CREATED, Status.EXISTS] * 500
+    assert all(a.timestamp == b.timestamp for a, b in zip(*[iter(answers)] * 2, strict=True))
+    report = ledger.verify()
+    assert report.transfers == 500
+    assert report.frames < 200
+    ledger.close()
+
+
+def test_one_ledger_serves_event_loops_one_after_another(ledger: NativeLedger) -> None:
+    for number in range(1, 4):
+        result = asyncio.run(ledger.post(move(number)))
+        assert result.status is Status.CREATED
+    ledger.close()
+
+
+async def test_closing_answers_what_was_submitted(ledger: NativeLedger) -> None:
+    tasks = [asyncio.create_task(ledger.post(move(n))) for n in range(1, 101)]
+    await asyncio.sleep(0)
+    ledger.close()
+    results = await asyncio.gather(*tasks)
+    assert {result.status for result in results} == {Status.CREATED}
+    with pytest.raises(LedgerError, match="closed"):
+        await ledger.post(move(500))
+
+
+async def test_a_field_beyond_its_width_is_refused_and_leaves_no_awaiter(
+    ledger: NativeLedger,
+) -> None:
+    for wrong in (
+        Transfer(id=-1, debit_account_id=1, credit_account_id=2, amount=1, ledger=1, code=1),
+        Transfer(id=1, debit_account_id=1, credit_account_id=2, amount=1, ledger=1 << 32, code=1),
+        Transfer(id=1, debit_account_id=1, credit_account_id=2, amount=1 << 128, ledger=1, code=1),
+    ):
+        with pytest.raises(LedgerBatchError, match="event 0"):
+            await ledger.post(wrong)
+    assert ledger._desk().waiting() == 0
+    ledger.close()
+
+
+async def test_a_reader_takes_no_work(ledger: NativeLedger, tmp_path: Path) -> None:
+    reader = open_ledger(
+        tmp_path,
+        now_ns=SteppingClock(),
+        random_bytes=counting_bytes(),
+        engine="native",
+        read_only=True,
+    )
+    with pytest.raises(LedgerReadOnlyError, match="read-only"):
+        await reader.post(move(1))
+    reader.close()
+    ledger.close()
