@@ -1,6 +1,7 @@
 """The story end to end: the same from one seed, whole after any kill, nobody's secrets told."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -61,6 +62,30 @@ def test_story_of_another_seed_has_other_ids(
     assert other.ok
     ids = [{s.card for s in outcome.steps} for outcome in (first_day[1], other)]
     assert ids[0] != ids[1]
+
+
+WITHOUT_NATIVE = """
+import sys
+sys.modules["ledger._core"] = sys.modules["protocols._core"] = None
+from lumbung.cli import main
+main()
+"""
+
+
+def test_story_without_native_cores_is_the_same_to_the_last_hash(
+    first_day: tuple[Path, StoryOutcome],
+) -> None:
+    settings = {k: v for k, v in os.environ.items() if k != "LUMBUNG_REQUIRE_NATIVE"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NATIVE, "demo", "--seed", str(SEED), "--json"],
+        capture_output=True, check=True, text=True, env=settings,
+    )  # fmt: skip
+    assert "ledger pure Python, protocols pure Python" in done.stderr
+    pure, first = json.loads(done.stdout), first_day[1].as_json()
+    assert pure["story"] == first["story"]
+    assert pure["ledger"].pop("engine") == "pure"
+    first["ledger"].pop("engine")
+    assert pure["ledger"] == first["ledger"]
 
 
 def test_story_taken_up_again_is_the_next_business_day_and_credits_nobody_twice(
@@ -194,9 +219,7 @@ def run_and_kill(
     killer = threading.Timer(after_s, process.kill)
     killer.start()
     assert process.stdout is not None
-    lines = 0
-    for line in process.stdout:
-        lines += 1
+    for lines, line in enumerate(process.stdout, 1):
         if line.endswith("}\n"):
             step = json.loads(line)
             if step["outcome"] == "00" and step["step"] in SALES_THAT_STAND:
