@@ -4,9 +4,13 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+# It parses every source file: too slow for each save, quick enough for each change.
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lumbung", "terminal", "switch", "programme", "ledger", "cardsim", "protocols")
@@ -19,12 +23,18 @@ LONGER_FILES: dict[str, int] = {}
 LONGER_FUNCTIONS: dict[str, int] = {}
 
 
+@cache
 def tracked(*patterns: str) -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", *patterns],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
 
 
 def test_source_file_of_any_package_stays_within_its_lines() -> None:
@@ -38,7 +48,7 @@ def test_source_file_of_any_package_stays_within_its_lines() -> None:
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert node.end_lineno is not None
             yield node.name, node.end_lineno - node.lineno + 1
@@ -54,9 +64,9 @@ def test_function_of_any_package_stays_within_its_lines() -> None:
     assert not too_long
 
 
-def public_nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+def public_nodes(module: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    for node in tree.body:
+    for node in module.body:
         if isinstance(node, kinds) and not node.name.startswith("_"):
             yield node.name, node
             if isinstance(node, ast.ClassDef):
@@ -68,10 +78,9 @@ def public_nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 def test_public_name_of_any_package_has_a_docstring() -> None:
     bare = []
     for path in tracked(*(f"{package}/*.py" for package in PACKAGES)):
-        tree = ast.parse(path.read_text("utf-8"))
-        if path.stat().st_size and ast.get_docstring(tree) is None:
+        if path.stat().st_size and ast.get_docstring(tree(path)) is None:
             bare.append(str(path.relative_to(ROOT)))
-        for name, node in public_nodes(tree):
+        for name, node in public_nodes(tree(path)):
             assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
             if ast.get_docstring(node) is None:
                 bare.append(f"{path.relative_to(ROOT)}:{name}")
@@ -89,7 +98,7 @@ OUTSIDE = {"asyncio", "socket", "time", "random", "secrets", "os", "select", "th
 def test_core_module_imports_neither_io_nor_clock_nor_chance() -> None:
     guilty = []
     for path in tracked(*CORES):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree(path)):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
