@@ -1,10 +1,8 @@
-"""A small honest host for the terminal's tests: real messages, real MACs, a book of postings."""
+"""Fixtures of the terminal's tests: the scripted host, its card, the whole terminal."""
 
-import asyncio
 import datetime
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,211 +11,25 @@ import pytest_asyncio
 
 from cardsim import Card, CardImage, personalise
 from cardsim.channel import InProcessChannel
-from protocols.crypto import tr31
-from protocols.crypto.cryptogram import (
-    application_cryptogram,
-    arpc_method1,
-    arqc_data_nsiccs,
-)
-from protocols.crypto.emv_keys import common_session_key
-from protocols.crypto.mac import retail_mac, verify_mac
-from protocols.crypto.pin import decipher_pin_block
-from protocols.framing import EDC_FRAMES, Framer, frame, swap_tpdu
-from protocols.iso8583 import Codec, Message, Value, check_shape, load_spec
-from protocols.values import Pan, PinBlock, SecretBytes, Track2
+from protocols.values import Pan, SecretBytes
 from terminal.configuration import TerminalConfig
 from terminal.device import Terminal
-from terminal.host.events import ChipRequest, HostProfile, Instant
-from terminal.line import TcpLine
-
-TMK = SecretBytes(bytes.fromhex("1D22BF32387C600AD97F9B97A51311AC"))
-PAN = Pan("9360099912344821")
-CARD_KEY = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
-TRACK = Track2("9360099912344821D30122200000000000")
-PROFILE = HostProfile("12400017", "EWSMR0000000017", "831", 10_000, "OP01")
-T0 = 1_767_575_647 * 10**9
-CODEC = Codec(load_spec("edc"))
-
-
-class CounterBytes:
-    """Random bytes for tests: different each time, the same in each run."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, size: int) -> bytes:
-        self.count += 1
-        blocks = (sha256(b"%d/%d" % (self.count, i)).digest() for i in range(size // 32 + 1))
-        return b"".join(blocks)[:size]
-
-
-@dataclass
-class StoryClock:
-    """Both clocks, moved by hand."""
-
-    utc_ns: int = T0
-    monotonic: int = 0
-
-    def now_ns(self) -> int:
-        return self.utc_ns
-
-    def monotonic_ns(self) -> int:
-        return self.monotonic
-
-    def now(self) -> Instant:
-        return Instant(self.utc_ns, self.monotonic)
-
-    def pass_ms(self, milliseconds: int) -> None:
-        self.utc_ns += milliseconds * 10**6
-        self.monotonic += milliseconds * 10**6
-
-
-@dataclass
-class ScriptedHost:
-    """Answers framed requests. `book` is signed sen by the key of the request that posted it.
-
-    A key is (STAN, DE7, DE37), which a reversal carries in DE90 and DE37. A reversal that comes
-    before its original leaves a tombstone. `change` alters the next answer before its MAC.
-    """
-
-    pin: str = "123456"
-    balance_sen: int = 90_000_000
-    book: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    undone: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    seen: list[Message] = field(default_factory=list)
-    key_sets: dict[str, tuple[SecretBytes, SecretBytes]] = field(default_factory=dict)
-    refuse: str = ""
-    refuse_reversals: str = ""
-    change: Callable[[Message], Message] | None = None
-    break_mac: bool = False
-    forge_arpc: bool = False
-    random_bytes: CounterBytes = field(default_factory=CounterBytes)
-
-    def answer(self, data: bytes) -> bytes:
-        """Give the framed answer to one framed request."""
-        (received,) = Framer(EDC_FRAMES).feed(data)
-        request = CODEC.decode(received.payload)
-        check_shape(CODEC.spec, request)
-        self.seen.append(request)
-        mac_key = self._mac_key(request, received.payload)
-        reply = self._decide(request)
-        if self.change is not None:
-            reply, self.change = self.change(reply), None
-        check_shape(CODEC.spec, reply)
-        if mac_key is None:
-            payload = CODEC.encode(reply)
-        else:
-            payload = CODEC.encode_with_mac(reply, lambda covered: retail_mac(mac_key, covered))
-        if self.break_mac:
-            payload, self.break_mac = payload[:-1] + bytes([payload[-1] ^ 1]), False
-        return frame(payload, swap_tpdu(received.tpdu), EDC_FRAMES)
-
-    def standing_sen(self) -> int:
-        """Give what all postings come to."""
-        return sum(self.book.values())
-
-    def _mac_key(self, request: Message, raw: bytes) -> SecretBytes | None:
-        if request.get(70) == "161":
-            assert CODEC.split_mac(raw) is None
-            return None
-        key = self.key_sets[request.text(61, "key_set")][0]
-        split = CODEC.split_mac(raw)
-        assert split is not None
-        assert verify_mac(key, *split)
-        return key
-
-    def _decide(self, request: Message) -> Message:
-        if request.mti == "0800":
-            return self._network(request)
-        if request.mti in ("0400", "0401"):
-            return self._reverse(request)
-        return self._sale(request)
-
-    def _network(self, request: Message) -> Message:
-        if self.refuse:
-            return request.response(self.refuse)
-        if request.text(70) == "001":
-            shop: dict[str, Value] = {
-                "name": f"{'E-WARONG MAJU':<32}",
-                "place": f"{'KEL. SENGKOTEK':<32}",
-            }
-            return request.response("00", {61: {"log_on": "000007"}, 63: {"shop": shop}})
-        number = f"{len(self.key_sets) + 1:04d}"
-        keys = tuple(SecretBytes(self.random_bytes(16)) for _ in range(2))
-        self.key_sets[number] = (keys[0], keys[1])
-        blocks: dict[str, Value] = {
-            name: tr31.wrap(TMK, tr31.KeyBlockHeader("B", usage, "T", mode), key, self.random_bytes)
-            for name, usage, mode, key in (("mac", "M3", "C", keys[0]), ("pin", "P0", "B", keys[1]))
-        }
-        return request.response("00", {48: blocks, 61: {"key_set": number}})
-
-    def _sale(self, request: Message) -> Message:
-        key = (request.text(11), request.text(7), request.text(37))
-        if self.refuse:
-            return request.response(self.refuse, {44: "N=2"} if self.refuse == "55" else {})
-        code = self._check_pin(request)
-        if code != "00":
-            return request.response(code, {44: "N=2"})
-        if request.text(3) == "319800":
-            return request.response("00", self._balances())
-        if key in self.undone:
-            return request.response("76")
-        sign = -1 if request.text(3) == "029800" else 1
-        self.book[key] = sign * int(request.text(4))
-        more: dict[int, Value] = {38: "7K2M9Q", **self._balances()}
-        if 55 in request:
-            more[55] = {"91": self._issuer_authentication(request, "00")}
-        return request.response("00", more)
-
-    def _issuer_authentication(self, request: Message, code: str) -> bytes:
-        """Check the ARQC and give the ARPC; a made-up chip of the session tests gets zeros."""
-        chip = {tag: value for tag, value in request.parts(55).items() if isinstance(value, bytes)}
-        if "9F10" not in chip:
-            return bytes(8) + code.encode()
-        key = common_session_key(CARD_KEY, chip["9F36"])
-        arqc = application_cryptogram(key, arqc_data_nsiccs(chip))
-        assert arqc == chip["9F26"]
-        if self.forge_arpc:
-            return bytes(8) + code.encode()
-        return arpc_method1(key, arqc, code.encode()) + code.encode()
-
-    def _check_pin(self, request: Message) -> str:
-        if 52 not in request:
-            return "00"
-        block = PinBlock(request.data(52))
-        key = self.key_sets[request.text(61, "key_set")][1]
-        given = decipher_pin_block(key, block, Track2(request.text(35)).pan)
-        return "00" if given == self.pin else "55"
-
-    def _reverse(self, request: Message) -> Message:
-        if self.refuse_reversals:
-            return request.response(self.refuse_reversals)
-        stan, time = request.text(90, "stan"), request.text(90, "transmission_time")
-        key = (stan, time, request.text(37))
-        assert request.text(2) == PAN.reveal()
-        assert 35 not in request
-        self.undone.setdefault(key, request.mti)
-        self.book.pop(key, None)
-        return request.response("00")
-
-    def _balances(self) -> dict[int, Value]:
-        left = self.balance_sen - self.standing_sen()
-        return {
-            54: [
-                {
-                    "account_type": "98",
-                    "amount_type": "02",
-                    "currency": "360",
-                    "sign": "C",
-                    "amount": f"{left:012d}",
-                }
-            ],
-            63: {
-                "months": [{"period": "202601", "amount": f"{left:012d}"}],
-                "planned_date": "20260210",
-                "slip_code": "9F2C-71B0-44DA",
-            },
-        }
+from terminal.host.events import ChipRequest, HostProfile
+from terminal.keystore import TerminalKeys
+from tests.terminal_desk import Desk
+from tests.terminal_kit import (
+    CARD_KEY,
+    PAN,
+    PROFILE,
+    TMK,
+    TRACK,
+    CounterBytes,
+    HostServer,
+    RealMonotonic,
+    ScriptedHost,
+    StoryClock,
+    StoryLine,
+)
 
 
 @pytest.fixture
@@ -260,83 +72,6 @@ def chip_request() -> Callable[..., ChipRequest]:
         )
 
     return make
-
-
-@dataclass
-class HostServer:
-    """The scripted host behind a real socket on port 0 of 127.0.0.1.
-
-    `lose` answers are computed and not sent; `hold` requests are not even looked at.
-    """
-
-    host: ScriptedHost
-    lose: int = 0
-    hold: int = 0
-    port: int = 0
-    connections: int = 0
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
-    _server: asyncio.Server | None = None
-    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        framer = Framer(EDC_FRAMES)
-        try:
-            while data := await reader.read(4_096):
-                for received in framer.feed(data):
-                    await self._answer(received.payload, received.tpdu, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _answer(self, payload: bytes, tpdu: bytes, writer: asyncio.StreamWriter) -> None:
-        if self.hold:
-            self.hold -= 1
-            return
-        answer = self.host.answer(frame(payload, tpdu, EDC_FRAMES))
-        if self.lose:
-            self.lose -= 1
-            self.lost.set()
-            return
-        writer.write(answer)
-        await writer.drain()
-
-
-class StoryLine(TcpLine):
-    """A real line on which silence is known and not waited for: the deadline passes at once."""
-
-    def __init__(self, server: HostServer) -> None:
-        super().__init__("127.0.0.1", server.port, connect_timeout_ms=5_000)
-        self.server = server
-
-    async def receive(self, *, timeout_ms: int) -> bytes:
-        data = asyncio.ensure_future(super().receive(timeout_ms=timeout_ms))
-        silence = asyncio.ensure_future(self.server.lost.wait())
-        try:
-            await asyncio.wait({data, silence}, return_when=asyncio.FIRST_COMPLETED)
-            if data.done():
-                return data.result()
-            self.server.lost.clear()
-            raise TimeoutError
-        finally:
-            for waiting in (data, silence):
-                waiting.cancel()
-            await asyncio.gather(data, silence, return_exceptions=True)
 
 
 @pytest_asyncio.fixture
@@ -413,19 +148,6 @@ def config(tmp_path: Path, tmk: SecretBytes) -> TerminalConfig:
     )
 
 
-class RealMonotonic:
-    """The story's wall time with a monotonic clock that really runs: sockets wait by it."""
-
-    def __init__(self, clock: StoryClock) -> None:
-        self.story = clock
-
-    def now_ns(self) -> int:
-        return self.story.now_ns()
-
-    def monotonic_ns(self) -> int:
-        return int(asyncio.get_running_loop().time() * 1e9)
-
-
 @pytest_asyncio.fixture
 async def open_terminal(
     config: TerminalConfig,
@@ -455,3 +177,17 @@ async def terminal(open_terminal: Callable[..., Terminal]) -> Terminal:
     made = open_terminal()
     assert await made.log_on() == "00"
     return made
+
+
+@pytest.fixture
+def desk(
+    host: Any, clock: Any, profile: HostProfile, random_bytes: Any, tmk: SecretBytes
+) -> Iterator[Desk]:
+    made = Desk(host, clock, profile, random_bytes, TerminalKeys(tmk))
+    made.log_on()
+    made.events.clear()
+    yield made
+    # Whatever the test did: slips and postings agree once everything is settled.
+    made.settle()
+    assert host.standing_sen() == made.completed_sen()
+    assert not made.session.journal.owed()
