@@ -33,13 +33,15 @@ _DATA_MASKS = {
 def initial_key(bdk: SecretBytes, ksn: bytes) -> SecretBytes:
     """Give the key that a device is loaded with, from the base derivation key.
 
-    The counter in the KSN does not matter. Raises KeyRefusedError, DataLengthError.
+    The counter in the KSN does not matter. Raises DataLengthError, and KeyRefusedError for a base
+    key that is weak, zero, of two equal halves or of another length (X9.24-1:2009, 7.2).
 
     >>> bdk = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
     >>> key = initial_key(bdk, bytes.fromhex("FFFF9876543210E00000"))
     >>> key == SecretBytes(bytes.fromhex("6AC292FAA1315B4D858AB3A3D7D5933A"))
     True
     """
+    tdes.check_strength(bdk)
     device = (_number(ksn) & ~COUNTER_MASK).to_bytes(KSN_BYTES, "big")[:8]
     left = tdes.encipher_ecb(_double(bdk), device)
     right = tdes.encipher_ecb(SecretBytes(pure.xor(bdk.reveal(), _KEY_MASK)), device)

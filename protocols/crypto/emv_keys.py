@@ -22,7 +22,9 @@ def icc_master_key(
     """Give a card's 16-byte master key from the issuer's, its number and sequence number.
 
     `psn` is two digits ("00" when the card has none). Option A takes the 16 rightmost digits of
-    both; option B hashes numbers of more than 16 digits. Raises KeyRefusedError, DataLengthError.
+    both; option B hashes numbers of more than 16 digits. Parity bits are left as they come
+    (`tdes.with_odd_parity` sets them; no cipher reads them). Raises KeyRefusedError,
+    DataLengthError.
     Source: EMV 4.4 Book 2, Annex A1.4.
 
     >>> imk = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))

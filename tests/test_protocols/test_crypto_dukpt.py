@@ -98,3 +98,11 @@ def test_working_key_longer_than_its_origin_is_refused() -> None:
         derivation, aes_ksn(1), dukpt_aes.KeyUsage.PIN, dukpt_aes.KeyType.TDES3
     )
     assert len(tdes) == 24
+
+
+@pytest.mark.parametrize(
+    "base", [bytes(16), b"\x01\xfe" * 8, bytes(range(8)) * 2, bytes(range(24))]
+)
+def test_base_key_that_the_standard_forbids_is_refused(base: bytes) -> None:
+    with pytest.raises(KeyRefusedError):
+        dukpt_tdes.initial_key(SecretBytes(base), TDES_DEVICE)

@@ -22,6 +22,7 @@ from protocols.crypto import (
     tdes,
     tr31,
 )
+from protocols.crypto.errors import CryptoError
 from protocols.values import Pan, SecretBytes
 
 VECTORS = json.loads(
@@ -57,8 +58,21 @@ def cryptogram_of(session_key: SecretBytes, i: Inputs) -> bytes:
     return cryptogram.application_cryptogram(session_key, h(i["data"]), i["padding"])
 
 
-def mastercard(i: Inputs) -> bytes:
-    return cryptogram_of(emv_keys.mastercard_session_key(card_key(i), h(i["atc"]), h(i["un"])), i)
+def by_version(version: int) -> Operation:
+    """Give the operation of one cryptogram version number."""
+
+    def operation(i: Inputs) -> bytes:
+        return cryptogram.version_cryptogram(
+            version,
+            key(i["imk"]),
+            Pan(i["pan"]),
+            i["psn"],
+            atc=h(i.get("atc", "0000")),
+            unpredictable_number=h(i.get("un", "00000000")),
+            data=h(i["data"]),
+        )
+
+    return operation
 
 
 def arpc_method1(i: Inputs) -> bytes:
@@ -156,12 +170,10 @@ OPERATIONS: dict[str, Operation] = {
     "emv_ac_common_session_key": lambda i: cryptogram_of(
         emv_keys.common_session_key(card_key(i), h(i["r"])), i
     ),
-    "emv_ac_mc_cvn16": mastercard,
-    "emv_ac_mc_cvn17": mastercard,
-    "emv_ac_visa_cvn10": lambda i: cryptogram_of(card_key(i), i),
-    "emv_ac_visa_cvn18": lambda i: cryptogram_of(
-        emv_keys.common_session_key(card_key(i), h(i["atc"])), i
-    ),
+    "emv_ac_mc_cvn16": by_version(16),
+    "emv_ac_mc_cvn17": by_version(17),
+    "emv_ac_visa_cvn10": by_version(10),
+    "emv_ac_visa_cvn18": by_version(18),
     "emv_arpc_method1": arpc_method1,
     "emv_arpc_method2": arpc_method2,
     "emv_icc_master_key_kcv2": lambda i: kcv.kcv(card_key(i))[:4],
@@ -216,3 +228,16 @@ def test_operation_on_published_vectors_gives_the_published_values(
         if text != vector["out"]:
             wrong[vector["id"]] = text
     assert not wrong
+
+
+def test_cryptogram_version_that_nobody_laid_down_is_refused() -> None:
+    with pytest.raises(CryptoError):
+        cryptogram.version_cryptogram(
+            11,
+            key("0123456789ABCDEFFEDCBA9876543210"),
+            Pan("1234567890123456"),
+            "00",
+            atc=b"\0\1",
+            unpredictable_number=bytes(4),
+            data=b"",
+        )
