@@ -29,14 +29,14 @@ def move(number: int) -> Transfer:
     )
 
 
-def open_native(path: Path) -> Ledger:
+def open_native(path: Path, segment_size: int = SEGMENT_SIZE) -> Ledger:
     """Open the native engine with small segments."""
     return open_ledger(
         path,
         now_ns=SteppingClock(),
         random_bytes=counting_bytes(),
         engine="native",
-        segment_size=SEGMENT_SIZE,
+        segment_size=segment_size,
     )
 
 
@@ -88,7 +88,8 @@ def test_a_failed_write_poisons_and_what_was_acknowledged_is_there_after_reopeni
 
 
 async def test_a_failed_write_leaves_every_coroutine_indeterminate(tmp_path: Path) -> None:
-    ledger = open_native(tmp_path)
+    # One segment for all of it: a new one would be opened anew, and its writes would succeed.
+    ledger = open_native(tmp_path, 1 << 20)
     ledger.create_accounts(TWO)
     await ledger.post(move(1))
     with failing_writes(tmp_path):
