@@ -1,4 +1,4 @@
-"""A terminal without I/O for tests: host session, a disk of records, a line to the scripted host."""
+"""A terminal without I/O for tests: session, a disk of records, a line to the scripted host."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The host session when answers are lost, late, foreign, forged or noise: nothing lost or doubled."""
+"""The host session when answers are lost, late, foreign, forged or noise: no loss, no double."""
 
 from typing import Any
 

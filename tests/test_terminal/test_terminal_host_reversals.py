@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.values import Pan, SecretBytes, Track2
@@ -152,6 +152,7 @@ def test_approval_with_any_byte_altered_is_never_an_approval(
     assert host.standing_sen() == 0
 
 
+@settings(max_examples=25)
 @given(noise=st.lists(st.binary(max_size=40), max_size=8))
 def test_any_bytes_leave_the_session_waiting_or_settled(noise: list[bytes]) -> None:
     """Whatever a host says: no exception, and money is either awaited or owed."""

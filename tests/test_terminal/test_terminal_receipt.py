@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.refusals import outcome_texts
@@ -133,6 +133,7 @@ def test_undecided_sale_never_says_that_no_money_was_taken() -> None:
     assert "JANGAN GESEK ULANG" in " ".join(slip.split())
 
 
+@settings(max_examples=25)
 @given(
     amount=st.integers(1, 20_000_000).map(lambda rupiah: rupiah * 100),
     balance=st.integers(-9_999_999_999, 9_999_999_999).map(lambda rupiah: rupiah * 100),
