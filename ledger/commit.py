@@ -134,7 +134,13 @@ class Committer:
                 self._commit_group()
         self._join_spare_maker()
         if sync and self._poison is None:
-            self._log.storage.sync(SUPERBLOCK_NAME)
+            try:
+                self._log.storage.sync(SUPERBLOCK_NAME)
+            except OSError as error:
+                raise LedgerError(
+                    f"{self._log.storage.location}/{SUPERBLOCK_NAME}: {error}; all that was "
+                    "acknowledged is durable, but check the disk before the next start"
+                ) from error
 
     def prepare_spare(self) -> None:
         """Make the next segment, in the background where that is allowed."""

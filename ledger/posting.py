@@ -146,18 +146,12 @@ class TransferMachine:
         return _CREATED
 
     def _apply(
-        self,
-        event: TransferEvent,
-        timestamp: int,
-        amount: int,
-        debit: AccountRow,
-        credit: AccountRow,
+        self, event: TransferEvent, time: int, amount: int, debit: AccountRow, credit: AccountRow
     ) -> None:
         stage, flags = self._stage, event[11]
-        if stage.chain is not None or debit.number not in stage.before:
-            stage.touch(debit)
-        if stage.chain is not None or credit.number not in stage.before:
-            stage.touch(credit)
+        for row in (debit, credit):
+            if stage.chain is not None or row.number not in stage.before:
+                stage.touch(row)
         sequence = self._books.last_sequence + len(stage.bodies) + 1
         if flags & PENDING:
             debit.debits_pending += amount
@@ -167,7 +161,7 @@ class TransferMachine:
             credit.credits_posted += amount
         body = BODY.pack(
             sequence,
-            timestamp,
+            time,
             event[0].to_bytes(16, "little"),
             debit.number,
             credit.number,

@@ -156,8 +156,10 @@ class PureLedger:
 
     def close(self) -> None:
         """Finish what is submitted, sync, release the lock. Idempotent."""
-        self._committer.close(sync=not self._read_only)
-        self._log.storage.close()
+        try:
+            self._committer.close(sync=not self._read_only)
+        finally:
+            self._log.storage.close()
 
     def _execute(self, request: Request) -> list[tuple[int, int]]:
         self._writable()
@@ -222,11 +224,7 @@ def open_pure_on(
             checkpoint=Checkpoint.read(expected_checkpoint),
         )
         committer = Committer(
-            log.log,
-            log.books,
-            now_ns=now_ns,
-            random_bytes=random_bytes,
-            background=background,
+            log.log, log.books, now_ns=now_ns, random_bytes=random_bytes, background=background
         )
         if not read_only:
             committer.prepare_spare()

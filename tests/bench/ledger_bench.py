@@ -1,8 +1,8 @@
 """Measure a ledger engine: durable transfers per second at several batch sizes, and latency.
 
-Run it on the disk that matters: `python tests/bench/ledger_bench.py --directory /var/tmp`. It prints
-a table, or with `--json` the rows of `build/bench.json` (design section 8). All evidence is on:
-checksums, hash chain, Merkle tree. The files it makes are removed.
+Run it on the disk that matters: `python tests/bench/ledger_bench.py --directory /var/tmp`. It
+prints a table, or with `--json` the rows of `build/bench.json` (design section 8). All evidence is
+on: checksums, hash chain, Merkle tree. The files it makes are removed.
 """
 
 import argparse
@@ -89,7 +89,9 @@ class Bench:
                 took.append(time.perf_counter() - before)
 
         async def run() -> float:
-            await self.ledger.post(self.purchases(1)[0])  # The writer thread is up before the clock.
+            await self.ledger.post(
+                self.purchases(1)[0]
+            )  # The writer thread is up before the clock.
             started = time.perf_counter()
             await asyncio.gather(*(work(queue) for queue in queues))
             return time.perf_counter() - started

@@ -29,33 +29,42 @@ class Simulation:
         self.acked = Oracle()
         #: What would stand if the group under way became durable; None when there is none.
         self.under_way: Oracle | None = None
-        self.faults = 0
 
     def run(self, rounds: int) -> None:
+        """Run so many lives of the ledger, each with its fault, and a last one without."""
         for _ in range(rounds):
             self.disk.fuse = self.rng.randint(1, 60)
             self.disk.fault = self.rng.choice(("cut", "cut", "error"))
-            ledger = None
-            try:
-                ledger = self.open()
-                self.compare(ledger)
-                self.post(ledger)
-                ledger.close()
-                self.faults += 1
-            except PowerCut:
-                self.faults += 1
-            except LedgerPoisonedError:
-                self.faults += 1
-                assert ledger is not None
-                self.check_poisoned(ledger)
-            except LedgerError as error:  # A disk that fails while opening promised nothing.
-                if not isinstance(error.__cause__, OSError):
-                    raise
-                self.faults += 1
-            self.disk = self.disk.after_cut()
+            self.live(self.rng.randint(0, 25))
+        self.finish()
+
+    def live(self, batches: int) -> bool:
+        """Open, compare, post, and come up again after a power cut; say whether a fault struck."""
+        ledger = None
+        struck = True
+        try:
+            ledger = self.open()
+            self.compare(ledger)
+            self.post(ledger, batches)
+            ledger.close()
+            struck = False
+        except PowerCut:
+            pass
+        except LedgerPoisonedError:
+            assert ledger is not None
+            self.check_poisoned(ledger)
+        except LedgerError as error:  # A disk that fails while opening promised nothing.
+            if not isinstance(error.__cause__, OSError):
+                raise
+        self.disk = self.disk.after_cut()
+        return struck
+
+    def finish(self) -> None:
+        """Open what is left without a fault; it must be an allowed state and verify."""
         ledger = self.open()
         self.compare(ledger)
         assert ledger.verify().sum_minor == 0
+        ledger.close()
 
     def open(self) -> PureLedger:
         ledger = open_pure_on(
@@ -80,15 +89,15 @@ class Simulation:
                 return
         pytest.fail(f"recovered {len(accounts)} accounts and {len(facts)} entries: no such state")
 
-    def post(self, ledger: PureLedger) -> None:
-        """Post groups until the disk fails, or enough was done."""
+    def post(self, ledger: PureLedger, batches: int) -> None:
+        """Post so many batches, or until the disk fails."""
         if not self.acked.created:
             accounts = self.work.accounts()
             self.under_way = self.acked.copy()
             wanted = self.under_way.create_accounts(accounts, self.clock.now)
             assert ledger.create_accounts(accounts) == wanted
             self.acked, self.under_way = self.under_way, None
-        for _ in range(self.rng.randint(0, 25)):
+        for _ in range(batches):
             self.clock.now += self.rng.choice((0, 1, 700_000_000, 1_000_000_000, -2_000_000_000))
             events = self.work.transfers(self.rng.choice((1, 4, 40)))
             self.under_way = self.acked.copy()

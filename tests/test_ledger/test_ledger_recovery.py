@@ -6,9 +6,12 @@ the commit mark in place, with an older mark, and with none (docs/reference/ledg
 
 import random
 import re
+import struct
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import pytest
 
@@ -197,11 +200,52 @@ def test_a_later_frame_proves_that_a_damaged_one_was_acknowledged() -> None:
         open_in_memory(files)
 
 
+def rewrite_frame(segment: bytearray, offset: int, count: int) -> None:
+    """Change a record of a frame and make all its own checksums right again."""
+    segment[offset + 128 + 40] ^= 1
+    for start in range(offset + 128, offset + 128 + 128 * count, 128):
+        struct.pack_into("<I", segment, start + 118, crc32(segment[start : start + 118]))
+    payload = segment[offset + 128 : offset + 128 + 128 * count]
+    segment[offset + 64 : offset + 96] = sha256(payload).digest()
+    struct.pack_into("<I", segment, offset + 120, crc32(payload))
+    struct.pack_into("<I", segment, offset + 124, crc32(segment[offset : offset + 124]))
+
+
+def test_a_frame_rewritten_with_sound_checksums_breaks_the_chain_or_the_mark() -> None:
+    files = memory_files()
+    for frame, count in ((1, 2), (3, 2), (5, 3)):
+        segment = bytearray(files["00000001.seg"])
+        rewrite_frame(segment, frame * BLOCK, count)
+        with pytest.raises(LedgerCorruptError, match=DAMAGE):
+            open_in_memory({**files, "00000001.seg": bytes(segment)})
+
+
+def test_verify_finds_what_was_changed_under_a_running_ledger(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=8 * BLOCK)
+    fill(ledger)
+    ledger.verify()
+    path = tmp_path / "ledger" / "00000001.seg"
+    sound = path.read_bytes()
+    for offset in (20, 3 * BLOCK + 50, 3 * BLOCK + 140, 3 * BLOCK + 3_000):
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(bytes([sound[offset] ^ 1]))
+        with pytest.raises(LedgerCorruptError, match=DAMAGE):
+            ledger.verify()
+        path.write_bytes(sound)
+    assert ledger.verify().sum_minor == 0
+
+
 def test_stale_bytes_of_another_epoch_are_a_torn_tail_not_a_later_frame() -> None:
     files = memory_files()
     segment = bytearray(files["00000001.seg"])
-    segment[6 * BLOCK : 7 * BLOCK] = segment[5 * BLOCK : 6 * BLOCK]
-    segment[6 * BLOCK + 20] ^= 1
+    stale = bytearray(segment[5 * BLOCK : 6 * BLOCK])
+    struct.pack_into("<Q", stale, 8, 9)  # A later frame, were its epoch this segment's.
+    stale[20] ^= 1
+    struct.pack_into("<I", stale, 124, crc32(stale[:124]))
+    segment[7 * BLOCK :] = stale
     opened, after = open_in_memory({**files, "00000001.seg": bytes(segment)})
     assert opened == (11, True)
     assert after["00000001.seg"] == files["00000001.seg"]

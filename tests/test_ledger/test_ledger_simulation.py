@@ -13,8 +13,11 @@ from ledger.errors import LedgerFullError, LedgerPoisonedError
 from ledger.pure import PureLedger
 from tests.test_ledger.ledger_disk import SimulatedDisk
 from tests.test_ledger.ledger_simulation import Simulation, run_seed
+from tests.test_ledger.ledger_workload import Workload
 
 QUICK_SEEDS = range(8)
+#: More than the writes, syncs and renames of the short life below.
+OPERATIONS = 55
 SLOW_SEEDS = range(1_000, 1_060)
 
 
@@ -27,6 +30,23 @@ def test_after_any_crash_the_acknowledged_state_is_recovered(seed: int) -> None:
 @pytest.mark.parametrize("seed", SLOW_SEEDS)
 def test_after_many_crashes_the_acknowledged_state_is_recovered(seed: int) -> None:
     run_seed(seed)
+
+
+@pytest.mark.parametrize("fault", ["cut", "error"])
+def test_a_fault_at_every_operation_of_a_rotating_log_is_survived(fault: str) -> None:
+    rotated, struck = 0, True
+    for fuse in range(1, OPERATIONS):
+        for coin in range(2):
+            simulation = Simulation(1_000 * coin + fuse)
+            simulation.segment_size = 16_384
+            simulation.work = Workload(random.Random(4))
+            simulation.disk.fault, simulation.disk.fuse = fault, fuse
+            struck = simulation.live(8)
+            simulation.finish()
+            segments = [name for name in simulation.disk.names() if name.startswith("0")]
+            rotated = max(rotated, len(segments))
+    assert rotated >= 2
+    assert not struck, "raise OPERATIONS: the last of them still had its fault"
 
 
 def test_a_full_disk_refuses_new_work_up_front_and_answers_again_when_there_is_room() -> None:
