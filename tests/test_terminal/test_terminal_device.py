@@ -159,13 +159,20 @@ async def test_same_card_and_amount_again_shows_the_earlier_result(
     assert host.standing_sen() == 3 * AMOUNT
 
 
-async def test_expired_card_is_told_as_expired(
-    terminal: Terminal, host: Any, card_image: Any, clock: Any, random_bytes: Any, pin_of: PinPad
+async def test_expired_card_is_left_to_the_host_which_sees_it_in_the_tvr(
+    terminal: Terminal,
+    host: Any,
+    card_image: Any,
+    clock: Any,
+    random_bytes: Any,
+    pin_of: PinPad,
 ) -> None:
     image = card_image(expiry=datetime.date(2025, 12, 31))
     slot = InProcessChannel(Card(image, clock, random_bytes))
+    host.refuse = "54"
     result = await terminal.buy(AMOUNT, slot, pin_of("123456"))
-    assert result.outcome in ("54", "00")
+    assert (result.outcome, result.texts.line_1) == ("54", "KARTU KEDALUWARSA")
+    assert host.seen[-1].data(55, "95")[1] & 0x40
 
 
 async def test_tcp_line_reports_a_missing_host_in_one_sentence() -> None:
