@@ -9,7 +9,7 @@ BATCH_MAX = 999_999
 #: Longest journal line. A sale with a full basket takes about 6 KiB; more is damage.
 JOURNAL_LINE_MAX_BYTES = 16_384
 
-#: Largest journal. At about 1.5 KiB a sale this is some 170,000 sales; opening reads it once.
+#: Largest journal. At about 0.8 KB a sale this is some 330,000 sales; opening reads it once.
 JOURNAL_MAX_BYTES = 256 * 1024 * 1024
 
 #: Room that a sale may still need once it has begun: intent, answer, result, reversal and repeats.
