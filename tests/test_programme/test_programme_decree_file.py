@@ -66,6 +66,7 @@ def test_usual_spellings_of_csv_are_accepted(read, decree_text, change):
         ("nik", "99720101000000012"),
         ("nik", "9972010100000O01"),
         ("nik", "9.97201E+15"),
+        ("nik", "٩٩٧٢٠١٠١٠٠٠٠٠٠٠١"),
         ("nomor_kk", ""),
         ("nama", "   "),
         ("nama", "x" * 121),
@@ -73,6 +74,7 @@ def test_usual_spellings_of_csv_are_accepted(read, decree_text, change):
         ("tanggal_lahir", "31/01/1990"),
         ("tanggal_lahir", "1990-02-30"),
         ("tanggal_lahir", "19900101"),
+        ("tanggal_lahir", "1990-W01-1"),
         ("tanggal_lahir", "1899-12-31"),
         ("tanggal_lahir", "2099-01-01"),
         ("nominal", "300.000"),
@@ -138,8 +140,16 @@ def test_wrong_file_is_named_by_line(read, decree_text, change, line, column):
         ({"nik": "9972010100000001"}, "nik"),
         ({"nomor_kk": "9972020200000001"}, "nomor_kk"),
         ({"nama": "SARI  melati1-rekaan"}, "nama"),
+        (
+            {
+                "nik": "9972010100000001",
+                "nomor_kk": "9972020200000001",
+                "nama": "Sari Melati1 Rekaan",
+            },
+            "nik",
+        ),
     ],
-    ids=["same NIK", "same family", "same person under another spelling"],
+    ids=["same NIK", "same family", "same person under another spelling", "same line"],
 )
 def test_person_twice_in_a_file_is_stopped_and_named_with_the_first_line(
     read, decree_text, changes, column

@@ -1,5 +1,7 @@
 """The equations of the books: each holds after honest work, and each is broken once to see it."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger.port import StatementFilter
@@ -141,6 +143,32 @@ def test_account_that_the_registry_does_not_know_is_named(books):
     assert broken.name == "purse 1: the ledger's accounts are the registry's"
     assert broken.left_sen - broken.right_sen == 100
     assert broken.detail.startswith("1 accounts unknown")
+
+
+class ForgetfulLedger:
+    """The real ledger, except that one shop's account lost what it was credited."""
+
+    def __init__(self, ledger, account_id) -> None:
+        self._ledger, self._account_id = ledger, account_id
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def accounts(self):
+        for account in self._ledger.accounts():
+            lost = account.id == self._account_id
+            yield replace(account, credits_posted=0) if lost else account
+
+
+def test_balance_that_lost_a_posting_breaks_the_sums(books):
+    books.sale(0, 100)
+    forgetful = ForgetfulLedger(books.ledger, books.payable)
+    found = check_equations(forgetful, books.registry)
+    broken = {e.name: e.left_sen - e.right_sen for e in found if not e.holds}
+    assert broken == {
+        "all accounts: debits = credits": 100,
+        "purse 1: cards + payables + clearing + parent giro + suspense = funding": -100,
+    }
 
 
 @pytest.mark.parametrize(
