@@ -176,7 +176,11 @@ class Terminal:
             return await self._exchange.settle()
 
     def reprint(self, stan: int) -> SaleResult | None:
-        """Give an earlier transaction's result with its slips marked SALINAN, None when unknown."""
+        """Give an earlier transaction's result with its slips marked SALINAN, None when unknown.
+
+        Raises JournalWriteError after a write that failed: what is known then may not be on disk.
+        """
+        self._check_memory()
         transaction = self.journal.transactions.get(stan)
         if transaction is None or transaction.intent.kind is Kind.NETWORK:
             return None
@@ -215,6 +219,7 @@ class Terminal:
     async def _operation(self) -> AsyncIterator[None]:
         """Let one operation run; one that is cut short leaves the operator at the menu."""
         async with self._turn:
+            self._check_memory()
             try:
                 yield
             except BaseException:
@@ -272,6 +277,10 @@ class Terminal:
         if found.status is not Status.COMPLETED or found.intent.batch != self.journal.batch:
             return Refused("25", "refused.void_not_approved", trace)
         return None
+
+    def _check_memory(self) -> None:
+        assert self._journal is not None, "an open terminal has its journal"
+        self._journal.check_open()
 
     def _need_log_on(self) -> None:
         if self.flow.state is not FlowState.MENU:

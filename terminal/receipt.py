@@ -75,7 +75,6 @@ class Slip:
     reason: str = ""
     slip_code: str = ""
     pin_verified: bool = False
-    proxy: bool = False
     original_stan: int = 0
 
 
@@ -111,8 +110,6 @@ def _head(slip: Slip, reprint: bool, lang: str) -> list[str]:
     if slip.last_four:
         card = f"{text('receipt.card', lang)} **** **** **** {slip.last_four}"
         lines.append(f"{card} ({slip.entry})" if slip.entry else card)
-    if slip.proxy:
-        lines.append(text("receipt.proxy", lang))
     lines.append(_RULE)
     return lines
 

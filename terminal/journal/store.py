@@ -66,15 +66,19 @@ class Journal:
         """Tell whether one more sale, with its reversal and repeats, surely fits."""
         return self._size + JOURNAL_RESERVE_BYTES <= JOURNAL_MAX_BYTES
 
+    def check_open(self) -> None:
+        """Raise JournalWriteError after a failed write or `close`: memory is no record then."""
+        if self._descriptor < 0:
+            raise JournalWriteError(
+                f"{self.path}: the journal is closed.", fix="Start the terminal again."
+            )
+
     def append(self, *records: Record) -> None:
         """Add records in order and make them durable, all with one sync.
 
         Raises JournalWriteError; the journal is closed then and takes no more.
         """
-        if self._descriptor < 0:
-            raise JournalWriteError(
-                f"{self.path}: the journal is closed.", fix="Start the terminal again."
-            )
+        self.check_open()
         lines, crc = [], self._crc
         for record in records:
             line, crc = encode_line(record, crc, self._sealer)

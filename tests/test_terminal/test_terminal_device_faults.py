@@ -1,6 +1,7 @@
 """The whole terminal when the line, the card, the host or the power fails."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -279,3 +280,34 @@ async def test_nothing_written_or_shown_holds_card_number_pin_or_key(
     assert not DIGIT_RUN.search("".join(result.receipt_pembeli for result in results))
     for path in config.data_directory.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_failed_disk_stops_the_terminal_and_prints_no_slip(
+    terminal: Terminal,
+    open_terminal: Open,
+    host: Any,
+    slot: InProcessChannel,
+    pin_of: PinPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The disk fails when the chip has confirmed: the sale was posted, nothing of it is kept."""
+    writes = iter(range(1_000))
+
+    def failing(descriptor: int) -> None:
+        if next(writes) >= 2:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - 5)
+            raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", failing)
+        with pytest.raises(JournalWriteError, match="Input/output error"):
+            await terminal.buy(AMOUNT, slot, pin_of("123456"))
+    assert host.standing_sen() == AMOUNT
+    with pytest.raises(JournalWriteError, match="closed"):
+        await terminal.buy(AMOUNT, slot, pin_of("123456"))
+    with pytest.raises(JournalWriteError, match="closed"):
+        terminal.reprint(terminal.journal.last_stan)
+    await terminal.close()
+    after = open_terminal()
+    assert await after.settle_outstanding() == 0
+    assert host.standing_sen() == 0
