@@ -41,10 +41,9 @@ class PinTries:
         return len(self.charged.get(card_number, ()))
 
     def charge(self, card_number: int, transfer_id: int) -> int:
-        """Charge one try to this message; give its ordinal. A repeat gives its first ordinal."""
+        """Charge one try to this message, which has cost none yet; give its ordinal."""
         used = self.charged.get(card_number, ())
-        if transfer_id in used:
-            return used.index(transfer_id) + 1
+        assert transfer_id not in used, "the PIN stage looks before it charges"
         self.charged[card_number] = (*used, transfer_id)
         self.changes.append(PinTryCharged(card_number, transfer_id, len(used) + 1))
         return len(used) + 1

@@ -18,14 +18,13 @@ from switch.pipeline.terminal_and_shop import check_terminal_and_shop
 from switch.pipeline.verdict import Continue, Park, Stage, Stored, Verdict
 from switch.pipeline.window import check_window
 
-#: A purchase passes every stage.
+#: A purchase passes every stage. What asks for cash was sent to CASH_OUT by the same rule.
 PURCHASE: tuple[Stage, ...] = (
     check_purchase_shape,
     check_duplicate,
     check_window,
     check_terminal_and_shop,
     check_card_state,
-    check_no_cash_out,
     check_food_rule,
     check_amount,
     check_chip_agreement,
@@ -40,7 +39,6 @@ BALANCE: tuple[Stage, ...] = (
     check_window,
     check_terminal_and_shop,
     check_card_state,
-    check_no_cash_out,
     check_purse,
     check_chip_agreement,
     check_chip_cryptogram,

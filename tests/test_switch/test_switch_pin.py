@@ -45,6 +45,10 @@ def test_repeat_of_a_wrong_pin_after_a_restart_costs_no_second_try(counter):
     answers = [counter.edc.send(request)[0] for request in requests]
     assert [answer.text(44) for answer in answers] == ["N=2", "N=1"]
     assert tries(counter) == 2
+    assert counter.buy(100_000, pin="000000").text(39) == "75"
+    counter.world.restart()
+    answers = [counter.edc.send(request)[0] for request in requests]
+    assert [answer.text(44) for answer in answers] == ["N=2", "N=1"]
 
 
 def test_block_survives_a_restart_until_the_help_desk_lifts_it(counter):

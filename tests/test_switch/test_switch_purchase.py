@@ -7,6 +7,7 @@ import pytest
 
 from programme.chart import TransferCode
 from programme.registry_port import BlockReason, CardStatus
+from protocols.crypto.cryptogram import application_cryptogram, arqc_data_nsiccs
 
 CASH_CODES = ("01", "09", "10", "11", "17", "21", "40", "48", "50", "60", "61")
 
@@ -247,6 +248,23 @@ def test_chip_data_that_contradicts_message_or_key_is_88(counter):
         assert 55 not in answer
         assert counter.world.postings() == 0
         assert counter.world.node.core._desk.memory.pin_tries.count(1) == 0
+
+
+def test_chip_that_signed_something_else_than_the_message_says_is_88(counter):
+    """The cryptogram is right each time: only the comparison can refuse."""
+    for tag, value in [
+        ("9F02", "000000100100"),
+        ("9F03", "000000000100"),
+        ("5F2A", "0840"),
+        ("9C", "01"),
+        ("9F27", "40"),
+    ]:
+        request = counter.edc.purchase(counter.chip, 100_000)
+        tags = request.elements[55]
+        tags[tag] = bytes.fromhex(value)
+        tags["9F26"] = application_cryptogram(counter.chip.session, arqc_data_nsiccs(tags))
+        assert counter.edc.send(request)[0].text(39) == "88", tag
+    assert counter.world.postings() == 0
 
 
 def test_card_sequence_of_the_message_must_be_the_cards(counter):

@@ -59,6 +59,12 @@ def test_activated_set_voids_the_others_and_comes_first(path):
     assert snapshot.active_sets == {"T1": 9_999}
 
 
+def test_numbers_that_begin_again_void_the_higher_ones(path):
+    last, first = (KeySetIssued("T1", n, f"mac{n}", f"pin{n}") for n in (9_999, 1))
+    snapshot = reopened(path, [last, KeySetActivated("T1", 9_999), first, KeySetActivated("T1", 1)])
+    assert snapshot.key_sets == {"T1": (first,)}
+
+
 def test_changes_of_one_turn_are_kept_all_or_not_at_all(path):
     state = StateFile(path)
     with pytest.raises(StateError):
