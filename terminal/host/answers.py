@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from protocols.crypto import tr31
 from protocols.crypto.mac import verify_mac
-from protocols.iso8583 import Codec, Message, MessageError
+from protocols.iso8583 import Message, MessageError, PureCodec
 from protocols.values import SEN_PER_RUPIAH, SecretBytes
 from terminal.journal.records import Answer, Intent, LastPurchase, LoggedOn, MonthLeft
 from terminal.journal.state import APPROVALS
@@ -32,7 +32,7 @@ class HostAnswer:
     mac: bytes
 
     @classmethod
-    def read(cls, codec: Codec, raw: bytes) -> "HostAnswer":
+    def read(cls, codec: PureCodec, raw: bytes) -> "HostAnswer":
         """Decode; raise UnreadableAnswerError."""
         try:
             message = codec.decode(raw)
