@@ -1,19 +1,45 @@
 """Making cards: a profile and what one card has of its own give an image."""
 
 import datetime
+from dataclasses import dataclass
 
 from cardsim import limits
 from cardsim.errors import ProfileError
 from cardsim.image import ApplicationImage, ApplicationState, CardImage
-from cardsim.profile import Profile, load_profile
+from cardsim.profile import (
+    Profile,
+    RecordTemplate,
+    load_profile,
+    locate,
+)
 from protocols.business_time import WITA
 from protocols.clock import RandomBytes
+from protocols.crypto.certificates import CertificateData
+from protocols.crypto.oda import sign_static_data, static_data
+from protocols.crypto.rsa import RsaPrivateKey
 from protocols.emv import tlv
+from protocols.emv.flags import Aip
 from protocols.values import Pan, SecretBytes
 
 _PIN_DIGITS = (4, 12)
+_AIP_SDA = int(Aip.SDA_SUPPORTED) >> 8
+#: Tag 9F4A of every card here: the AIP is signed too. EMV 4.4 Book 3, 10.3.
+_STATIC_TAG_LIST = b"\x82"
 _TRACK2_DISCRETIONARY = "00000000000"
 _STAMP = "%y%m%d%H%M%S"
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSigner:
+    """An issuer that signs static data: its key, its certificate by CA key `ca_index`.
+
+    `code` is the data authentication code of 2 bytes (9F45). Source: EMV 4.4 Book 2, 5.
+    """
+
+    ca_index: int
+    key: RsaPrivateKey
+    certificate: CertificateData
+    code: bytes = b"\xda\xc0"
 
 
 def personalise(
@@ -28,6 +54,7 @@ def personalise(
     udk_encipherment: SecretBytes | None = None,
     pin: str = "",
     effective: datetime.date = datetime.date(2025, 1, 1),
+    signer: StaticSigner | None = None,
     balance_sen: int = 0,
     balance_at: datetime.datetime = datetime.datetime(2025, 1, 1, tzinfo=WITA),
     random_bytes: RandomBytes,
@@ -37,7 +64,9 @@ def personalise(
     `udk_ac` is the card's own master key for cryptograms (option A), `udk_mac` and
     `udk_encipherment` those for scripts (None: the card takes no scripts). `psn` is two digits.
     `name` is written in the card's character set and cut to 26 bytes. `pin` is the offline
-    reference PIN, empty for none. `balance_sen` and `balance_at` (WITA) fill the balance mirror.
+    reference PIN, empty for none. `signer` signs the static data, when the profile has a place for
+    the signature, and sets the AIP's SDA bit. `balance_sen` and `balance_at` (WITA) fill the
+    balance mirror.
     Raises ProfileError for an unknown profile or values that no card can hold.
     Source: Perwali 70/2025 art. 1(15); EMV 4.4 Book 3, Annex A.
     """
@@ -45,6 +74,11 @@ def personalise(
     _check(psn, pin, balance_sen, udk_ac, udk_mac, udk_encipherment)
     values = _values(template, pan, expiry, effective, psn, name)
     application = template.application
+    aip = bytes.fromhex(application["aip"])
+    wanted = _wanted_records(template, signer)
+    if signer is not None:
+        aip = bytes((aip[0] | _AIP_SDA, aip[1]))
+        values.update(_signed_values(signer, wanted, values, aip, template.name))
     state = ApplicationState(
         pin=pin,
         pin_tries=application["pin_try_limit"] if pin else 0,
@@ -55,12 +89,14 @@ def personalise(
         label=application["label"],
         priority=application["priority"],
         language=application["language"],
-        aip=bytes.fromhex(application["aip"]),
-        afl=template.afl,
+        aip=aip,
+        afl=locate(wanted),
         pdol=template.pdol,
         cdol1=template.cdol1,
         cdol2=template.cdol2,
-        records=_records(template, values),
+        records={
+            (record.sfi, record.number): _encode(record, values, template.name) for record in wanted
+        },
         derivation_key_index=application["derivation_key_index"],
         cryptogram_version=application["cryptogram_version"],
         lower_offline_limit=application["lower_offline_limit"],
@@ -145,18 +181,45 @@ def _even(digits: str) -> str:
     return digits + "F" * (len(digits) % 2)
 
 
-def _records(template: Profile, values: dict[str, bytes]) -> dict[tuple[int, int], bytes]:
-    records: dict[tuple[int, int], bytes] = {}
-    for sfi, number, objects in template.records:
-        pairs = [
-            (tag, values[value] if value in values else bytes.fromhex(value))
-            for tag, value in objects
-        ]
-        record = tlv.build([("70", tlv.build(pairs))])
-        if len(record) > limits.RECORD_BYTES:
-            raise ProfileError(
-                f"record {number} of file {sfi} of profile {template.name} is longer than "
-                f"{limits.RECORD_BYTES} bytes."
-            )
-        records[sfi, number] = record
-    return records
+def _wanted_records(template: Profile, signer: StaticSigner | None) -> tuple[RecordTemplate, ...]:
+    """Give the records that this card has: without a signer none of what a signature needs."""
+    places = [value for record in template.records for _, value in record.objects]
+    if signer is not None:
+        if "{signature}" not in places:
+            raise ProfileError(f"profile {template.name} has no place for a signature.")
+        return template.records
+    return tuple(record for record in template.records if not record.for_signer)
+
+
+def _signed_values(
+    signer: StaticSigner,
+    records: tuple[RecordTemplate, ...],
+    values: dict[str, bytes],
+    aip: bytes,
+    name: str,
+) -> dict[str, bytes]:
+    """Give certificate and signature over the authenticated records and the AIP (9F4A is 82)."""
+    signed = [(r.sfi, _encode(r, values, name)) for r in records if r.authenticated]
+    data = static_data(signed, aip, _STATIC_TAG_LIST)
+    return {
+        "{ca_index}": bytes((signer.ca_index,)),
+        "{certificate}": signer.certificate.certificate,
+        "{remainder}": signer.certificate.remainder,
+        "{exponent}": signer.certificate.exponent,
+        "{signature}": sign_static_data(signer.key, signer.code, data),
+    }
+
+
+def _encode(record: RecordTemplate, values: dict[str, bytes], name: str) -> bytes:
+    pairs = [
+        (tag, values[value] if value in values else bytes.fromhex(value))
+        for tag, value in record.objects
+    ]
+    # An issuer key that fits into its certificate has no remainder, and no object 92.
+    encoded = tlv.build([("70", tlv.build([pair for pair in pairs if pair[1]]))])
+    if len(encoded) > limits.RECORD_BYTES:
+        raise ProfileError(
+            f"record {record.number} of file {record.sfi} of profile {name} is longer than "
+            f"{limits.RECORD_BYTES} bytes."
+        )
+    return encoded

@@ -5,7 +5,7 @@ errors that name file and line.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -32,6 +32,11 @@ PLACEHOLDERS = frozenset(
         "{service}",
         "{cdol1}",
         "{cdol2}",
+        "{ca_index}",
+        "{certificate}",
+        "{remainder}",
+        "{exponent}",
+        "{signature}",
     )
 )
 _MANDATORY_TAGS = ("5A", "5F24", "8C", "8D", "57")
@@ -57,9 +62,27 @@ _APPLICATION_KEYS = {
 _TOP_KEYS = {"profile": dict, "card": dict, "application": dict, "record": list}
 _PROFILE_KEYS = {"name": str, "description": str}
 _CARD_KEYS = {"atr": str, "protocol": int}
-_RECORD_KEYS = {"sfi": int, "number": int, "objects": list}
+_RECORD_KEYS = {"sfi": int, "number": int, "objects": list, "authenticated": bool}
 
-RecordTemplate = tuple[int, int, tuple[tuple[str, str], ...]]
+#: What only a card with signed static data has: on other cards their records are left out.
+SIGNER_PLACEHOLDERS = frozenset(
+    ("{ca_index}", "{certificate}", "{remainder}", "{exponent}", "{signature}")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTemplate:
+    """A record before personalisation; `authenticated`: it enters offline data authentication."""
+
+    sfi: int
+    number: int
+    objects: tuple[tuple[str, str], ...]
+    authenticated: bool = False
+
+    @property
+    def for_signer(self) -> bool:
+        """Tell whether only a card with signed static data has this record."""
+        return any(value in SIGNER_PLACEHOLDERS for _, value in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +97,6 @@ class Profile:
     pdol: bytes
     cdol1: bytes
     cdol2: bytes
-    afl: bytes
     records: tuple[RecordTemplate, ...]
 
 
@@ -150,6 +172,7 @@ def _build(table: dict[str, Any]) -> Profile:
     if table["card"]["protocol"] not in (0, 1):
         raise _Fault(("card", "protocol"), "protocol is 0 or 1")
     records = tuple(_record(entry, index) for index, entry in enumerate(table["record"]))
+    _check_records(records)
     return Profile(
         name=table["profile"]["name"],
         description=table["profile"]["description"],
@@ -159,7 +182,6 @@ def _build(table: dict[str, Any]) -> Profile:
         pdol=dols["pdol"],
         cdol1=dols["cdol1"],
         cdol2=dols["cdol2"],
-        afl=_afl(records),
         records=records,
     )
 
@@ -228,7 +250,7 @@ def _dol(application: dict[str, Any], name: str) -> bytes:
 
 def _record(entry: Any, index: int) -> RecordTemplate:
     path = ("record", index)
-    _check_keys(entry, _RECORD_KEYS, path)
+    _check_keys({"authenticated": False, **entry}, _RECORD_KEYS, path)
     if not 1 <= entry["sfi"] <= 10 or not 1 <= entry["number"] <= 255:
         raise _Fault(path, "sfi is 1 to 10 and number 1 to 255")
     objects: list[tuple[str, str]] = []
@@ -239,22 +261,38 @@ def _record(entry: Any, index: int) -> RecordTemplate:
         if value not in PLACEHOLDERS:
             _octets(value, (*path, "objects"), 1, limits.RECORD_BYTES)
         objects.append((tag, value))
-    return entry["sfi"], entry["number"], tuple(objects)
+    authenticated = entry.get("authenticated", False)
+    if authenticated and any(value == "{signature}" for _, value in objects):
+        raise _Fault((*path, "objects"), "a signature cannot stand in a record that it signs")
+    return RecordTemplate(entry["sfi"], entry["number"], tuple(objects), authenticated)
 
 
-def _afl(records: tuple[RecordTemplate, ...]) -> bytes:
-    """Give the AFL that reads the records in the file's order; check that all is there once."""
-    tags = [tag for _, _, objects in records for tag, _ in objects]
-    if missing := [tag for tag in _MANDATORY_TAGS if tag not in tags]:
+def _check_records(records: tuple[RecordTemplate, ...]) -> None:
+    """Check that all is there once."""
+    tags = [tag for record in records for tag, _ in record.objects]
+    always = {tag for record in records if not record.for_signer for tag, _ in record.objects}
+    if missing := [tag for tag in _MANDATORY_TAGS if tag not in always]:
         raise _Fault(("record",), f"no record holds {missing[0]}")
     if len(tags) != len(set(tags)):
         raise _Fault(("record",), "a tag stands in two places")
     if len(records) > limits.RECORDS:
         raise _Fault(("record",), f"more than {limits.RECORDS} records")
+
+
+def locate(records: Iterable[RecordTemplate]) -> bytes:
+    """Give the AFL that reads the records in their order.
+
+    >>> locate([RecordTemplate(1, 1, (), True), RecordTemplate(1, 2, ())]).hex()
+    '08010201'
+    """
     entries: list[AflEntry] = []
-    for sfi, number, _ in records:
-        if entries and entries[-1].sfi == sfi and entries[-1].last + 1 == number:
-            entries[-1] = AflEntry(sfi, entries[-1].first, number, 0)
+    for record in records:
+        signed = int(record.authenticated)
+        last = entries[-1] if entries else None
+        # In one entry the authenticated records come first (EMV 4.4 Book 3, 10.2).
+        follows = last and last.sfi == record.sfi and last.last + 1 == record.number
+        if last and follows and (not signed or last.authenticated == last.last - last.first + 1):
+            entries[-1] = AflEntry(last.sfi, last.first, record.number, last.authenticated + signed)
         else:
-            entries.append(AflEntry(sfi, number, number, 0))
+            entries.append(AflEntry(record.sfi, record.number, record.number, signed))
     return build_afl(tuple(entries))

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from protocols.crypto.certificates import CaPublicKey
 from protocols.emv.dol import parse_dol
+from protocols.emv.flags import TerminalCapabilities
 
 _AMOUNT_DIGITS = 12
+_NOT_PERFORMED = TerminalCapabilities.DDA | TerminalCapabilities.CDA | TerminalCapabilities.XDA
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class TerminalData:
     """The terminal's own data objects, bytes as the wire carries them. Source: EMV 4.4 Book 4, A.
 
     `floor_limit_sen` 0 sends every transaction online. The three TACs are 5 bytes in TVR order.
+    `ca_keys` serve static data authentication, which happens when `terminal_capabilities` say so.
     """
 
     applications: tuple[TerminalApplication, ...]
@@ -52,6 +56,7 @@ class TerminalData:
     tac_default: bytes
     floor_limit_sen: int
     default_tdol: bytes
+    ca_keys: tuple[CaPublicKey, ...] = ()
     terminal_id: str = ""
     merchant_id: str = ""
     merchant_category_code: str = "0000"
@@ -78,6 +83,9 @@ class TerminalData:
                 "a terminal supports an application and has a floor limit of 0 or more"
             )
         parse_dol(self.default_tdol)
+        claimed = TerminalCapabilities.read(self.terminal_capabilities)
+        if claimed & _NOT_PERFORMED:
+            raise ValueError("terminal_capabilities claim DDA, CDA or XDA, which are not performed")
 
     @property
     def online_only(self) -> bool:

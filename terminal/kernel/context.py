@@ -18,7 +18,8 @@ class KernelContext:
     """One transaction's state; its repr shows no card data.
 
     `card` holds every data object read from the card, `values` the terminal's own; data object
-    lists are filled from both, the terminal's first; `lists` keeps CDOL1 and CDOL2 parsed.
+    lists are filled from both, the terminal's first; `lists` keeps CDOL1 and CDOL2 parsed,
+    `static_records` the records for offline data authentication.
     """
 
     data: TerminalData
@@ -31,6 +32,7 @@ class KernelContext:
     card: dict[str, bytes] = field(default_factory=dict)
     values: dict[str, bytes] = field(default_factory=dict)
     lists: dict[str, Dol] = field(default_factory=dict)
+    static_records: list[tuple[int, bytes]] = field(default_factory=list)
     pan: Pan | None = None
     track2: Track2 | None = None
     cvm_results: bytes = b"\x3f\x00\x00"

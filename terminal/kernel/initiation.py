@@ -83,10 +83,12 @@ def read_application_data(context: KernelContext) -> Generator[CommandApdu, Resp
         raise card_error("afl-malformed")
     records: dict[str, bytes] = {}
     for entry in entries:
-        for number, _ in entry.records():
+        for number, authenticated in entry.records():
             answer = yield commands.read_record(entry.sfi, number)
             if not answer.ok:
                 raise card_error("record-status")
+            if authenticated:
+                context.static_records.append((entry.sfi, answer.data))
             if entry.sfi <= _LAST_EMV_SFI:
                 _merge(records, answer.data)
     for tag, value in records.items():

@@ -8,6 +8,7 @@ from protocols.emv.cvm import CvmOutcome
 from protocols.emv.flags import Tsi, Tvr
 from terminal.kernel import initiation, restrictions, risk, selection, verification
 from terminal.kernel.action import analyse_action
+from terminal.kernel.authentication import authenticate_static_data
 from terminal.kernel.configuration import TerminalData, TransactionInput
 from terminal.kernel.context import KernelContext
 from terminal.kernel.cryptogram import AcError, CardCryptogram, generate_ac
@@ -60,9 +61,21 @@ def prepare_transaction(
 
 
 def _check_card(context: KernelContext) -> None:
-    """Do what needs no command: authentication's report, restrictions, verification."""
+    """Do what needs no command: authentication, restrictions, verification."""
     assert context.application is not None
-    context.tvr |= Tvr.OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED
+    assert context.pan is not None
+    authenticated = authenticate_static_data(
+        context.card,
+        context.static_records,
+        context.data,
+        context.transaction,
+        context.aid,
+        context.pan,
+    )
+    context.tvr |= authenticated.tvr
+    context.tsi |= authenticated.tsi
+    if authenticated.code:
+        context.card["9F45"] = authenticated.code
     context.tvr |= restrictions.check_restrictions(
         context.card, context.data, context.transaction, context.application.version
     )

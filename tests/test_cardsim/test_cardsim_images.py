@@ -24,7 +24,8 @@ from tests.card_kit import (
     with_application,
 )
 
-SSN = (Path(__file__).parents[2] / "cardsim" / "profiles" / "ssn.toml").read_text("utf-8")
+SSN_PATH = Path(__file__).parents[2] / "cardsim" / "profiles" / "ssn.toml"
+SSN = SSN_PATH.read_text("utf-8")
 
 
 def test_image_saved_and_loaded_is_the_same_card_with_its_state(tmp_path: Path) -> None:
@@ -215,6 +216,33 @@ def test_profile_that_is_wrong_is_an_error_with_file_and_line(
     with pytest.raises(ProfileError, match=words) as caught:
         parse_profile(SSN.replace(old, new, 1), "mine.toml")
     assert caught.value.external.startswith(place)
+
+
+NSICCS = SSN_PATH.with_name("nsiccs-debit.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("authenticated = true", 'authenticated = "yes"', "authenticated must be of type bool"),
+        ('["9F42", "0360"],', '["93", "{signature}"],', "cannot stand in a record that it signs"),
+        ('["9F4A", "82"],', '["8D", "{cdol2}"],', "a tag stands in two places"),
+        ('["8D", "{cdol2}"],', '["9F1F", "00"],', "no record holds 8D"),
+    ],
+)
+def test_profile_with_a_wrong_place_for_signed_data_is_refused(
+    old: str, new: str, words: str
+) -> None:
+    assert old in NSICCS
+    with pytest.raises(ProfileError, match=words):
+        parse_profile(NSICCS.replace(old, new, 1), "mine.toml")
+
+
+def test_profile_whose_mandatory_data_only_signed_cards_would_have_is_refused() -> None:
+    moved = NSICCS.replace('["8D", "{cdol2}"],', '["9F1F", "00"],', 1)
+    moved = moved.replace('["9F4A", "82"],', '["8D", "{cdol2}"],', 1)
+    with pytest.raises(ProfileError, match="no record holds 8D"):
+        parse_profile(moved, "mine.toml")
 
 
 def test_profile_unknown_or_unreadable_is_named_with_the_known_ones(tmp_path: Path) -> None:
