@@ -1,9 +1,10 @@
 //! Accounts in memory: dense numbers from 1 in the order of creation, 64-bit sums.
 
 use crate::index::IdIndex;
+use crate::postings::Tail;
 use crate::wire::{account_flags, WireAccount};
 
-/// What a transfer reads and changes, 40 bytes side by side.
+/// What a transfer reads and changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balances {
     /// Reserved debits.
@@ -22,13 +23,21 @@ pub struct Balances {
     pub flags: u16,
 }
 
+/// Everything that a transfer needs of an account, in one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Hot {
+    id: u128,
+    balances: Balances,
+    tail: Tail,
+}
+
 const _: () = assert!(std::mem::size_of::<Balances>() == 40);
+const _: () = assert!(std::mem::size_of::<Hot>() == 64);
 
 /// What only lookups read.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
-    /// The caller's id.
-    pub id: u128,
     /// The caller's own.
     pub user_data_128: u128,
     /// The caller's own.
@@ -78,7 +87,7 @@ impl Balances {
 /// All accounts.
 #[derive(Default)]
 pub struct Accounts {
-    balances: Vec<Balances>,
+    hot: Vec<Hot>,
     identities: Vec<Identity>,
     index: IdIndex,
 }
@@ -86,32 +95,59 @@ pub struct Accounts {
 impl Accounts {
     /// How many accounts there are.
     pub fn len(&self) -> usize {
-        self.balances.len()
+        self.hot.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.balances.is_empty()
+    /// The number of the newest account, 0 when there is none.
+    pub fn last(&self) -> u32 {
+        u32::try_from(self.hot.len()).expect("fewer than 2^32 accounts")
     }
 
     /// The dense number of an id.
     #[inline]
     pub fn number(&self, id: u128) -> Option<u32> {
-        let confirm = |place: u64| self.identities[as_index(place)].id == id;
+        let confirm = |place: u64| self.hot[as_index(place)].id == id;
         let place = self.index.find(id, confirm)?;
         Some(u32::try_from(place + 1).expect("fewer than 2^32 accounts"))
+    }
+
+    /// The caller's id of an account.
+    #[inline]
+    pub fn id(&self, number: u32) -> u128 {
+        self.hot[number as usize - 1].id
     }
 
     /// The balances of an account.
     #[inline]
     pub fn balances(&self, number: u32) -> &Balances {
-        &self.balances[number as usize - 1]
+        &self.hot[number as usize - 1].balances
     }
 
     /// The balances of an account, to be changed.
     #[inline]
     pub fn balances_mut(&mut self, number: u32) -> &mut Balances {
-        &mut self.balances[number as usize - 1]
+        &mut self.hot[number as usize - 1].balances
+    }
+
+    /// The balances of every account, in the order of creation.
+    pub fn all_balances(&self) -> impl Iterator<Item = &Balances> + Clone {
+        self.hot.iter().map(|hot| &hot.balances)
+    }
+
+    /// The newest posting of an account.
+    pub fn tail(&self, number: u32) -> Tail {
+        self.hot[number as usize - 1].tail
+    }
+
+    /// The newest postings of two accounts, to be changed.
+    #[inline]
+    pub fn tails_mut(&mut self, debit: u32, credit: u32) -> [&mut Tail; 2] {
+        let places = [debit as usize - 1, credit as usize - 1];
+        let hot = self
+            .hot
+            .get_disjoint_mut(places)
+            .expect("two different accounts");
+        hot.map(|hot| &mut hot.tail)
     }
 
     /// The rest of an account.
@@ -121,28 +157,29 @@ impl Accounts {
     }
 
     /// Add an account and give its number.
-    pub fn add(&mut self, balances: Balances, identity: Identity) -> u32 {
-        self.index.insert(identity.id, self.balances.len() as u64);
-        self.balances.push(balances);
+    pub fn add(&mut self, id: u128, balances: Balances, identity: Identity) -> u32 {
+        self.index.insert(id, self.hot.len() as u64);
+        self.hot.push(Hot {
+            id,
+            balances,
+            tail: Tail::default(),
+        });
         self.identities.push(identity);
-        u32::try_from(self.balances.len()).expect("fewer than 2^32 accounts")
+        self.last()
     }
 
     /// Take back the newest account (its chain broke).
     pub fn remove_last(&mut self) {
-        let identity = self
-            .identities
-            .pop()
-            .expect("only what was added is removed");
-        self.balances.pop();
-        self.index.remove(identity.id, self.balances.len() as u64);
+        let hot = self.hot.pop().expect("only what was added is removed");
+        self.identities.pop();
+        self.index.remove(hot.id, self.hot.len() as u64);
     }
 
     /// The account as the caller reads it, with these balances.
     pub fn wire(&self, number: u32, balances: &Balances) -> WireAccount {
         let identity = self.identity(number);
         WireAccount {
-            id: identity.id,
+            id: self.id(number),
             debits_pending: u128::from(balances.debits_pending),
             debits_posted: u128::from(balances.debits_posted),
             credits_pending: u128::from(balances.credits_pending),

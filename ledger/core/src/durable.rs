@@ -28,10 +28,8 @@ pub struct Durable {
 impl Durable {
     /// Take over what a walk through the log found; give its state back.
     pub fn from_scan(scan: Scan) -> (Self, State) {
-        let accounts = u32::try_from(scan.state.accounts.len()).expect("fewer than 2^32");
-        let balances = (1..=accounts).map(|number| *scan.state.accounts.balances(number));
         let durable = Self {
-            balances: balances.collect(),
+            balances: scan.state.accounts.all_balances().copied().collect(),
             places: scan.places,
             frontier: scan.frontier,
             chain_head: scan.chain_head,

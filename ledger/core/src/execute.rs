@@ -8,8 +8,12 @@ use crate::limits::GROUP_EXPIRIES_MAX;
 use crate::record::Record;
 use crate::state::{History, State};
 use crate::status::transfer as status;
-use crate::transfers::Decision;
+use crate::transfers::{Decision, Parties};
 use crate::wire::{transfer_flags, WireAccount, WireTransfer, RECORD_SIZE, RESULT_SIZE};
+
+/// Events whose accounts and id slots are looked up before the first of them is decided, so that
+/// the memory accesses overlap. Transfers create no account, so what was found stays true.
+const AHEAD: usize = 32;
 
 /// What the events of a request are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +98,13 @@ impl<'a, H: History> Group<'a, H> {
         let batch = self.now.max(self.state.last_timestamp + count as u64);
         let first = batch - count as u64;
         let mut chain: Option<Chain> = None;
+        let mut parties = [Parties::default(); AHEAD];
         for (position, event) in events.iter().enumerate() {
+            if kind == EventKind::Transfers && position % AHEAD == 0 {
+                for (place, event) in parties.iter_mut().zip(&events[position..]) {
+                    *place = self.state.prepare_transfer(event);
+                }
+            }
             let timestamp = first + position as u64 + 1;
             // The bit is the same in accounts and transfers.
             let linked = event_flags(event) & transfer_flags::LINKED != 0;
@@ -112,7 +122,12 @@ impl<'a, H: History> Group<'a, H> {
             } else if chain.as_ref().is_some_and(|chain| chain.broken) {
                 failed(kind, timestamp, status::LINKED_EVENT_FAILED)
             } else {
-                self.event(kind, event, timestamp, &mut refusal)?
+                self.event(
+                    kind,
+                    (event, parties[position % AHEAD]),
+                    timestamp,
+                    &mut refusal,
+                )?
             };
             if let Some(running) = &mut chain {
                 if answer.1 != status::CREATED && !running.broken {
@@ -141,7 +156,7 @@ impl<'a, H: History> Group<'a, H> {
     fn event(
         &mut self,
         kind: EventKind,
-        event: &[u8; RECORD_SIZE],
+        (event, parties): (&[u8; RECORD_SIZE], Parties),
         timestamp: u64,
         refusal: &mut Option<Record>,
     ) -> Result<(u64, u32), Fault> {
@@ -151,8 +166,9 @@ impl<'a, H: History> Group<'a, H> {
                     frame: self.frame,
                     before: self.before,
                 };
+                let event = WireTransfer::unpack(event);
                 self.state
-                    .decide_transfer(&WireTransfer::unpack(event), timestamp, &history)?
+                    .decide_transfer(&event, parties, timestamp, &history)?
             }
             EventKind::Accounts => self
                 .state

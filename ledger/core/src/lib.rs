@@ -16,6 +16,7 @@ mod limits;
 mod merkle;
 mod opening;
 mod pages;
+mod postings;
 mod python;
 mod queue;
 mod reads;

@@ -290,7 +290,7 @@ mod tests {
             queue.push(request(QUEUE_EVENTS_MAX, nobody())),
             Ok(true)
         ));
-        let (_, fault) = queue.push(request(1, nobody())).err().expect("it is full");
+        let (_, fault) = queue.push(request(1, nobody())).map(drop).expect_err("it is full");
         assert_eq!(fault.kind, FaultKind::Busy);
         assert_eq!(queue.take_group(1).len(), 1);
         assert!(matches!(queue.push(request(1, nobody())), Ok(true)));

@@ -229,11 +229,11 @@ impl<'a, S: Source> Postings<'a, S> {
         source.look(|state, last| {
             let number = state.accounts.number(account_id)?;
             let identity = state.accounts.identity(number);
-            let postings = &state.postings[number as usize - 1];
+            let tail = state.accounts.tail(number);
             (identity.sequence <= last).then(|| Self {
                 source,
                 number,
-                length: postings.partition_point(|sequence| *sequence <= last),
+                length: state.postings.count_below(number, tail, last + 1),
                 born_sequence: identity.sequence,
                 born_timestamp: identity.timestamp,
             })
@@ -241,9 +241,11 @@ impl<'a, S: Source> Postings<'a, S> {
     }
 
     fn page(&self, start: usize, length: usize) -> Vec<u64> {
-        let place = self.number as usize - 1;
-        self.source
-            .look(|state, _| state.postings[place][start..start + length].to_vec())
+        self.source.look(|state, _| {
+            state
+                .postings
+                .range(self.number, state.accounts.tail(self.number), start, length)
+        })
     }
 
     fn at(&self, place: usize) -> u64 {
@@ -251,10 +253,12 @@ impl<'a, S: Source> Postings<'a, S> {
     }
 
     fn count_below(&self, sequence: u64) -> usize {
-        let place = self.number as usize - 1;
-        self.source.look(|state, _| {
-            state.postings[place][..self.length].partition_point(|posting| *posting < sequence)
-        })
+        let below = self.source.look(|state, _| {
+            state
+                .postings
+                .count_below(self.number, state.accounts.tail(self.number), sequence)
+        });
+        below.min(self.length)
     }
 
     fn first_at(&self, timestamp: u64) -> Result<usize, Fault> {
@@ -290,7 +294,7 @@ fn pack_entry(source: &impl Source, record: &Record) -> Result<[u8; ENTRY_SIZE],
             if number == 0 {
                 0
             } else {
-                state.accounts.identity(number).id
+                state.accounts.id(number)
             }
         };
         (id(record.debit), id(record.credit))

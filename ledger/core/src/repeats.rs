@@ -33,8 +33,8 @@ pub fn compare(
         Some(status::EXISTS_WITH_DIFFERENT_TIMEOUT)
     } else {
         let accounts = [
-            state.accounts.identity(original.debit).id,
-            state.accounts.identity(original.credit).id,
+            state.accounts.id(original.debit),
+            state.accounts.id(original.credit),
         ];
         match pending {
             Some(pending) => compare_resolution(event, original, &pending, accounts),

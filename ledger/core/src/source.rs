@@ -109,11 +109,7 @@ impl Walked {
 
 impl Walk {
     fn copy_balances(&mut self) {
-        let accounts = &self.scan.state.accounts;
-        let last = u32::try_from(accounts.len()).expect("fewer than 2^32 accounts");
-        self.balances = (1..=last)
-            .map(|number| *accounts.balances(number))
-            .collect();
+        self.balances = self.scan.state.accounts.all_balances().copied().collect();
     }
 }
 

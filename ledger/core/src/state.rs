@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::accounts::{Accounts, Balances, Identity};
 use crate::fault::Fault;
 use crate::index::IdIndex;
+use crate::postings::Postings;
 use crate::record::{Kind, Record};
 use crate::wire::{account_flags, transfer_flags};
 
@@ -71,8 +72,8 @@ pub struct State {
     pub pendings: HashMap<u64, Pending>,
     /// (instant, sequence) of every open reservation that can run out.
     pub expiries: BTreeSet<(u64, u64)>,
-    /// The sequences that touch an account, by its number less 1.
-    pub postings: Vec<Vec<u64>>,
+    /// The records that touch an account.
+    pub postings: Postings,
     /// How many records of which kind.
     pub counts: Counts,
     /// Timestamp of the last event.
@@ -138,9 +139,12 @@ impl State {
             self.ids.insert(record.id, record.sequence);
         }
         // A refusal moved nothing: it is in the log and found by its id, but in no statement.
-        if record.kind != Kind::Refusal {
-            self.postings[record.debit as usize - 1].push(record.sequence);
-            self.postings[record.credit as usize - 1].push(record.sequence);
+        if record.kind == Kind::Refusal {
+            self.postings.skip();
+        } else {
+            let [debit, credit] = self.accounts.tails_mut(record.debit, record.credit);
+            self.postings
+                .append((record.debit, debit), (record.credit, credit));
         }
     }
 
@@ -152,16 +156,16 @@ impl State {
             ..Balances::default()
         };
         let identity = Identity {
-            id: record.id,
             user_data_128: record.user_data_128,
             user_data_64: record.user_data_64,
             user_data_32: record.user_data_32,
             timestamp: record.timestamp,
             sequence: record.sequence,
         };
-        let number = self.accounts.add(balances, identity);
+        let number = self.accounts.add(record.id, balances, identity);
         assert_eq!(number, record.debit, "accounts are numbered without gap");
-        self.postings.push(Vec::new());
+        self.postings.add_account();
+        self.postings.skip();
     }
 
     fn absorb_pending(&mut self, record: &Record) {
@@ -231,7 +235,8 @@ impl State {
         self.last_sequence -= 1;
         match record.kind {
             Kind::Account => {
-                self.postings.pop();
+                self.postings.take_back(None);
+                self.postings.remove_account();
                 return self.accounts.remove_last();
             }
             Kind::Refusal => self.counts.refusals -= 1,
@@ -252,9 +257,12 @@ impl State {
         if record.kind != Kind::Expire {
             self.ids.remove(record.id, record.sequence);
         }
-        if record.kind != Kind::Refusal {
-            self.unlist(record.debit, record.sequence);
-            self.unlist(record.credit, record.sequence);
+        if record.kind == Kind::Refusal {
+            self.postings.take_back(None);
+        } else {
+            let [debit, credit] = self.accounts.tails_mut(record.debit, record.credit);
+            self.postings
+                .take_back(Some([(record.debit, debit), (record.credit, credit)]));
         }
     }
 
@@ -305,11 +313,6 @@ impl State {
         } else if pending.closing & transfer_flags::CLOSING_CREDIT != 0 {
             credit.flags |= account_flags::CLOSED;
         }
-    }
-
-    fn unlist(&mut self, number: u32, sequence: u64) {
-        let last = self.postings[number as usize - 1].pop();
-        assert_eq!(last, Some(sequence), "newest first");
     }
 }
 

@@ -7,7 +7,9 @@ use crate::record::{Kind, Record};
 use crate::repeats;
 use crate::state::{expiry, History, PendingStatus, State};
 use crate::status::transfer as status;
-use crate::wire::{transfer_flags as flag, WireTransfer, AMOUNT_ALL, AMOUNT_MAX};
+use crate::wire::{
+    transfer_flags as flag, u128_at, WireTransfer, AMOUNT_ALL, AMOUNT_MAX, RECORD_SIZE,
+};
 
 /// What is decided about one event.
 pub enum Decision {
@@ -24,6 +26,15 @@ pub enum Decision {
     },
 }
 
+/// The accounts that an event names, where they exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parties {
+    /// Dense number.
+    pub debit: Option<u32>,
+    /// Dense number.
+    pub credit: Option<u32>,
+}
+
 /// A refusal, before it is known whether it burns the id.
 struct Refused(u32);
 
@@ -34,10 +45,21 @@ fn refuse<T>(status: u32) -> Checked<T> {
 }
 
 impl State {
+    /// Find the accounts of an event, and bring near what deciding about it will read.
+    #[inline]
+    pub fn prepare_transfer(&self, event: &[u8; RECORD_SIZE]) -> Parties {
+        std::hint::black_box(self.ids.warm(u128_at(event, 0)));
+        Parties {
+            debit: self.accounts.number(u128_at(event, 16)),
+            credit: self.accounts.number(u128_at(event, 32)),
+        }
+    }
+
     /// Decide about one transfer event that would take effect at `timestamp`.
     pub fn decide_transfer(
         &self,
         event: &WireTransfer,
+        parties: Parties,
         timestamp: u64,
         history: &impl History,
     ) -> Result<Decision, Fault> {
@@ -63,23 +85,23 @@ impl State {
                 Err(refused) => Err(refused),
             }
         } else {
-            self.transfer(event, timestamp)
+            self.transfer(event, parties, timestamp)
         };
         Ok(match decided {
             Ok(record) => Decision::Take(record),
             Err(Refused(status)) if status::is_transient(status) => {
-                Decision::Burn(self.refusal(event, timestamp, status, pending.as_ref()))
+                Decision::Burn(self.refusal(event, parties, (timestamp, status), pending.as_ref()))
             }
             Err(Refused(status)) => Decision::Answer { timestamp, status },
         })
     }
 
-    fn transfer(&self, event: &WireTransfer, timestamp: u64) -> Checked<Record> {
+    fn transfer(&self, event: &WireTransfer, parties: Parties, timestamp: u64) -> Checked<Record> {
         check_transfer_form(event)?;
-        let Some(debit_number) = self.accounts.number(event.debit_account_id) else {
+        let Some(debit_number) = parties.debit else {
             return refuse(status::DEBIT_ACCOUNT_NOT_FOUND);
         };
-        let Some(credit_number) = self.accounts.number(event.credit_account_id) else {
+        let Some(credit_number) = parties.credit else {
             return refuse(status::CREDIT_ACCOUNT_NOT_FOUND);
         };
         let debit = self.accounts.balances(debit_number);
@@ -191,11 +213,11 @@ impl State {
     }
 
     fn check_same_as_pending(&self, event: &WireTransfer, pending: &Record) -> Checked<()> {
-        let debit_id = self.accounts.identity(pending.debit).id;
+        let debit_id = self.accounts.id(pending.debit);
         if event.debit_account_id != 0 && event.debit_account_id != debit_id {
             return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_DEBIT_ACCOUNT_ID);
         }
-        let credit_id = self.accounts.identity(pending.credit).id;
+        let credit_id = self.accounts.id(pending.credit);
         if event.credit_account_id != 0 && event.credit_account_id != credit_id {
             return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_CREDIT_ACCOUNT_ID);
         }
@@ -236,12 +258,12 @@ impl State {
     fn refusal(
         &self,
         event: &WireTransfer,
-        timestamp: u64,
-        status: u32,
+        parties: Parties,
+        (timestamp, status): (u64, u32),
         pending: Option<&Record>,
     ) -> Record {
-        let debit = self.accounts.number(event.debit_account_id).unwrap_or(0);
-        let credit = self.accounts.number(event.credit_account_id).unwrap_or(0);
+        let debit = parties.debit.unwrap_or(0);
+        let credit = parties.credit.unwrap_or(0);
         let mut record = Record {
             debit,
             credit,

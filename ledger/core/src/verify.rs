@@ -67,8 +67,7 @@ pub fn verify(
     if scan.chain_head != belief.chain_head {
         return Err(differs("the chain head"));
     }
-    let accounts = u32::try_from(state.accounts.len()).expect("fewer than 2^32 accounts");
-    let balances = (1..=accounts).map(|number| state.accounts.balances(number));
+    let balances = state.accounts.all_balances();
     if !balances.clone().eq(belief.balances.iter()) {
         return Err(differs("a balance"));
     }
@@ -79,7 +78,7 @@ pub fn verify(
     Ok(Report {
         records: state.last_sequence,
         frames: scan.frame,
-        accounts: accounts.into(),
+        accounts: state.accounts.last().into(),
         transfers: state.counts.transfers,
         refusals: state.counts.refusals,
         sum_minor: sum,
