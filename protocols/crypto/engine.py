@@ -39,6 +39,13 @@ class MacContext(Protocol):
         """Give the 8-byte MAC."""
 
 
+class PowerContext(Protocol):
+    """A secret exponent and its modulus."""
+
+    def power(self, base: bytes) -> bytes:
+        """Give base to the exponent, as long as the modulus."""
+
+
 class Engine(Protocol):
     """What an engine offers, on bare bytes that callers have checked."""
 
@@ -49,6 +56,9 @@ class Engine(Protocol):
 
     def RetailMac(self, key: bytes) -> MacContext:  # noqa: N802 - a class in both engines
         """Set up the retail MAC under a key of 16 bytes."""
+
+    def ModPower(self, modulus: bytes, exponent: bytes) -> PowerContext:  # noqa: N802 - a class
+        """Set up raising to a secret exponent modulo an odd number."""
 
     def tdes_encipher(self, key: bytes, data: bytes) -> bytes:
         """Give TDES ECB under a key used once."""

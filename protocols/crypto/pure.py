@@ -99,6 +99,23 @@ class RetailMac:
         return self._last.update(last)
 
 
+class ModPower:
+    """Raising to one secret exponent modulo one odd number: half of an RSA private key."""
+
+    __slots__ = ("_exponent", "_modulus", "_size")
+
+    def __init__(self, modulus: bytes, exponent: bytes) -> None:
+        """Keep both as integers."""
+        self._modulus = int.from_bytes(modulus, "big")
+        self._exponent = int.from_bytes(exponent, "big")
+        self._size = len(modulus)
+
+    def power(self, base: bytes) -> bytes:
+        """Give the power, as long as the modulus."""
+        power = pow(int.from_bytes(base, "big"), self._exponent, self._modulus)
+        return power.to_bytes(self._size, "big")
+
+
 def tdes_encipher(key: bytes, data: bytes) -> bytes:
     """Give TDES ECB of whole blocks under a key used once."""
     ecb = Cipher(TripleDES((key * 3)[:24]), modes.ECB())  # noqa: S305 - single blocks, as the standards have it

@@ -1,7 +1,8 @@
 """RSA as EMV uses it: the bare operation both ways, and keys made from given randomness.
 
-`cryptography` does not expose the bare operation, so it is integer arithmetic here. For test
-cards and test CAs: the private operation is not blinded. Source: EMV 4.4 Book 2, Annex B2.1.
+`cryptography` does not expose the bare operation: the private one runs in the engine (in constant
+time in the native one, plain integers in the pure one), the public one is integer arithmetic. For
+test cards and test CAs: neither is blinded. Source: EMV 4.4 Book 2, Annex B2.1.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from math import gcd, isqrt, prod
 
 from protocols.clock import RandomBytes
 from protocols.crypto import limits
+from protocols.crypto.engine import PowerContext, current
 from protocols.crypto.errors import CertificateError, KeyRefusedError
 
 #: The only public exponents EMV knows.
@@ -67,16 +69,21 @@ class RsaPublicKey:
         return pow(value, self.exponent, modulus).to_bytes(len(self.modulus), "big")
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class RsaPrivateKey:
-    """A private key in two primes. Prints nothing, never pickled, compared by its public part."""
+    """A private key in two primes. Prints nothing, is never pickled; contexts are kept.
 
-    public: RsaPublicKey
-    prime_p: int
-    prime_q: int
-    exponent_p: int
-    exponent_q: int
-    coefficient: int
+    Made by `private_key` and `generate_key`.
+    """
+
+    __slots__ = ("_coefficient", "_power_p", "_power_q", "prime_p", "prime_q", "public")
+
+    def __init__(self, public: RsaPublicKey, prime_p: int, prime_q: int, secret: int) -> None:
+        """Set up both halves of the Chinese remainder."""
+        self.public = public
+        self.prime_p, self.prime_q = prime_p, prime_q
+        self._power_p = _power(prime_p, secret)
+        self._power_q = _power(prime_q, secret)
+        self._coefficient = pow(prime_q, -1, prime_p)
 
     def __repr__(self) -> str:
         return f"<RsaPrivateKey {len(self.public)} bytes>"
@@ -93,9 +100,11 @@ class RsaPrivateKey:
         value = int.from_bytes(content, "big")
         if len(content) != size or value >= self.prime_p * self.prime_q:
             raise CertificateError(f"a value that a key of {size} bytes cannot take")
-        part_p = pow(value, self.exponent_p, self.prime_p)
-        part_q = pow(value, self.exponent_q, self.prime_q)
-        lift = self.coefficient * (part_p - part_q) % self.prime_p
+        part_p, part_q = (
+            int.from_bytes(half.power((value % prime).to_bytes(_size(prime), "big")), "big")
+            for half, prime in ((self._power_p, self.prime_p), (self._power_q, self.prime_q))
+        )
+        lift = self._coefficient * (part_p - part_q) % self.prime_p
         return (part_q + lift * self.prime_q).to_bytes(size, "big")
 
 
@@ -105,15 +114,18 @@ def private_key(prime_p: int, prime_q: int, exponent: int = 3) -> RsaPrivateKey:
     if prime_p == prime_q or gcd(exponent, totient) != 1:
         raise KeyRefusedError("two primes that make no RSA key with this exponent")
     modulus = prime_p * prime_q
-    secret = pow(exponent, -1, totient)
-    return RsaPrivateKey(
-        RsaPublicKey(modulus.to_bytes((modulus.bit_length() + 7) // 8, "big"), exponent),
-        prime_p,
-        prime_q,
-        secret % (prime_p - 1),
-        secret % (prime_q - 1),
-        pow(prime_q, -1, prime_p),
-    )
+    public = RsaPublicKey(modulus.to_bytes(_size(modulus), "big"), exponent)
+    return RsaPrivateKey(public, prime_p, prime_q, pow(exponent, -1, totient))
+
+
+def _power(prime: int, secret: int) -> PowerContext:
+    size = _size(prime)
+    exponent = (secret % (prime - 1)).to_bytes(size, "big")
+    return current.engine.ModPower(prime.to_bytes(size, "big"), exponent)
+
+
+def _size(number: int) -> int:
+    return (number.bit_length() + 7) // 8
 
 
 def generate_key(bits: int, random_bytes: RandomBytes, exponent: int = 3) -> RsaPrivateKey:

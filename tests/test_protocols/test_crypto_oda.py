@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from protocols.crypto import oda
+from protocols.crypto import engine, oda
 from protocols.crypto.errors import CertificateError, CryptoError, KeyRefusedError, PinError
 from protocols.crypto.rsa import private_key
 from protocols.values import Pan
@@ -191,6 +191,20 @@ def test_records_that_cannot_be_authenticated_are_refused(
 ) -> None:
     with pytest.raises(CertificateError):
         oda.static_data(records, b"\x5c\x00", tags)
+
+
+@pytest.mark.parametrize("bits", [512, 528, 640, 1024, 1984])
+def test_private_operation_of_any_size_is_the_same_in_every_engine(bits: int) -> None:
+    # Primes are not needed for the arithmetic: odd numbers with an inverse exponent will do.
+    chance = random.Random(bits)
+    moduli = [chance.getrandbits(bits // 2) | 1 << bits // 2 - 1 | 1 for _ in range(4)]
+    for modulus in moduli:
+        size = bits // 16
+        base, exponent = chance.randrange(modulus), chance.getrandbits(bits // 2)
+        expected = pow(base, exponent, modulus).to_bytes(size, "big")
+        for which in engine.engines():
+            context = which.ModPower(modulus.to_bytes(size, "big"), exponent.to_bytes(size, "big"))
+            assert context.power(base.to_bytes(size, "big")) == expected
 
 
 def test_ca_key_checksum_is_over_rid_index_and_key(ca: oda.RsaPrivateKey) -> None:

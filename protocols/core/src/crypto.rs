@@ -5,6 +5,7 @@
 
 mod card;
 mod des;
+mod power;
 mod retail;
 mod tlv;
 
@@ -120,6 +121,27 @@ impl RetailMacContext {
 
     fn mac<'py>(&self, py: Python<'py>, data: &[u8], padding: u8) -> PyResult<Bound<'py, PyBytes>> {
         let out = retail::mac(&self.key, data, padding).ok_or_else(unchecked)?;
+        Ok(PyBytes::new(py, &out))
+    }
+}
+
+/// One modulus and exponent of an RSA private key.
+#[pyclass(name = "ModPower", module = "protocols._core.crypto", frozen)]
+struct ModPower {
+    power: power::Power,
+}
+
+#[pymethods]
+impl ModPower {
+    #[new]
+    fn new(modulus: &[u8], exponent: &[u8]) -> PyResult<Self> {
+        let power = power::Power::new(modulus, exponent).ok_or_else(unchecked)?;
+        Ok(Self { power })
+    }
+
+    /// Other threads run on: this takes as long as a hundred MACs.
+    fn power<'py>(&self, py: Python<'py>, base: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let out = py.detach(|| self.power.raise(base)).ok_or_else(unchecked)?;
         Ok(PyBytes::new(py, &out))
     }
 }
@@ -257,6 +279,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NAME", "native")?;
     module.add_class::<TdesContext>()?;
     module.add_class::<RetailMacContext>()?;
+    module.add_class::<ModPower>()?;
     module.add_function(wrap_pyfunction!(tdes_encipher, &module)?)?;
     module.add_function(wrap_pyfunction!(retail_mac, &module)?)?;
     module.add_function(wrap_pyfunction!(icc_master_key, &module)?)?;
