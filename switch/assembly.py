@@ -9,7 +9,7 @@ from ledger.port import Ledger
 from programme.registry_port import RegistryReader
 from protocols.business_time import wita
 from protocols.clock import Clock, RandomBytes
-from protocols.iso8583 import Codec, load_spec
+from protocols.iso8583 import Codec, PureCodec, load_spec
 from switch.chip import ChipKeys
 from switch.config import SwitchConfig
 from switch.core import SwitchCore
@@ -79,7 +79,7 @@ def assemble(
 
 
 @cache
-def _codec(spec: str) -> Codec:
+def _codec(spec: str) -> PureCodec:
     """Give the codec of a spec; its compiled plans serve every node of the process."""
     return Codec(load_spec(spec))
 

@@ -14,7 +14,7 @@ from typing import Any
 from ledger.errors import LedgerError
 from protocols.business_time import wita
 from protocols.errors import LumbungError
-from protocols.iso8583 import Codec, Message
+from protocols.iso8583 import Message, PureCodec
 from switch.answers import build_answer
 from switch.decision import Decision, Flow, LedgerStep, StepResult
 from switch.flows.router import begin
@@ -60,7 +60,7 @@ class SwitchCore:
 
     def __init__(
         self,
-        codec: Codec,
+        codec: PureCodec,
         reception: Reception,
         desk: Desk,
         *,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from programme.registry_port import RegistryReader, TerminalView
 from protocols.errors import LumbungError
-from protocols.iso8583 import Codec, Message, MessageError
+from protocols.iso8583 import Message, MessageError, PureCodec
 from switch.flows.network import KEY_CHANGE
 from switch.key_sets import KeySets, SessionKeys
 from switch.request import Request, read_request
@@ -51,7 +51,7 @@ class Reception:
     """The door of one link."""
 
     def __init__(
-        self, codec: Codec, link: str, registry: RegistryReader, key_sets: KeySets
+        self, codec: PureCodec, link: str, registry: RegistryReader, key_sets: KeySets
     ) -> None:
         """Take what the checks need."""
         self._codec = codec
