@@ -190,6 +190,12 @@ ROWS = [
         put("8E", "00000000000000001E00"), cvm="3F0001"),
     Row("CVM offline PIN, then online", B3 + "10.5.1", K.ONLINE, "go-online", "8000148000",
         put("8E", "000000000000000041000203"), cvm="020300"),
+    Row("CVM fails and allows no next", B3 + "10.5", K.ONLINE, "go-online", "8000808000",
+        put("8E", "000000000000000000000203"), cvm="000001"),
+    Row("CVM fails and allows the next", B3 + "10.5", K.ONLINE, "go-online", USUAL,
+        put("8E", "000000000000000040000203"), cvm="020300"),
+    Row("CVM unknown and allows no next", B3 + "10.5", K.ONLINE, "go-online", "8000C08000",
+        put("8E", "000000000000000022000203"), cvm="3F0001"),
     Row("CVM none required", B3 + "10.5", K.ONLINE, "go-online", "8000008000",
         put("8E", "00000000000000001F00"), cvm="1F0002"),
     Row("no PIN pad", B3 + "10.5", K.ONLINE, "go-online", "8000808000",
@@ -266,6 +272,15 @@ def test_kernel_with_a_card_of_this_kind_ends_as_its_clause_says(row: Row) -> No
         assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
     else:
         assert outcome.context is None
+
+
+def test_card_that_carries_the_terminals_own_objects_changes_nothing_of_them() -> None:
+    image = both(add("91", "11" * 10), add("9F33", "E0F8C8"), add("8A", "3030"))(make_image())
+    outcome = drive(start_transaction(TERMINAL, purchase()), make_card(image))
+    assert outcome.kind is K.ONLINE
+    assert outcome.context is not None
+    assert not {"91", "8A", "9F33"} & set(outcome.context.card)
+    assert outcome.de55["9F33"] == TERMINAL.terminal_capabilities
 
 
 def two_applications(first_priority: int, second_priority: int) -> CardImage:
