@@ -85,6 +85,8 @@ class SwitchCore:
         self.events: list[Event] = []
         self.counters: Counter[str] = Counter()
         self.unfit_reason = ""
+        #: Set while the node stops: what is under way is finished, what comes is answered 91.
+        self.is_draining = False
 
     @property
     def under_way(self) -> int:
@@ -191,7 +193,8 @@ class SwitchCore:
 
     def _is_full(self, connection: int) -> bool:
         return (
-            self._under_way >= self._in_flight_maximum
+            self.is_draining
+            or self._under_way >= self._in_flight_maximum
             or self._by_connection[connection] >= self._in_flight_per_connection
         )
 

@@ -114,6 +114,7 @@ class SwitchServer:
             self._executor.shutdown()
             return
         self._listener.close()
+        self._node.core.is_draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         try:

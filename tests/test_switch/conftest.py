@@ -22,7 +22,7 @@ from protocols.crypto.emv_keys import common_session_key, icc_master_key
 from protocols.crypto.mac import retail_mac
 from protocols.crypto.pin import encipher_pin_block, ibm3624_offset
 from protocols.ids import disbursement_id
-from protocols.iso8583 import Codec, Message, load_spec
+from protocols.iso8583 import Codec, Message, check_shape, load_spec
 from protocols.values import Pan, SecretBytes
 from switch.assembly import Node, assemble
 from switch.config import SwitchConfig
@@ -251,7 +251,10 @@ class Edc:
         assert (signed is not None) == mac
         if signed is not None:
             assert retail_mac(self.mac_key, signed[0], 1) == signed[1]
-        return CODEC.decode(payload)
+        answer = CODEC.decode(payload)
+        if mac and answer.text(39) not in {"12", "30"}:
+            check_shape(CODEC.spec, answer)
+        return answer
 
     def send(self, *messages: Message, mac: bool = True, answer_mac: bool | None = None):
         """Send messages in one turn; give the decoded answers in the order of the messages."""

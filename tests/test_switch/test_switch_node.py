@@ -128,6 +128,17 @@ def test_overload_is_answered_91_at_once_and_nothing_of_it_is_remembered(directo
     world.close()
 
 
+def test_draining_node_finishes_what_is_under_way_and_answers_91_to_the_rest(counter):
+    world = counter.world
+    first, second = (counter.edc.purchase(counter.chip, 100_000) for _ in range(2))
+    assert world.receive(counter.edc.encode(first)) == []
+    world.node.core.is_draining = True
+    (departure,) = world.receive(counter.edc.encode(second))
+    assert counter.edc.decode(departure.payload).text(39) == "91"
+    (departure,) = world.finish(world.node.core.next_work())
+    assert counter.edc.decode(departure.payload).text(39) == "00"
+
+
 def test_repeats_beyond_the_parking_limit_are_answered_91(counter):
     payload = counter.edc.encode(counter.edc.purchase(counter.chip, 100_000))
     departures = counter.world.receive(*[payload] * 12)
