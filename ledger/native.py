@@ -5,6 +5,7 @@ without the interpreter's lock; a commit group wakes each event loop once.
 """
 
 import asyncio
+import functools
 import importlib
 import struct
 import time
@@ -61,6 +62,8 @@ class NativeLedger:
         self._core = core
         self._now_ns = now_ns
         self._desks: list[_LoopDesk] = []
+        #: The desk that was used last; one attribute, so that loops of several threads never mix.
+        self._last_desk: _LoopDesk | None = None
         torn = core.torn
         #: The tail that recovery set to zero, None when the log ended cleanly.
         self.torn_tail = torn and TornTail(segment_name(torn[0]), torn[1], torn[2])
@@ -93,11 +96,15 @@ class NativeLedger:
 
     async def post(self, transfer: Transfer) -> CreateTransferResult:
         """Post one transfer in the commit group that is forming; await its durability."""
-        return cast(CreateTransferResult, await self._desk().post(transfer))
+        desk = self._last_desk
+        if desk is None or desk.loop is not asyncio.get_running_loop():
+            desk = self._attend()
+        return cast(CreateTransferResult, await desk.post(transfer))
 
     async def post_many(self, transfers: Sequence[Transfer]) -> list[CreateTransferResult]:
         """Post several, adjacent and in order, in one commit group; await their durability."""
-        return _transfer_results(await self._desk().post_many(list(transfers)))
+        desk = self._attend()
+        return _transfer_results(await desk.core.post_many(list(transfers)))
 
     def lookup_accounts(self, ids: Sequence[int]) -> list[Account | None]:
         """Give accounts with their balances now, None for an unknown id, in the order asked."""
@@ -213,15 +220,18 @@ class NativeLedger:
         for desk in desks:
             desk.close()
 
-    def _desk(self) -> "_core.Desk":
-        loop = asyncio.get_running_loop()
-        for desk in self._desks:
-            if desk.loop is loop:
-                return desk.core
+    def _attend(self) -> "_LoopDesk":
+        """Give the desk of the running event loop, opening one where there is none."""
         self._core.check()
-        self._desks = [desk for desk in self._desks if not desk.loop.is_closed()]
-        self._desks.append(_LoopDesk(self._core, loop, self._now_ns))
-        return self._desks[-1].core
+        loop = asyncio.get_running_loop()
+        desk = self._last_desk
+        if desk is None or desk.loop is not loop:
+            desk = next((desk for desk in self._desks if desk.loop is loop), None)
+            if desk is None:
+                desk = _LoopDesk(self._core, loop, self._now_ns)
+                self._desks = [old for old in self._desks if not old.loop.is_closed()] + [desk]
+            self._last_desk = desk
+        return desk
 
 
 class _LoopDesk:
@@ -235,8 +245,15 @@ class _LoopDesk:
     ) -> None:
         self.loop = loop
         self.core: _core.Desk = _CORE.Desk(
-            core, loop.create_future, now_ns, CreateTransferResult, _TRANSFER_STATUS
+            core,
+            # What `loop.create_future` does, without a frame of Python for each.
+            functools.partial(asyncio.Future, loop=loop),
+            loop.call_soon,
+            now_ns,
+            CreateTransferResult,
+            _TRANSFER_STATUS,
         )
+        self.post = self.core.post
         loop.add_reader(self.core.fileno(), self.core.deliver)
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ async def test_a_field_beyond_its_width_is_refused_and_leaves_no_awaiter(
     ):
         with pytest.raises(LedgerBatchError, match="event 0"):
             await ledger.post(wrong)
-    assert ledger._desk().waiting() == 0
+    assert ledger._attend().core.waiting() == 0
     ledger.close()
 
 

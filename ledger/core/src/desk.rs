@@ -1,7 +1,9 @@
 //! The boundary of coroutines: futures of one event loop, answered in heaps.
 //!
-//! `post` costs no allocation but its future; a commit group wakes the loop once through a pipe
-//! that the loop listens to, so the writing threads never wait for the interpreter.
+//! A commit group wakes the loop once, through a pipe that the loop listens to, so the writing
+//! threads never wait for the interpreter. They in turn hear once of all that the coroutines of one
+//! turn of the loop submit, and earlier only when that is a good deal: so a group is large enough
+//! to be worth its write, and the disk does not wait for a long turn to end.
 
 // PyO3 hands arguments over as values.
 #![allow(clippy::needless_pass_by_value)]
@@ -21,11 +23,18 @@ use crate::python::{exception, whole_events, NativeEngine};
 use crate::queue::{Answer, Events, Mailbox, Outcome, ReplyTo, Request};
 use crate::wire::{u32_at, u64_at, WireTransfer, RECORD_SIZE};
 
+/// Events that are announced before the turn of the loop ends.
+const ANNOUNCED_EARLY: usize = 64;
+
 /// The futures that wait, by token.
 #[derive(Default)]
 struct Futures {
     slots: Vec<Option<Waiting>>,
     free: Vec<usize>,
+    /// Events submitted and not yet announced.
+    unannounced: usize,
+    /// Whether the loop will call `flush`.
+    flush_is_due: bool,
 }
 
 struct Waiting {
@@ -59,6 +68,7 @@ pub struct Desk {
     mailbox: Arc<Mailbox>,
     futures: Mutex<Futures>,
     create_future: Py<PyAny>,
+    call_soon: Py<PyAny>,
     now_ns: Py<PyAny>,
     new_tuple: Py<PyAny>,
     result_type: Py<PyType>,
@@ -67,12 +77,13 @@ pub struct Desk {
 
 #[pymethods]
 impl Desk {
-    /// Open a desk of `engine` for the loop whose `create_future` is given.
+    /// Open a desk of `engine` for the loop whose `create_future` and `call_soon` are given.
     #[new]
     fn new(
         py: Python<'_>,
         engine: &NativeEngine,
         create_future: Py<PyAny>,
+        call_soon: Py<PyAny>,
         now_ns: Py<PyAny>,
         result_type: Py<PyType>,
         statuses: HashMap<u32, Py<PyAny>>,
@@ -84,6 +95,7 @@ impl Desk {
             mailbox: Arc::new(Mailbox::new()?),
             futures: Mutex::default(),
             create_future,
+            call_soon,
             now_ns,
             new_tuple: py
                 .get_type::<PyTuple>()
@@ -107,22 +119,30 @@ impl Desk {
 
     /// Queue one transfer; give the future of its result.
     fn post<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         transfer: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let event = read_transfer(transfer)?.ok_or_else(|| too_wide(py, 0))?;
-        self.submit(py, Events::One(event.pack()), true)
+        let event = read_transfer(transfer)?.ok_or_else(|| too_wide(slf.py(), 0))?;
+        Self::submit(slf, Events::One(event.pack()), true)
     }
 
     /// Queue transfers that commit together; give the future of their packed results.
     fn post_many<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         transfers: Vec<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let events = whole_events(py, pack_transfers(&transfers)?)?;
-        self.submit(py, events, false)
+        let events = whole_events(slf.py(), pack_transfers(&transfers)?)?;
+        Self::submit(slf, events, false)
+    }
+
+    /// Announce what this turn of the loop submitted.
+    fn flush(&self) {
+        let mut futures = hold(&self.futures);
+        futures.flush_is_due = false;
+        if futures.unannounced > 0 {
+            futures.unannounced = 0;
+            self.engine.announce();
+        }
     }
 
     /// Resolve the futures whose answers have come.
@@ -130,14 +150,16 @@ impl Desk {
         for (token, outcome) in self.mailbox.collect() {
             let Waiting { future, single } = hold(&self.futures).take(token);
             let future = future.into_bound(py);
-            // Its awaiter was cancelled; the transfer stands.
-            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-                continue;
-            }
-            match self.result(py, &outcome, single)? {
-                Ok(result) => future.call_method1(intern!(py, "set_result"), (result,))?,
-                Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+            let told = match self.result(py, &outcome, single)? {
+                Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
+                Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
             };
+            if let Err(error) = told {
+                // Its awaiter was cancelled; the transfer stands.
+                if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -145,19 +167,20 @@ impl Desk {
 
 impl Desk {
     fn submit<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         events: Events,
         single: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let now = self.now_ns.call0(py)?.extract(py)?;
-        let future = self.create_future.bind(py).call0()?;
+        let (py, desk) = (slf.py(), slf.get());
+        let now = desk.now_ns.call0(py)?.extract(py)?;
+        let count = events.count();
+        let future = desk.create_future.bind(py).call0()?;
         let waiting = Waiting {
             future: future.clone().unbind(),
             single,
         };
-        let token = hold(&self.futures).add(waiting) as u64;
-        let reply = ReplyTo::mail(Arc::clone(&self.mailbox), token);
+        let token = hold(&desk.futures).add(waiting) as u64;
+        let reply = ReplyTo::mail(Arc::clone(&desk.mailbox), token);
         let kind = EventKind::Transfers;
         let request = Request {
             kind,
@@ -166,11 +189,27 @@ impl Desk {
             deadline: None,
             reply,
         };
-        if let Err(fault) = self.engine.submit(request) {
-            hold(&self.futures).take(token);
+        if let Err(fault) = desk.engine.submit(request) {
+            hold(&desk.futures).take(token);
             return Err(exception(py, &fault));
         }
+        if desk.note_submitted(count) {
+            desk.call_soon
+                .call1(py, (slf.getattr(intern!(py, "flush"))?,))?;
+        }
         Ok(future)
+    }
+
+    /// Announce what is worth it at once; tell whether the loop has to be asked for a flush.
+    fn note_submitted(&self, count: usize) -> bool {
+        let mut futures = hold(&self.futures);
+        // A pulse has no events and must be announced all the same.
+        futures.unannounced += count.max(1);
+        if futures.unannounced >= ANNOUNCED_EARLY {
+            futures.unannounced = 0;
+            self.engine.announce();
+        }
+        !std::mem::replace(&mut futures.flush_is_due, true)
     }
 
     /// What a future is given: a result, or an exception.

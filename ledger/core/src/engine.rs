@@ -174,8 +174,8 @@ impl Engine {
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Queue a request, whose answer goes where it says; tell whether it is the first in line.
-    fn enqueue(&self, request: Request) -> Result<bool, Fault> {
+    /// Queue a request, whose answer goes where it says.
+    fn enqueue(&self, request: Request) -> Result<(), Fault> {
         let admitted = self.check().and_then(|()| self.check_size(&request));
         if let Err(fault) = admitted {
             request.reply.forget();
@@ -205,12 +205,14 @@ impl Engine {
         waiter.wait()
     }
 
-    /// Queue a request for the serving threads.
-    pub fn submit(self: &Arc<Self>, request: Request) -> Result<(), Fault> {
-        if self.enqueue(request)? {
-            self.arrived.notify_one();
-        }
-        Ok(())
+    /// Queue a request for the serving threads, who hear of it by `announce`.
+    pub fn submit(&self, request: Request) -> Result<(), Fault> {
+        self.enqueue(request)
+    }
+
+    /// Wake a serving thread for what was submitted.
+    pub fn announce(&self) {
+        self.arrived.notify_one();
     }
 
     /// Start the threads that serve coroutines, once.

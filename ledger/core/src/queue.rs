@@ -216,8 +216,8 @@ impl Queue {
         self.requests.is_empty()
     }
 
-    /// Add a request, unless too many events wait already; tell whether it is the first in line.
-    pub fn push(&mut self, request: Request) -> Result<bool, (Box<Request>, Fault)> {
+    /// Add a request, unless too many events wait already.
+    pub fn push(&mut self, request: Request) -> Result<(), (Box<Request>, Fault)> {
         let count = request.events.count();
         if self.events + count > QUEUE_EVENTS_MAX {
             let text = format!(
@@ -229,7 +229,7 @@ impl Queue {
         }
         self.events += count;
         self.requests.push_back(request);
-        Ok(self.requests.len() == 1)
+        Ok(())
     }
 
     /// Take the next group: the first request always, more while all together stay within `limit`.
@@ -290,11 +290,10 @@ mod tests {
             queue.push(request(QUEUE_EVENTS_MAX, nobody())),
             Ok(true)
         ));
-        let (_, fault) = queue.push(request(1, nobody())).map(drop).expect_err("it is full");
+        let (_, fault) = queue.push(request(1, nobody())).expect_err("it is full");
         assert_eq!(fault.kind, FaultKind::Busy);
         assert_eq!(queue.take_group(1).len(), 1);
-        assert!(matches!(queue.push(request(1, nobody())), Ok(true)));
-        assert!(matches!(queue.push(request(1, nobody())), Ok(false)));
+        assert!(queue.push(request(1, nobody())).is_ok());
     }
 
     #[test]
