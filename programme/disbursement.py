@@ -86,7 +86,7 @@ class _Run:
     chart: Chart
     decree: DecreeRecord
     period: str
-    tranche: TrancheData
+    tranche_bits: int
     held: list[Held] = field(default_factory=list)
     credited: int = 0
     credited_sen: int = 0
@@ -131,7 +131,7 @@ def disburse(
     ]
     _check(record, lines, period, amount_sen, actor, checker)
     chart = open_purse(ledger, registry, record.purse, actor)
-    tranche = TrancheData(period, record.source, record.budget_year, expires_on)
+    tranche = TrancheData(period, record.source, record.budget_year, expires_on).pack()
     run = _Run(ledger, post or ledger.create_transfers, chart, record, period, tranche)
     total_sen = sum(line.amount_sen for line in lines)
     _fund(run, total_sen)
@@ -285,7 +285,7 @@ def _transfer(
         ledger=run.chart.purse,
         code=code,
         user_data_128=run.decree.file_id,
-        user_data_64=run.tranche.pack(),
+        user_data_64=run.tranche_bits,
         user_data_32=run.decree.decree_number,
     )
 

@@ -11,15 +11,15 @@ from ledger.port import Entry, Ledger
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import Account, TransferFlags
 from programme.accounts import chart_of
-from programme.chart import AccountCode, TrancheData, TransferCode
+from programme.chart import AccountCode, TransferCode
 from programme.errors import TrancheError
 from programme.registry.decrees import LineOutcome
 from programme.registry.registry import Registry
-from programme.tranches import TrancheFold
+from programme.tranches import TrancheFold, tranche_data
 
 _SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
 _COMPENSATIONS = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})
-_NO_MONEY_MOVED = TransferFlags.PENDING | TransferFlags.VOID_PENDING_TRANSFER
+_NO_MONEY_MOVED = int(TransferFlags.PENDING | TransferFlags.VOID_PENDING_TRANSFER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _count(seen: _Seen, entry: Entry) -> None:
     if transfer.flags & _NO_MONEY_MOVED:
         return
     if transfer.code == TransferCode.DISBURSEMENT:
-        key = (transfer.user_data_32, TrancheData.unpack(transfer.user_data_64).period)
+        key = (transfer.user_data_32, tranche_data(transfer.user_data_64).period)
         seen.credits[key] = seen.credits.get(key, 0) + transfer.amount
     elif transfer.code in _SALES:
         posted_as = transfer.pending_id or transfer.id

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.limits import STATEMENT_ROWS_MAX
@@ -22,7 +23,9 @@ from programme.limits import TRANCHE_CACHE_CARDS_MAX
 
 _COMPENSATIONS = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})
 _SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
-_NO_MONEY_MOVED = TransferFlags.PENDING | TransferFlags.VOID_PENDING_TRANSFER
+_NO_MONEY_MOVED = int(TransferFlags.PENDING | TransferFlags.VOID_PENDING_TRANSFER)
+#: A month's disbursement says the same of every card; 4,096 of them are 340 years of months.
+tranche_data = lru_cache(maxsize=4_096)(TrancheData.unpack)
 
 
 class Share(NamedTuple):
@@ -113,7 +116,7 @@ class TrancheFold:
     def _credit(self, entry: Entry) -> None:
         transfer = entry.transfer
         if transfer.code == TransferCode.DISBURSEMENT:
-            data = TrancheData.unpack(transfer.user_data_64)
+            data = tranche_data(transfer.user_data_64)
             self._tranches[transfer.id] = (data, entry)
             self._left[transfer.id] = transfer.amount
             self._order.append(transfer.id)

@@ -127,11 +127,21 @@ class Context:
             if int.from_bytes(candidate, "big") not in _RESERVED_IDS:
                 fresh.append(candidate)
         assert len(set(fresh)) == count, "the generator repeats itself"
-        for table in (schema.cards, schema.payable_accounts, schema.system_accounts):
-            for part in parts(fresh):
-                taken = select(table.c.account_id).where(table.c.account_id.in_(part)).limit(1)
-                assert connection.execute(taken).first() is None, "the generator repeats itself"
+        assert not self._taken(connection, fresh), "the generator repeats itself"
         return fresh
+
+    def _taken(self, connection: Connection, fresh: list[bytes]) -> bool:
+        """Give whether one of the ids stands for an account already."""
+        wanted = set(fresh)
+        for table in (schema.payable_accounts, schema.system_accounts):
+            if not wanted.isdisjoint(connection.execute(select(table.c.account_id)).scalars()):
+                return True
+        if len(fresh) > STATEMENT_VALUES_MAX:
+            numbers = {int.from_bytes(account, "big") for account in fresh}
+            cards = self.views.cards_by_number.values()
+            return not numbers.isdisjoint(view.account_id for view in cards)
+        column = schema.cards.c.account_id
+        return connection.execute(select(column).where(column.in_(fresh))).first() is not None
 
     def _catch_up(self, connection: Connection) -> bool:
         seen = int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())

@@ -3,6 +3,7 @@
 import random
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,15 @@ from programme.actors import Actor, Agency
 from programme.decree import DecreeFile, import_decree, read_decree
 from programme.decree.columns import columns
 from programme.decree.template import template
-from programme.registry import CardRequest, DecreeState, Registry
-from programme.registry_port import CardStatus, CardView
+from programme.registry import (
+    CardRequest,
+    DecreeState,
+    MerchantKind,
+    MerchantRequest,
+    Registry,
+    TerminalRequest,
+)
+from programme.registry_port import CardStatus, CardView, MerchantView, TerminalView
 from protocols.values import Pan, SecretBytes
 
 START_NS = 1_767_575_647 * 10**9
@@ -224,3 +232,52 @@ def active_cards(registry: Registry, actors, people) -> Callable[[int], list[Car
         return _issue_active(registry, actors, people(count))
 
     return maker
+
+
+@pytest.fixture
+def add_shop(registry: Registry, actors) -> Callable[..., MerchantView]:
+    """Register an E-Warong of Bukuan; `changes` override a field."""
+
+    def adder(merchant_id: str = "EWSMDPLR0000001", **changes) -> MerchantView:
+        request = MerchantRequest(
+            merchant_id=merchant_id,
+            name="E-Warong Berkah",
+            kind=MerchantKind.MICRO,
+            district="Palaran",
+            village="Bukuan",
+            category="5411",
+        )
+        return registry.shops.add_merchants([replace(request, **changes)], actors.bank)[0]
+
+    return adder
+
+
+@pytest.fixture
+def add_terminal(registry: Registry, actors) -> Callable[..., TerminalView]:
+    """Register terminal 12400001 at the shop of `add_shop`; `changes` override a field."""
+
+    def adder(**changes) -> TerminalView:
+        request = TerminalRequest(
+            terminal_id="12400001",
+            home_merchant_id="EWSMDPLR0000001",
+            key_label="tmk/12400001",
+            key_check_value="08d7b4",
+        )
+        return registry.shops.add_terminals([replace(request, **changes)], actors.bank)[0]
+
+    return adder
+
+
+@pytest.fixture
+def replace_card(registry: Registry, actors) -> Callable[[int, str], CardView]:
+    def replacer(card_number: int, pan: str) -> CardView:
+        return registry.cards.replace(
+            card_number,
+            pan=Pan(pan),
+            pan_sequence="02",
+            expires_on=date(2031, 12, 31),
+            pin_offset="000000",
+            actor=actors.diskominfo,
+        )
+
+    return replacer
