@@ -6,15 +6,17 @@
 '080082200000008000000400000000000000010501140700000131323430303031370301'
 """
 
-from protocols.iso8583.codec import Codec, PureCodec
+from protocols.iso8583.codec import CODECS, Codec
 from protocols.iso8583.describe import Difference, describe, diff, masked
 from protocols.iso8583.errors import MessageError, Reason, SpecError
 from protocols.iso8583.inspect import Inspection, inspect_message, specs_that_fit
 from protocols.iso8583.loader import load_spec, parse_spec, shipped_names
 from protocols.iso8583.message import Message, Value, answer_mti, check_shape, find_use
 from protocols.iso8583.model import Element, Kind, MessageUse, Prefix, Sensitivity, Spec
+from protocols.iso8583.pure import PureCodec
 
 __all__ = [
+    "CODECS",
     "Codec",
     "Difference",
     "Element",

@@ -239,7 +239,7 @@ def _bitmapped(element: Element, value: Value, depth: int) -> bytes:
     width = element.bitmap_bytes * 8
     bits = 0
     out = []
-    for sub in element.sub:
+    for sub in sorted(element.sub, key=lambda sub: int(sub.key)):
         if sub.key in parts:
             bits |= 1 << (width - int(sub.key))
             out.append(pack_element(sub, parts[sub.key], depth))

@@ -1,7 +1,7 @@
 """Framing: any pieces, any form, bounded, and final in its errors."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.framing import (
@@ -70,6 +70,7 @@ def test_frame_known_bytes(spec: FrameSpec, payload: bytes, expected: str) -> No
 
 
 @every_spec
+@settings(max_examples=15)
 @given(data=st.data())
 def test_feed_any_cutting_gives_the_frames_in_order(spec: FrameSpec, data: st.DataObject) -> None:
     longest = min(60, spec.largest - spec.tpdu_size - spec.header_size)

@@ -1,7 +1,7 @@
 """Beside pyiso8583 on specs drawn at random: same bytes, same values, for plain kinds."""
 
 import iso8583
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.iso8583 import Message, MessageError, PureCodec, parse_spec
@@ -116,6 +116,7 @@ def cases(draw: st.DrawFn) -> tuple[str, dict[str, object], dict[int, str | byte
     return text, peer, values
 
 
+@settings(max_examples=25)
 @given(case=cases(), place=st.integers(0, 400), change=st.integers(1, 255))
 def test_codec_agrees_with_pyiso8583_on_drawn_specs(
     case: tuple[str, dict[str, object], dict[int, str | bytes]], place: int, change: int

@@ -2,6 +2,7 @@
 //!
 //! Each half registers itself; the pure-Python twins have the same functions and results.
 
+mod codec;
 mod crypto;
 
 use pyo3::prelude::*;
@@ -9,5 +10,6 @@ use pyo3::prelude::*;
 /// What Python imports as `protocols._core`.
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    codec::register(module)?;
     crypto::register(module)
 }
