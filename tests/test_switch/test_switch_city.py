@@ -17,7 +17,8 @@ from programme.registry.shops import MerchantKind
 from programme.registry_port import BlockReason, CardStatus
 from protocols.crypto.pin import ibm3624_offset
 from protocols.values import SecretBytes
-from tests.test_switch.conftest import IMK, PIN, PVK, Chip, Edc, World
+from tests.test_switch.switch_edc import IMK, PIN, PVK, Chip, Edc
+from tests.test_switch.switch_world import World
 
 DISKOMINFO = Actor(Agency.DISKOMINFO, "staf-01")
 DINSOS = Actor(Agency.DINSOS_PM, "staf-02")

@@ -11,7 +11,7 @@ from ledger.errors import LedgerBusyError, LedgerFullError, LedgerPoisonedError
 from programme.chart import TransferCode
 from protocols.iso8583 import Message
 from switch.config import SwitchConfig
-from tests.test_switch.conftest import World
+from tests.test_switch.switch_world import World
 
 
 def repeat_of(message: Message, mti: str) -> Message:

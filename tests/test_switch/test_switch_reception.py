@@ -3,7 +3,7 @@
 from protocols.crypto.mac import retail_mac
 from protocols.iso8583 import Message
 from protocols.values import SecretBytes
-from tests.test_switch.conftest import CODEC
+from tests.test_switch.switch_edc import CODEC
 
 
 def raw_answer(counter, payload: bytes) -> Message:
