@@ -142,16 +142,7 @@ def disburse(
         _credit(run, due[start : start + DISBURSEMENT_GROUP_MAX])
         if on_group is not None:
             on_group(min(start + DISBURSEMENT_GROUP_MAX, len(due)), len(due))
-    result = DisbursementResult(
-        decree_number=decree,
-        period=period,
-        total_sen=total_sen,
-        credited_sen=run.credited_sen,
-        credited_count=run.credited,
-        credited_before_sen=run.before_sen,
-        credited_before_count=run.before,
-        held=tuple(run.held),
-    )
+    result = _result(run, total_sen)
     assert result.balanced, "a line was neither credited nor held"
     _sign_off(registry, result, actor, checker)
     return result
@@ -287,6 +278,19 @@ def _transfer(
         user_data_128=run.decree.file_id,
         user_data_64=run.tranche_bits,
         user_data_32=run.decree.decree_number,
+    )
+
+
+def _result(run: _Run, total_sen: int) -> DisbursementResult:
+    return DisbursementResult(
+        decree_number=run.decree.decree_number,
+        period=run.period,
+        total_sen=total_sen,
+        credited_sen=run.credited_sen,
+        credited_count=run.credited,
+        credited_before_sen=run.before_sen,
+        credited_before_count=run.before,
+        held=tuple(run.held),
     )
 
 

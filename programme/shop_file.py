@@ -48,36 +48,43 @@ def read_shops(path: str | Path) -> list[MerchantRequest]:
     seen: dict[str, int] = {}
     for line, cells in _records(path, SHOP_COLUMNS, faults):
         before = len(faults.faults)
-        merchant, name, kind, district, village, category, extra, designated, suspended = cells
-        _check(faults, line, "merchant_id", _shop_id(merchant), "1 to 15 letters and digits")
-        _check(faults, line, "nama", plain_text(name) is None, "1 to 120 characters")
-        _check(faults, line, "jenis", kind in _KINDS, f"one of {', '.join(_KINDS)}")
-        misplaced = place(village, district)
-        if misplaced is not None:
-            faults.add(line, misplaced[0], *misplaced[1])
-        _check(faults, line, "kategori", _category(category), "4 digits (ISO 18245)")
-        sound = all(map(_category, extra.split()))
-        _check(faults, line, "kategori_bersyarat", sound, "categories of 4 digits, or nothing")
-        _check(faults, line, "ditetapkan", designated in _YES_NO, "ya or tidak")
-        _check(faults, line, "ditangguhkan", suspended in _YES_NO, "ya or tidak")
-        _once(faults, line, "merchant_id", merchant, seen)
+        _check_shop(line, cells, faults)
+        _once(faults, line, "merchant_id", cells[0], seen)
         if len(faults.faults) == before:
-            shops.append(
-                MerchantRequest(
-                    merchant_id=merchant,
-                    name=name,
-                    kind=_KINDS[kind],
-                    district=district,
-                    village=village,
-                    category=category,
-                    conditional_categories=frozenset(extra.split()),
-                    designated=_YES_NO[designated],
-                    suspended=_YES_NO[suspended],
-                )
-            )
+            shops.append(_shop(cells))
     if faults.faults:
         raise DecreeFileError(path, faults.faults, more=faults.full)
     return shops
+
+
+def _check_shop(line: int, cells: list[str], faults: FaultList) -> None:
+    merchant, name, kind, district, village, category, extra, designated, suspended = cells
+    _check(faults, line, "merchant_id", _shop_id(merchant), "1 to 15 letters and digits")
+    _check(faults, line, "nama", plain_text(name) is None, "1 to 120 characters")
+    _check(faults, line, "jenis", kind in _KINDS, f"one of {', '.join(_KINDS)}")
+    misplaced = place(village, district)
+    if misplaced is not None:
+        faults.add(line, misplaced[0], *misplaced[1])
+    _check(faults, line, "kategori", _category(category), "4 digits (ISO 18245)")
+    sound = all(map(_category, extra.split()))
+    _check(faults, line, "kategori_bersyarat", sound, "categories of 4 digits, or nothing")
+    _check(faults, line, "ditetapkan", designated in _YES_NO, "ya or tidak")
+    _check(faults, line, "ditangguhkan", suspended in _YES_NO, "ya or tidak")
+
+
+def _shop(cells: list[str]) -> MerchantRequest:
+    merchant, name, kind, district, village, category, extra, designated, suspended = cells
+    return MerchantRequest(
+        merchant_id=merchant,
+        name=name,
+        kind=_KINDS[kind],
+        district=district,
+        village=village,
+        category=category,
+        conditional_categories=frozenset(extra.split()),
+        designated=_YES_NO[designated],
+        suspended=_YES_NO[suspended],
+    )
 
 
 def read_terminals(path: str | Path) -> list[TerminalRow]:

@@ -119,19 +119,7 @@ class DecreeBook:
                 return found, 0
             numbers, fresh = self._people.register(unit, people)
             decree = unit.next_number(schema.decrees, "decree_number")
-            row = {
-                "decree_number": decree,
-                "name": head.name,
-                "decreed_on": head.decreed_on.isoformat(),
-                "file_sha256": head.file_sha256,
-                "purse": head.purse,
-                "source": int(head.source),
-                "budget_year": head.budget_year,
-                "period_first": head.period_first,
-                "period_last": head.period_last,
-                "state": DecreeState.INTEGRATION.value,
-            }
-            unit.connection.execute(insert(schema.decrees).values(row))
+            unit.connection.execute(insert(schema.decrees).values(_new_row(decree, head)))
             lines = [
                 {
                     "decree_number": decree,
@@ -236,6 +224,21 @@ class DecreeBook:
                 f"is recipient {pending[0][0]}.",
                 fix="Note each outcome, then validate.",
             )
+
+
+def _new_row(decree: int, head: NewDecree) -> dict[str, Any]:
+    return {
+        "decree_number": decree,
+        "name": head.name,
+        "decreed_on": head.decreed_on.isoformat(),
+        "file_sha256": head.file_sha256,
+        "purse": head.purse,
+        "source": int(head.source),
+        "budget_year": head.budget_year,
+        "period_first": head.period_first,
+        "period_last": head.period_last,
+        "state": DecreeState.INTEGRATION.value,
+    }
 
 
 def _require(actor: Actor, state: DecreeState) -> None:
