@@ -126,9 +126,7 @@ def disburse(
     the decree, control figure), NotFoundError. Stopped in the middle: run it again.
     """
     record = registry.decrees.get(decree)
-    lines = [
-        line for line in registry.decrees.lines(decree) if line.outcome is LineOutcome.ELIGIBLE
-    ]
+    lines = [x for x in registry.decrees.lines(decree) if x.outcome is LineOutcome.ELIGIBLE]
     _check(record, lines, period, amount_sen, actor, checker)
     chart = open_purse(ledger, registry, record.purse, actor)
     tranche = TrancheData(period, record.source, record.budget_year, expires_on).pack()

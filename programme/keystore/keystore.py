@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,14 @@ class Keystore:
             value = self._fresh(kind, length)
             self._add(keys, label, kind, value)
         return value
+
+    def generate_all(
+        self, labels: Iterable[str], kind: KeyKind = KeyKind.TDES, length: int = 16
+    ) -> None:
+        """Make random keys under new labels, all or none, in one write of the file."""
+        with self._change() as keys:
+            for label in labels:
+                self._add(keys, label, kind, self._fresh(kind, length))
 
     def put(
         self,

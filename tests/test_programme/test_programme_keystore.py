@@ -81,6 +81,16 @@ def test_rotated_key_keeps_the_generation_before_and_no_more(keystore, path):
         again.get("tmk/12400001", generation=1)
 
 
+def test_many_keys_are_made_in_one_write_or_not_at_all(keystore, path):
+    keystore.generate_all(f"tmk/{number}" for number in range(12400001, 12400021))
+    before = path.read_bytes()
+    assert json.loads(before)["revision"] == 1
+    assert len({_reopen(path).get(label) for label in keystore.labels("tmk/")}) == 20
+    with pytest.raises(errors.KeyRefusedError):
+        keystore.generate_all(["tmk/12400099", "tmk/12400001"])
+    assert path.read_bytes() == before
+
+
 def test_removed_key_is_gone(keystore, path):
     keystore.generate("pvk")
     keystore.remove("pvk")
