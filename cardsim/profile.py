@@ -282,8 +282,9 @@ def _check_records(records: tuple[RecordTemplate, ...]) -> None:
 def locate(records: Iterable[RecordTemplate]) -> bytes:
     """Give the AFL that reads the records in their order.
 
-    >>> locate([RecordTemplate(1, 1, (), True), RecordTemplate(1, 2, ())]).hex()
-    '08010201'
+    >>> plain, signed = RecordTemplate(1, 1, ()), RecordTemplate(1, 2, (), authenticated=True)
+    >>> locate([plain, signed]).hex(), locate([signed, RecordTemplate(1, 3, ())]).hex()
+    ('0801010008020201', '08020301')
     """
     entries: list[AflEntry] = []
     for record in records:
