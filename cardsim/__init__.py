@@ -8,7 +8,7 @@ from cardsim.card import Card
 from cardsim.errors import CardImageError, FaultPlanError, ProfileError
 from cardsim.image import ApplicationImage, ApplicationState, CardImage
 from cardsim.memory import OrderedWriter, PowerLost
-from cardsim.personalisation import StaticSigner, balance_mirror, personalise
+from cardsim.personalisation import StaticSigner, personalise
 from cardsim.profile import Profile, load_profile, parse_profile, profile_names
 from cardsim.states import CardState
 
@@ -25,7 +25,6 @@ __all__ = [
     "Profile",
     "ProfileError",
     "StaticSigner",
-    "balance_mirror",
     "load_profile",
     "parse_profile",
     "personalise",

@@ -8,6 +8,7 @@ from protocols.crypto import emv_keys
 from protocols.crypto.cryptogram import arpc_method1
 from protocols.crypto.mac import RetailMac, same_mac
 from protocols.emv import tlv
+from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR
 from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.tags import (
     TAG_9F4F_LOG_FORMAT,
@@ -19,9 +20,6 @@ from protocols.values import SecretBytes
 
 #: Terminal data that enter a cryptogram, in order; AIP, ATC and 9F10 follow. emv.md 4.3.
 AC_TAGS = ("9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37")
-#: The balance mirror: 12 digits of sen, YYMMDDhhmmss. Perwali 70/2025 art. 1(15); card.md.
-TAG_DF71_BALANCE_MIRROR = "DF71"
-BALANCE_MIRROR_BYTES = 12
 #: The log file and what one of its entries holds. EMV 4.4 Book 3, Annex D.
 LOG_SFI = 11
 LOG_TAGS = (("9F27", 1), ("9F02", 6), ("5F2A", 2), ("9A", 3), ("9F36", 2), ("9C", 1))

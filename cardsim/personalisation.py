@@ -18,6 +18,7 @@ from protocols.crypto.certificates import CertificateData
 from protocols.crypto.oda import sign_static_data, static_data
 from protocols.crypto.rsa import RsaPrivateKey
 from protocols.emv import tlv
+from protocols.emv.balance_mirror import BalanceMirror
 from protocols.emv.flags import Aip
 from protocols.values import Pan, SecretBytes
 
@@ -26,7 +27,6 @@ _AIP_SDA = int(Aip.SDA_SUPPORTED) >> 8
 #: Tag 9F4A of every card here: the AIP is signed too. EMV 4.4 Book 3, 10.3.
 _STATIC_TAG_LIST = b"\x82"
 _TRACK2_DISCRETIONARY = "00000000000"
-_STAMP = "%y%m%d%H%M%S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def personalise(
     state = ApplicationState(
         pin=pin,
         pin_tries=application["pin_try_limit"] if pin else 0,
-        balance_mirror=balance_mirror(balance_sen, balance_at),
+        balance_mirror=BalanceMirror(balance_sen, balance_at).encoded(),
     )
     image = ApplicationImage(
         aid=bytes.fromhex(application["aid"]),
@@ -114,18 +114,6 @@ def personalise(
     return CardImage(template.name, serial, template.protocol, template.atr, (image,))
 
 
-def balance_mirror(balance_sen: int, at: datetime.datetime) -> bytes:
-    """Give tag DF71: 12 digits of sen, then YYMMDDhhmmss in WITA of when they were true.
-
-    >>> balance_mirror(30000000, datetime.datetime(2026, 1, 5, 9, 14, 7, tzinfo=WITA)).hex()
-    '000030000000260105091407'
-    """
-    if not 0 <= balance_sen < 10**12:
-        raise ProfileError("a balance mirror holds 0 to 999999999999 sen.")
-    assert at.tzinfo is not None, "a time without a zone is no instant"
-    return bytes.fromhex(f"{balance_sen:012d}{at.astimezone(WITA).strftime(_STAMP)}")
-
-
 def card_name(name: str) -> bytes:
     """Give a name as tag 5F20 holds it: printable ASCII, 2 to 26 bytes, others replaced.
 
@@ -147,8 +135,8 @@ def _check(
     shortest, longest = _PIN_DIGITS
     if pin and not (pin.isascii() and pin.isdecimal() and shortest <= len(pin) <= longest):
         raise ProfileError("a PIN is 4 to 12 digits.")
-    if balance_sen < 0:
-        raise ProfileError("a balance mirror is never negative.")
+    if not 0 <= balance_sen < 10**12:
+        raise ProfileError("a balance mirror holds 0 to 999999999999 sen.")
     if any(key is not None and len(key) != 16 for key in keys):
         raise ProfileError("a card key is 16 bytes.")
 

@@ -7,13 +7,16 @@ Source: EMV 4.4 Book 2, 9.2-9.3 (chaining as in the common core definitions); Bo
 """
 
 from cardsim import limits
-from cardsim.application import BALANCE_MIRROR_BYTES, TAG_DF71_BALANCE_MIRROR, Application
+from cardsim.application import Application
 from cardsim.transaction import CONDITIONS, OK, WRONG_LENGTH, WRONG_PARAMETERS
 from protocols.crypto import emv_keys, tdes
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.mac import same_mac
 from protocols.crypto.pin import pin_block_decode
 from protocols.crypto.scripts import script_mac
+from protocols.emv.balance_mirror import BYTES as MIRROR_BYTES
+from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR, BalanceMirror
+from protocols.emv.errors import EmvDataError
 from protocols.values import SecretBytes
 
 MAC_MISSING = b"\x69\x87"
@@ -109,11 +112,13 @@ def put_data(application: Application, header: bytes, data: bytes) -> bytes:
     """Put the balance mirror (DF71); no other object can be put."""
     if header[2:4].hex().upper() != TAG_DF71_BALANCE_MIRROR:
         return REFERENCE_NOT_FOUND
-    if (refusal := accept_script(application, header, data, BALANCE_MIRROR_BYTES)) is not None:
+    if (refusal := accept_script(application, header, data, MIRROR_BYTES)) is not None:
         return refusal
-    if not data[:BALANCE_MIRROR_BYTES].hex().isdigit():
+    try:
+        BalanceMirror.read(data[:MIRROR_BYTES])
+    except EmvDataError:
         application.write("script_failed", True)
         return WRONG_DATA
-    application.write("balance_mirror", data[:BALANCE_MIRROR_BYTES])
+    application.write("balance_mirror", data[:MIRROR_BYTES])
     count_script(application)
     return OK

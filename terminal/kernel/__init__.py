@@ -12,6 +12,7 @@ from terminal.kernel.configuration import (
     default_terminal_data,
 )
 from terminal.kernel.context import KernelContext
+from terminal.kernel.mirror import read_balance_mirror
 from terminal.kernel.outcomes import (
     CompletionKind,
     CompletionOutcome,
@@ -42,6 +43,7 @@ __all__ = [
     "give_up",
     "pin_not_entered",
     "prepare_transaction",
+    "read_balance_mirror",
     "reason",
     "start_transaction",
     "unable_to_go_online",
