@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     "docs/reference/commands.md": "lumbung.command_page:page",
     "docs/reference/refusals.md": "protocols.refusals_page:page",
+    "docs/reference/switch-tables.md": "switch.tables_page:page",
     "docs/reference/terminal-tables.md": "terminal.tables_page:page",
 }
 

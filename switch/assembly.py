@@ -49,7 +49,7 @@ def assemble(
     """
     rules = load_rules(config.rules)
     codec = _codec(config.listen.spec)
-    issuer_key = keystore.get(config.keys.issuer_cryptogram)
+    chip_keys = ChipKeys(keystore.get(config.keys.issuer_cryptogram))
     pin_key = keystore.get(config.keys.pin_verification)
     shift_ns = cut_over_shift_ns(config)
     state = StateFile(state_path)
@@ -57,20 +57,10 @@ def assemble(
     memory = Memory(snapshot, wita(clock.now_ns() + shift_ns).date())
     memory.replay(ledger.entries())
     key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
-    desk = Desk(
-        registry=registry,
-        rules=rules,
-        memory=memory,
-        key_sets=key_sets,
-        chip_keys=ChipKeys(issuer_key),
-        pin_verification_key=pin_key,
-        reader=ledger,
-        in_flight=set(),
-    )
     core = SwitchCore(
         codec,
         Reception(codec, config.listen.spec, registry, key_sets),
-        desk,
+        Desk(registry, rules, memory, key_sets, chip_keys, pin_key, reader=ledger),
         cut_over_shift_ns=shift_ns,
         in_flight_maximum=config.connections.total_in_flight_maximum,
         in_flight_per_connection=config.connections.in_flight_maximum,

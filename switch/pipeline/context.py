@@ -1,6 +1,6 @@
 """What the stages share: one message's context, and the desk with everything they may ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ledger.port import Entry
@@ -31,7 +31,7 @@ class Desk:
     chip_keys: ChipKeys
     pin_verification_key: SecretBytes
     reader: EntryReader
-    in_flight: set[int]
+    in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
 
     def entry(self, transfer_id: int) -> Entry | None:
