@@ -6,14 +6,18 @@
 
 mod ffi;
 mod read;
+mod read_parts;
+mod read_simple;
 mod table;
+mod templates;
 mod write;
+mod write_parts;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
-use read::Templates;
 use table::Table;
+use templates::Templates;
 
 /// Reads and writes the messages of one spec.
 #[pyclass(name = "CodecCore", module = "protocols._core.codec", frozen)]

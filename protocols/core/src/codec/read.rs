@@ -1,24 +1,13 @@
 //! Reading: bytes to a dict of values, or None when anything is odd.
 
-use super::ffi::ascii_string;
-use super::table::{
-    Charset, Counts, Element, Encoding, Form, Groups, Kind, Prefix, Table, NUMBER_MAX,
-};
+use super::read_parts::{bitmapped, groups, packed_group, tagged};
+use super::read_simple::{all_digits, bytes, digits, text, track2};
+use super::table::{Counts, Element, Encoding, Kind, Prefix, Table, NUMBER_MAX};
+use super::templates::Templates;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Mutex;
+use pyo3::types::{PyDict, PyString};
 
-type Value<'py> = Bound<'py, PyAny>;
-
-/// Longest digits or track 2 value that is unpacked on the stack; longer ones are rare.
-const UNPACKED_MAX: usize = 128;
-
-/// Bitmaps whose dicts are remembered; a peer may send any bitmap, so the number is bounded.
-const TEMPLATES_MAX: usize = 512;
-
-const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+pub type Value<'py> = Bound<'py, PyAny>;
 
 /// One bitmap of 64 bits at a time.
 struct Bits {
@@ -61,64 +50,6 @@ pub fn message<'py>(
         templates.learn(py, bits.words, &out);
     }
     Some((mti, out))
-}
-
-/// For each bitmap a dict with its keys: a copy of it never grows while values are put in.
-#[derive(Default)]
-pub struct Templates {
-    known: Mutex<Known>,
-}
-
-type Known = HashMap<(u64, u64, u64), Py<PyDict>, BuildHasherDefault<Mix>>;
-
-/// A hash of three numbers, cheap beside what it saves. Whoever makes bitmaps collide gains a few
-/// comparisons among `TEMPLATES_MAX` at most.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(29);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl Templates {
-    /// Give a dict to fill, and whether its bitmap is new.
-    fn dict<'py>(&self, py: Python<'py>, words: [u64; 3]) -> Option<(Bound<'py, PyDict>, bool)> {
-        let known = self.known.lock().ok()?;
-        match known.get(&words.into()) {
-            Some(template) => Some((template.bind(py).copy().ok()?, false)),
-            None => Some((PyDict::new(py), true)),
-        }
-    }
-
-    fn learn(&self, py: Python<'_>, words: [u64; 3], elements: &Bound<'_, PyDict>) {
-        let Ok(mut known) = self.known.lock() else {
-            return;
-        };
-        if known.len() >= TEMPLATES_MAX {
-            return;
-        }
-        let template = PyDict::new(py);
-        for key in elements.keys() {
-            if template.set_item(key, py.None()).is_err() {
-                return;
-            }
-        }
-        known.insert(words.into(), template.unbind());
-    }
 }
 
 fn mti<'py>(
@@ -174,7 +105,7 @@ fn word(table: &Table, raw: &[u8], at: &mut usize) -> Option<u64> {
     Some(number)
 }
 
-fn take<'a>(raw: &'a [u8], at: &mut usize, size: usize, end: usize) -> Option<&'a [u8]> {
+pub fn take<'a>(raw: &'a [u8], at: &mut usize, size: usize, end: usize) -> Option<&'a [u8]> {
     let stop = at.checked_add(size)?;
     if stop > end {
         return None;
@@ -184,19 +115,19 @@ fn take<'a>(raw: &'a [u8], at: &mut usize, size: usize, end: usize) -> Option<&'
     Some(field)
 }
 
-fn to_ascii(encoding: &Encoding, byte: u8) -> u8 {
+pub fn to_ascii(encoding: &Encoding, byte: u8) -> u8 {
     match encoding {
         Encoding::Page(page) | Encoding::Hex(Some(page)) => page.to_ascii[usize::from(byte)],
         _ => byte,
     }
 }
 
-fn hex_digit(encoding: &Encoding, byte: u8) -> Option<u8> {
+pub fn hex_digit(encoding: &Encoding, byte: u8) -> Option<u8> {
     super::table::hex_value(to_ascii(encoding, byte))
 }
 
 /// The number that a prefix states.
-fn count(prefix: &Prefix, raw: &[u8], at: &mut usize, end: usize) -> Option<usize> {
+pub fn count(prefix: &Prefix, raw: &[u8], at: &mut usize, end: usize) -> Option<usize> {
     let mut number = 0_usize;
     for byte in take(raw, at, prefix.size, end)? {
         number = match prefix.encoding {
@@ -256,7 +187,7 @@ fn units_of_size(element: &Element, field: &[u8]) -> Option<usize> {
     }
 }
 
-fn element_at<'py>(
+pub fn element_at<'py>(
     py: Python<'py>,
     table: &Table,
     element: &Element,
@@ -279,7 +210,7 @@ fn element_at<'py>(
     content(py, table, element, field, units)
 }
 
-fn sized<'py>(
+pub fn sized<'py>(
     py: Python<'py>,
     table: &Table,
     element: &Element,
@@ -310,323 +241,4 @@ fn content<'py>(
         Kind::Tagged(form) => tagged(py, table, element, form, field),
         Kind::Bitmapped(size) => bitmapped(py, table, element, field, *size),
     }
-}
-
-fn string<'py>(py: Python<'py>, ascii: &[u8]) -> Option<Value<'py>> {
-    ascii_string(py, ascii)
-}
-
-pub fn in_charset(element: &Element, ascii: &[u8]) -> bool {
-    match &element.charset {
-        Charset::Printable => ascii.iter().all(|byte| (0x20..0x7F).contains(byte)),
-        Charset::Signed => ascii
-            .split_first()
-            .is_some_and(|(sign, rest)| b"CD".contains(sign) && all_digits(rest)),
-        Charset::Listed(listed) => ascii.iter().all(|byte| listed[usize::from(*byte)]),
-    }
-}
-
-/// Whether all bytes are ASCII digits, without stopping early: short fields are quicker so.
-pub fn all_digits(ascii: &[u8]) -> bool {
-    ascii
-        .iter()
-        .fold(true, |so_far, byte| so_far & byte.is_ascii_digit())
-}
-
-fn text<'py>(py: Python<'py>, element: &Element, field: &[u8]) -> Option<Value<'py>> {
-    if let Encoding::Page(page) = &element.encoding {
-        let ascii: Vec<u8> = field
-            .iter()
-            .map(|b| page.to_ascii[usize::from(*b)])
-            .collect();
-        return in_charset(element, &ascii).then(|| string(py, &ascii))?;
-    }
-    in_charset(element, field).then(|| string(py, field))?
-}
-
-/// Unpack half-bytes into `out` as ASCII digits and `=` for D, without the padding.
-fn unpack<'a>(
-    element: &Element,
-    field: &[u8],
-    units: usize,
-    out: &'a mut [u8; UNPACKED_MAX],
-) -> Option<&'a [u8]> {
-    const DIGITS: &[u8; 16] = b"0123456789???=??";
-    let nibbles = field.len() * 2;
-    if nibbles > UNPACKED_MAX {
-        return None;
-    }
-    for (pair, byte) in out.chunks_exact_mut(2).zip(field) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0x0F)];
-    }
-    if nibbles == units {
-        return out.get(..units);
-    }
-    let (pad, range) = if element.odd.left {
-        (field.first()? >> 4, 1..nibbles)
-    } else {
-        (field.last()? & 0x0F, 0..nibbles - 1)
-    };
-    (pad == element.odd.nibble).then(|| out.get(range))?
-}
-
-fn digits<'py>(
-    py: Python<'py>,
-    element: &Element,
-    field: &[u8],
-    units: usize,
-) -> Option<Value<'py>> {
-    let mut space = [0; UNPACKED_MAX];
-    let ascii = match &element.encoding {
-        Encoding::Bcd => unpack(element, field, units, &mut space)?,
-        Encoding::Page(page) => translated(page.to_ascii.as_ref(), field, &mut space)?,
-        _ => field,
-    };
-    all_digits(ascii).then(|| string(py, ascii))?
-}
-
-fn translated<'a>(
-    table: &[u8; 256],
-    field: &[u8],
-    out: &'a mut [u8; UNPACKED_MAX],
-) -> Option<&'a [u8]> {
-    let space = out.get_mut(..field.len())?;
-    for (target, byte) in space.iter_mut().zip(field) {
-        *target = table[usize::from(*byte)];
-    }
-    Some(space)
-}
-
-fn track2<'py>(
-    py: Python<'py>,
-    element: &Element,
-    field: &[u8],
-    units: usize,
-) -> Option<Value<'py>> {
-    let mut space = [0; UNPACKED_MAX];
-    let ascii = match &element.encoding {
-        Encoding::Bcd => unpack(element, field, units, &mut space)?,
-        Encoding::Page(page) => translated(page.to_ascii.as_ref(), field, &mut space)?,
-        _ => field,
-    };
-    is_track2(ascii).then(|| string(py, ascii))?
-}
-
-/// One to nineteen digits, one separator, digits.
-pub fn is_track2(ascii: &[u8]) -> bool {
-    let Some(split) = ascii.iter().position(|byte| *byte == b'=') else {
-        return false;
-    };
-    let (number, rest) = (&ascii[..split], &ascii[split + 1..]);
-    (1..=19).contains(&split) && all_digits(number) && all_digits(rest)
-}
-
-fn bytes<'py>(py: Python<'py>, element: &Element, field: &[u8]) -> Option<Value<'py>> {
-    if !matches!(element.encoding, Encoding::Hex(_)) {
-        return Some(PyBytes::new(py, field).into_any());
-    }
-    let mut out = Vec::with_capacity(field.len() / 2);
-    for pair in field.chunks_exact(2) {
-        let high = hex_digit(&element.encoding, pair[0])?;
-        out.push(high << 4 | hex_digit(&element.encoding, pair[1])?);
-    }
-    Some(PyBytes::new(py, &out).into_any())
-}
-
-fn packed_group<'py>(py: Python<'py>, element: &Element, field: &[u8]) -> Option<Value<'py>> {
-    let mut space = [0; UNPACKED_MAX];
-    let all = unpack(element, field, field.len() * 2, &mut space)?;
-    if !all_digits(all) {
-        return None;
-    }
-    let out = PyDict::new(py);
-    let mut at = 0;
-    for sub in &element.subs {
-        let part = take(all, &mut at, sub.max, all.len())?;
-        out.set_item(sub.key.bind(py), string(py, part)?).ok()?;
-    }
-    Some(out.into_any())
-}
-
-fn groups<'py>(
-    py: Python<'py>,
-    table: &Table,
-    element: &Element,
-    field: &[u8],
-    repeats: usize,
-) -> Option<Value<'py>> {
-    let mut at = 0;
-    if repeats == 1 {
-        let group = group(py, table, element, field, &mut at)?;
-        return (at == field.len()).then(|| group.into_any());
-    }
-    let out: Groups<'py> = PyList::empty(py);
-    while at < field.len() || out.is_empty() {
-        if out.len() == repeats {
-            return None;
-        }
-        out.append(group(py, table, element, field, &mut at)?)
-            .ok()?;
-    }
-    Some(out.into_any())
-}
-
-fn group<'py>(
-    py: Python<'py>,
-    table: &Table,
-    element: &Element,
-    field: &[u8],
-    at: &mut usize,
-) -> Option<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    for sub in &element.subs {
-        let value = element_at(py, table, sub, field, at, field.len())?;
-        out.set_item(sub.key.bind(py), value).ok()?;
-    }
-    Some(out)
-}
-
-fn tagged<'py>(
-    py: Python<'py>,
-    table: &Table,
-    element: &Element,
-    form: &Form,
-    field: &[u8],
-) -> Option<Value<'py>> {
-    let out = PyDict::new(py);
-    let mut at = 0;
-    let mut parts = 0;
-    while at < field.len() {
-        let (tag, value) = part(table, form, field, &mut at)?;
-        if let Some(sub) = element.sub_by_tag(tag) {
-            let value = sized(py, table, sub, value)?;
-            out.set_item(sub.key.bind(py), value).ok()?;
-        } else {
-            let key = unknown_key(py, form, tag)?;
-            out.set_item(key, PyBytes::new(py, value)).ok()?;
-        }
-        parts += 1;
-        // A tag that stands twice leaves the dict as it was.
-        if out.len() != parts || parts > table.tags_max {
-            return None;
-        }
-    }
-    Some(out.into_any())
-}
-
-fn unknown_key<'py>(py: Python<'py>, form: &Form, tag: &[u8]) -> Option<Value<'py>> {
-    if matches!(form, Form::Private { ascii: true, .. }) {
-        return tag
-            .iter()
-            .all(u8::is_ascii_alphanumeric)
-            .then(|| string(py, tag))?;
-    }
-    let mut out = Vec::with_capacity(tag.len() * 2);
-    for byte in tag {
-        out.push(HEX_DIGITS[usize::from(byte >> 4)]);
-        out.push(HEX_DIGITS[usize::from(byte & 0x0F)]);
-    }
-    string(py, &out)
-}
-
-/// One tag and its value.
-fn part<'a>(
-    table: &Table,
-    form: &Form,
-    field: &'a [u8],
-    at: &mut usize,
-) -> Option<(&'a [u8], &'a [u8])> {
-    let end = field.len();
-    match form {
-        Form::Ber => {
-            let tag = ber_tag(table, field, at)?;
-            let size = ber_length(field, at)?;
-            Some((tag, take(field, at, size, end)?))
-        }
-        Form::Dataset => {
-            let tag = take(field, at, 1, end)?;
-            let size = take(field, at, 2, end)?;
-            let size = usize::from(size[0]) << 8 | usize::from(size[1]);
-            Some((tag, take(field, at, size, end)?))
-        }
-        Form::Private {
-            tag_bytes,
-            length,
-            counts_tag,
-            length_first,
-            ..
-        } => {
-            if *length_first {
-                let size = count(length, field, at, end)?;
-                let tag = take(field, at, *tag_bytes, end)?;
-                let size = if *counts_tag {
-                    size.checked_sub(*tag_bytes)?
-                } else {
-                    size
-                };
-                return Some((tag, take(field, at, size, end)?));
-            }
-            let tag = take(field, at, *tag_bytes, end)?;
-            let size = count(length, field, at, end)?;
-            Some((tag, take(field, at, size, end)?))
-        }
-    }
-}
-
-fn ber_tag<'a>(table: &Table, field: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
-    let start = *at;
-    let first = *field.get(start)?;
-    let mut stop = start + 1;
-    if first == 0 {
-        return None;
-    }
-    if first & 0x1F == 0x1F {
-        while *field.get(stop)? & 0x80 != 0 {
-            stop += 1;
-            if stop - start >= table.tag_bytes_max {
-                return None;
-            }
-        }
-        stop += 1;
-    }
-    *at = stop;
-    field.get(start..stop)
-}
-
-fn ber_length(field: &[u8], at: &mut usize) -> Option<usize> {
-    let first = usize::from(*field.get(*at)?);
-    *at += 1;
-    if first < 0x80 {
-        return Some(first);
-    }
-    let size = first & 0x7F;
-    if size == 0 || size > 2 {
-        return None;
-    }
-    let number = take(field, at, size, field.len())?
-        .iter()
-        .fold(0, |number, byte| number << 8 | usize::from(*byte));
-    (number >= if size == 1 { 0x80 } else { 0x100 }).then_some(number)
-}
-
-fn bitmapped<'py>(
-    py: Python<'py>,
-    table: &Table,
-    element: &Element,
-    field: &[u8],
-    size: usize,
-) -> Option<Value<'py>> {
-    let mut at = 0;
-    let bits = take(field, &mut at, size, field.len())?;
-    let out = PyDict::new(py);
-    for number in 1..=size * 8 {
-        if bits[(number - 1) / 8] >> (7 - (number - 1) % 8) & 1 == 0 {
-            continue;
-        }
-        let sub = &element.subs[(*element.by_bit.get(number)?)?];
-        let value = element_at(py, table, sub, field, &mut at, field.len())?;
-        out.set_item(sub.key.bind(py), value).ok()?;
-    }
-    (at == field.len()).then(|| out.into_any())
 }

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyString};
 
 /// Highest element number with three bitmaps.
 pub const NUMBER_MAX: usize = 192;
@@ -386,6 +386,3 @@ impl Element {
         )
     }
 }
-
-/// A list of dicts, for groups that repeat.
-pub type Groups<'py> = Bound<'py, PyList>;
