@@ -7,6 +7,7 @@ new one and never half of a change.
 from collections.abc import Iterable
 from datetime import date
 from functools import cache
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -151,9 +152,9 @@ def _card(row: Row[*tuple[Any, ...]]) -> CardView:
         status=_STATUS[status],
         block_reason=_REASON[reason] if reason else None,
         expires_on=_day(expires),
-        pan_sequence=sequence,
+        pan_sequence=intern(sequence),
         pin_offset=offset,
-        last_four=last_four,
+        last_four=intern(last_four),
     )
 
 

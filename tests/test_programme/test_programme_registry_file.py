@@ -160,3 +160,13 @@ def test_registry_held_by_another_writer_is_a_clear_error(
         raw.close()
     assert registry.card(card.card_number).status is CardStatus.ACTIVE
     registry.block_card(card.card_number, BlockReason.LOST, actors.diskominfo)
+
+
+def test_file_is_synced_in_full_before_a_call_returns(registry):
+    connection = registry._context.storage._connection
+    settings = {
+        name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+        for name in ("journal_mode", "synchronous", "foreign_keys")
+    }
+    connection.rollback()
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
