@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
 
 from cardsim import limits
 from cardsim.errors import ProfileError
@@ -23,6 +24,20 @@ from protocols.emv.flags import Aip
 from protocols.values import Pan, SecretBytes
 
 _PIN_DIGITS = (4, 12)
+#: Fields of an application that stand in its profile as they are.
+_COPIED = (
+    "label",
+    "priority",
+    "language",
+    "derivation_key_index",
+    "cryptogram_version",
+    "lower_offline_limit",
+    "upper_offline_limit",
+    "offline_amount_limit_sen",
+    "pin_try_limit",
+    "issuer_authentication_mandatory",
+    "gpo_format",
+)
 _AIP_SDA = int(Aip.SDA_SUPPORTED) >> 8
 #: Tag 9F4A of every card here: the AIP is signed too. EMV 4.4 Book 3, 10.3.
 _STATIC_TAG_LIST = b"\x82"
@@ -73,45 +88,40 @@ def personalise(
     template = load_profile(profile) if isinstance(profile, str) else profile
     _check(psn, pin, balance_sen, udk_ac, udk_mac, udk_encipherment)
     values = _values(template, pan, expiry, effective, psn, name)
+    data = _application_data(template, values, signer)
+    state = ApplicationState(
+        pin=pin,
+        pin_tries=data["pin_try_limit"] if pin else 0,
+        balance_mirror=BalanceMirror(balance_sen, balance_at).encoded(),
+    )
+    image = ApplicationImage(
+        **data, udk_ac=udk_ac, udk_mac=udk_mac, udk_encipherment=udk_encipherment, state=state
+    )
+    serial = random_bytes(8).hex()
+    return CardImage(template.name, serial, template.protocol, template.atr, (image,))
+
+
+def _application_data(
+    template: Profile, values: dict[str, bytes], signer: StaticSigner | None
+) -> dict[str, Any]:
+    """Give the application's fields but for its keys and state."""
     application = template.application
     aip = bytes.fromhex(application["aip"])
     wanted = _wanted_records(template, signer)
     if signer is not None:
         aip = bytes((aip[0] | _AIP_SDA, aip[1]))
-        values.update(_signed_values(signer, wanted, values, aip, template.name))
-    state = ApplicationState(
-        pin=pin,
-        pin_tries=application["pin_try_limit"] if pin else 0,
-        balance_mirror=BalanceMirror(balance_sen, balance_at).encoded(),
-    )
-    image = ApplicationImage(
-        aid=bytes.fromhex(application["aid"]),
-        label=application["label"],
-        priority=application["priority"],
-        language=application["language"],
-        aip=aip,
-        afl=locate(wanted),
-        pdol=template.pdol,
-        cdol1=template.cdol1,
-        cdol2=template.cdol2,
-        records={
-            (record.sfi, record.number): _encode(record, values, template.name) for record in wanted
-        },
-        derivation_key_index=application["derivation_key_index"],
-        cryptogram_version=application["cryptogram_version"],
-        lower_offline_limit=application["lower_offline_limit"],
-        upper_offline_limit=application["upper_offline_limit"],
-        offline_amount_limit_sen=application["offline_amount_limit_sen"],
-        pin_try_limit=application["pin_try_limit"],
-        issuer_authentication_mandatory=application["issuer_authentication_mandatory"],
-        gpo_format=application["gpo_format"],
-        udk_ac=udk_ac,
-        udk_mac=udk_mac,
-        udk_encipherment=udk_encipherment,
-        state=state,
-    )
-    serial = random_bytes(8).hex()
-    return CardImage(template.name, serial, template.protocol, template.atr, (image,))
+        values = values | _signed_values(signer, wanted, values, aip, template.name)
+    records = {(r.sfi, r.number): _encode(r, values, template.name) for r in wanted}
+    return {
+        **{name: application[name] for name in _COPIED},
+        "aid": bytes.fromhex(application["aid"]),
+        "aip": aip,
+        "afl": locate(wanted),
+        "pdol": template.pdol,
+        "cdol1": template.cdol1,
+        "cdol2": template.cdol2,
+        "records": records,
+    }
 
 
 def card_name(name: str) -> bytes:
