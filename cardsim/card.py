@@ -8,6 +8,7 @@ from cardsim.image import CardImage
 from cardsim.memory import OnWrite, OrderedWriter, PowerLost
 from cardsim.states import CLASSES, COMMANDS, REFUSALS, CardState
 from protocols.clock import Clock, RandomBytes
+from protocols.errors import LumbungError
 
 _WRONG_LENGTH = b"\x67\x00"
 _NOT_SUPPORTED = b"\x6d\x00"
@@ -23,7 +24,8 @@ class Card:
     """A card in a slot. Not for use from two threads.
 
     `image` always holds the state after the last non-volatile write; `writer.on_write` is called
-    after each, in order. `clock` and `random_bytes` are the card's only outside.
+    after each, in order. `clock` and `random_bytes` are the card's only outside; no command of
+    today's reads the clock.
     """
 
     __slots__ = (
@@ -83,15 +85,16 @@ class Card:
     def apdu(self, command: bytes) -> bytes:
         """Give the response to a command APDU (on T=0: a TPDU), at least its status bytes.
 
-        Raises PowerLost when a planned tear falls in one of the command's writes; the card is
-        off then. Never raises for what a command holds.
+        Raises PowerLost when a planned tear falls in one of the command's writes, and what
+        `on_write` raises when a write cannot be made durable; the card is off then and the
+        command was never answered. Never raises for what a command holds.
         """
         assert self.powered, "a card without power answers nothing"
         try:
             if self.image.protocol == 0:
                 return self._apdu_t0(command)
             return self._apdu_t1(command)
-        except PowerLost:
+        except (PowerLost, LumbungError):
             self.power_off()
             raise
 

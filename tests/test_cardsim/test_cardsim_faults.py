@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cardsim import CardImage, FaultPlanError, limits
+from cardsim import CardImage, CardImageError, FaultPlanError, limits
 from cardsim.channel import InProcessChannel
 from cardsim.faults import (
     Fault,
@@ -166,6 +166,24 @@ async def test_channel_makes_every_write_durable_before_the_command_goes_on() ->
     for command in (SELECT, GPO, arqc):
         await channel.transmit(command, timeout_ms=100)
     assert seen == [(1, False), (1, True)]
+
+
+async def test_channel_whose_image_cannot_be_written_answers_nothing_and_powers_down(
+    tmp_path: Path,
+) -> None:
+    card = make_card()
+    gone = tmp_path / "gone" / "card.json"
+    channel = InProcessChannel(card, persist=lambda image: image.save(gone))
+    await channel.connect()
+    await channel.transmit(SELECT, timeout_ms=100)
+    with pytest.raises(CardImageError, match="cannot be written"):
+        await channel.transmit(GPO, timeout_ms=100)
+    assert not card.powered
+    gone.parent.mkdir()
+    await channel.connect()
+    await channel.transmit(SELECT, timeout_ms=100)
+    await channel.transmit(GPO, timeout_ms=100)
+    assert CardImage.load(gone).applications[0].state.atc == 2
 
 
 async def test_reference_page_example_runs_as_printed(
