@@ -1,7 +1,7 @@
 """One socket: an asyncio.Protocol around a `Session`. It moves bytes and cuts; nothing else."""
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -45,13 +45,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a session, or refuse the connection when there are too many."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transport has every method of asyncio.Transport and is no subclass of it.
+        stream = cast(asyncio.Transport, transport)
         self._number = self._owner.opened(self)
         if not self._number:
-            transport.abort()
+            stream.abort()
             return
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
-        self._transport = transport
+        stream.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        self._transport = stream
         self._session = Session(self._number, self._config, self._owner.now_ns())
 
     def data_received(self, data: bytes) -> None:

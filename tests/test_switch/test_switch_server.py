@@ -99,6 +99,23 @@ async def test_purchase_over_a_socket_is_approved_and_posted(site, counter):
     assert counter.world.card_balance(counter.chip) == 15_850_000
 
 
+def test_uvloop_carries_the_switch_as_well(counter):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def visit():
+        site = await Site(counter.world).start()
+        line = await site.connect()
+        await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+        answer = counter.edc.decode(await line.answer())
+        line.writer.write(b"no frame at all")
+        is_cut = await line.is_cut()
+        await site.stop()
+        return answer.text(39), is_cut
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(visit()) == ("00", True)
+
+
 async def test_frames_cut_into_single_bytes_are_understood(site, counter):
     line = await site.connect()
     payload = counter.edc.encode(counter.edc.purchase(counter.chip, 100_000))
