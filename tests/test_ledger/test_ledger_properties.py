@@ -66,7 +66,7 @@ def small_world(clock: SteppingClock) -> tuple[PureLedger, Oracle]:
     return ledger, oracle
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(work)
 def test_any_work_is_answered_as_the_oracle_answers(
     batches: list[tuple[int, list[Transfer]]],
@@ -103,6 +103,7 @@ def test_every_combination_of_flags_is_answered_as_the_oracle_answers() -> None:
         assert list(ledger.accounts()) == oracle.accounts()
 
 
+@settings(max_examples=20)
 @given(st.one_of(records, refusals))
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     body = pack_body(record)
@@ -112,6 +113,7 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert len(sealed) == 128
 
 
+@settings(max_examples=20)
 @given(records, st.integers(0, 127), st.integers(0, 7))
 def test_a_record_with_a_flipped_bit_is_none(record: Record, position: int, bit: int) -> None:
     sealed = bytearray(seal([pack_body(record)]))

@@ -183,7 +183,7 @@ def test_an_engine_recovers_or_refuses_damaged_files_on_a_real_disk(
         opened.close()
         return found, {path.name: path.read_bytes() for path in directory.iterdir()}
 
-    for case in cases(step_content=499, step_padding=3_900):
+    for case in cases(step_content=499, step_padding=4_000):
         check(case, files, open_files)
 
 
