@@ -144,7 +144,8 @@ class Committer:
 
     def prepare_spare(self) -> None:
         """Make the next segment, in the background where that is allowed."""
-        if self._log.has_spare or self._spare_maker is not None:
+        making = self._spare_maker is not None and self._spare_maker.is_alive()
+        if self._log.has_spare or making:
             return
         if self._background:
             self._spare_maker = threading.Thread(target=self._make_spare, name="ledger-spare")

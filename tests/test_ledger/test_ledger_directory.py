@@ -138,6 +138,18 @@ def test_a_creation_that_was_interrupted_is_made_anew(
     assert not (directory / "spare.tmp").exists()
 
 
+def test_a_spare_is_made_again_as_soon_as_one_was_taken(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=16_384)
+    ledger.create_accounts(TWO)
+    for number in range(3, 12):
+        ledger.create_transfers([move(number)])
+    ledger.close()
+    segments = sorted(path.name for path in (tmp_path / "ledger").glob("*.seg"))
+    assert segments == [f"0000000{n}.seg" for n in (1, 2, 3, 4)] + ["spare.seg"]
+
+
 def test_a_ledger_copied_while_closed_goes_on_elsewhere(
     open_engine: OpenEngine, tmp_path: Path
 ) -> None:
