@@ -33,6 +33,8 @@ struct Futures {
     free: Vec<usize>,
     /// Events submitted and not yet announced.
     unannounced: usize,
+    /// The caller's clock when the first of them was submitted.
+    now: u64,
     /// Whether the loop will call `flush`.
     flush_is_due: bool,
 }
@@ -172,7 +174,7 @@ impl Desk {
         single: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, desk) = (slf.py(), slf.get());
-        let now = desk.now_ns.call0(py)?.extract(py)?;
+        let now = desk.now(py)?;
         let count = events.count();
         let future = desk.create_future.bind(py).call0()?;
         let waiting = Waiting {
@@ -198,6 +200,19 @@ impl Desk {
                 .call1(py, (slf.getattr(intern!(py, "flush"))?,))?;
         }
         Ok(future)
+    }
+
+    /// The caller's clock, read once for everything that is announced together.
+    fn now(&self, py: Python<'_>) -> PyResult<u64> {
+        let Futures {
+            unannounced, now, ..
+        } = *hold(&self.futures);
+        if unannounced > 0 {
+            return Ok(now);
+        }
+        let now = self.now_ns.call0(py)?.extract(py)?;
+        hold(&self.futures).now = now;
+        Ok(now)
     }
 
     /// Announce what is worth it at once; tell whether the loop has to be asked for a flush.
@@ -243,24 +258,50 @@ fn too_wide(py: Python<'_>, position: usize) -> PyErr {
     exception(py, &Fault::new(FaultKind::Batch, text))
 }
 
+/// Read an integer of at most 128 bits; `None` when it is none, negative or wider.
+#[inline]
+fn read_integer(value: &Bound<'_, PyAny>) -> Option<u128> {
+    let mut overflow = 0;
+    // SAFETY: the object is alive and the interpreter's lock is held for as long as `value` is
+    // borrowed; the call reads the object and writes to `overflow` only.
+    let small =
+        unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
+    if overflow == 0 {
+        if small == -1 {
+            // Either that number, or not an integer: an exception is set then.
+            PyErr::take(value.py());
+        }
+        return u128::try_from(small).ok();
+    }
+    value.extract().ok()
+}
+
 /// Read a transfer object; `None` when a field does not fit its width.
 fn read_transfer(transfer: &Bound<'_, PyAny>) -> PyResult<Option<WireTransfer>> {
     let py = transfer.py();
     macro_rules! field {
         ($name:literal) => {
-            match transfer.getattr(intern!(py, $name))?.extract() {
-                Ok(value) => value,
-                Err(_) => return Ok(None),
+            match read_integer(&transfer.getattr(intern!(py, $name))?).map(TryInto::try_into) {
+                Some(Ok(value)) => value,
+                _ => return Ok(None),
+            }
+        };
+    }
+    macro_rules! wide_field {
+        ($name:literal) => {
+            match read_integer(&transfer.getattr(intern!(py, $name))?) {
+                Some(value) => value,
+                None => return Ok(None),
             }
         };
     }
     Ok(Some(WireTransfer {
-        id: field!("id"),
-        debit_account_id: field!("debit_account_id"),
-        credit_account_id: field!("credit_account_id"),
-        amount: field!("amount"),
-        pending_id: field!("pending_id"),
-        user_data_128: field!("user_data_128"),
+        id: wide_field!("id"),
+        debit_account_id: wide_field!("debit_account_id"),
+        credit_account_id: wide_field!("credit_account_id"),
+        amount: wide_field!("amount"),
+        pending_id: wide_field!("pending_id"),
+        user_data_128: wide_field!("user_data_128"),
         user_data_64: field!("user_data_64"),
         user_data_32: field!("user_data_32"),
         timeout: field!("timeout"),

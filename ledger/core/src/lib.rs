@@ -3,6 +3,7 @@
 //! Plain Rust throughout; only `python` knows of Python.
 
 mod accounts;
+mod commit;
 mod creation;
 mod desk;
 mod disk;
@@ -10,6 +11,7 @@ mod durable;
 mod engine;
 mod execute;
 mod fault;
+mod forms;
 mod frames;
 mod index;
 mod limits;

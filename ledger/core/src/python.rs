@@ -327,6 +327,17 @@ impl NativeEngine {
     }
 }
 
+impl Drop for NativeEngine {
+    /// A ledger that nobody closed is closed when nobody holds it any more.
+    fn drop(&mut self) {
+        if let Handle::Writer(engine) = &self.handle {
+            // Nobody is left to hear of a fault; the next opening recovers what was acknowledged.
+            let closed = Python::attach(|py| py.detach(|| engine.close()));
+            drop(closed);
+        }
+    }
+}
+
 impl NativeEngine {
     fn run<'py>(
         &self,

@@ -203,6 +203,13 @@ pub struct Request {
     pub reply: ReplyTo,
 }
 
+impl Request {
+    /// What it counts in the bounded queue: one at least, so that pulses are bounded too.
+    fn weight(&self) -> usize {
+        self.events.count().max(1)
+    }
+}
+
 /// The bounded queue in front of the writer.
 #[derive(Default)]
 pub struct Queue {
@@ -218,7 +225,7 @@ impl Queue {
 
     /// Add a request, unless too many events wait already.
     pub fn push(&mut self, request: Request) -> Result<(), (Box<Request>, Fault)> {
-        let count = request.events.count();
+        let count = request.weight();
         if self.events + count > QUEUE_EVENTS_MAX {
             let text = format!(
                 "{} transfers wait already, the bound is {QUEUE_EVENTS_MAX}; nothing was \
@@ -244,8 +251,9 @@ impl Queue {
             events = with;
             taken += 1;
         }
-        self.events -= events;
-        self.requests.drain(..taken).collect()
+        let group: Vec<Request> = self.requests.drain(..taken).collect();
+        self.events -= group.iter().map(Request::weight).sum::<usize>();
+        group
     }
 }
 
@@ -286,10 +294,7 @@ mod tests {
     #[test]
     fn a_full_queue_is_busy_and_has_room_again_after_a_group_was_taken() {
         let mut queue = Queue::default();
-        assert!(matches!(
-            queue.push(request(QUEUE_EVENTS_MAX, nobody())),
-            Ok(true)
-        ));
+        assert!(queue.push(request(QUEUE_EVENTS_MAX, nobody())).is_ok());
         let (_, fault) = queue.push(request(1, nobody())).expect_err("it is full");
         assert_eq!(fault.kind, FaultKind::Busy);
         assert_eq!(queue.take_group(1).len(), 1);

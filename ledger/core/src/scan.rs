@@ -18,6 +18,8 @@ use crate::sha::{leaf_hash, sha256, Hash};
 use crate::state::{History, State};
 use crate::wire::RECORD_SIZE;
 
+/// Records whose memory is brought near before the first of them is absorbed.
+const AHEAD: usize = 32;
 /// Bytes read at a time: large enough for the disk's full speed.
 const WINDOW_BYTES: usize = 4 << 20;
 
@@ -285,6 +287,12 @@ impl Scan {
     fn take_records(&mut self, payload: &[u8]) -> Result<(), Fault> {
         let (records, _) = payload.as_chunks::<RECORD_SIZE>();
         for (place, bytes) in records.iter().enumerate() {
+            if place % AHEAD == 0 {
+                let ahead = &records[place..records.len().min(place + AHEAD)];
+                for bytes in ahead {
+                    self.state.prepare_replay(bytes);
+                }
+            }
             let at = self.offset + (HEADER + RECORD_SIZE * place) as u64;
             let path = || self.reader.path(self.segment);
             let record = Record::check(bytes).map_err(|what| Fault::corrupt(&path(), at, what))?;

@@ -113,6 +113,13 @@ impl Spare {
     }
 }
 
+impl Drop for Spare {
+    fn drop(&mut self) {
+        // Nobody writes to the directory once its ledger is closed.
+        self.join();
+    }
+}
+
 impl Shared {
     fn make(&self) {
         let made = self.write_zeros().and_then(|()| {

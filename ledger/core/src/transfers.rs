@@ -3,13 +3,15 @@
 //! Source: ledger.md 1.2 (`TigerBeetle`'s documented semantics); docs/reference/transfer.md.
 
 use crate::fault::Fault;
+use crate::forms::{
+    check_form, check_overflow, check_resolution_form, check_transfer_form, refuse, Checked,
+    Refused,
+};
 use crate::record::{Kind, Record};
 use crate::repeats;
 use crate::state::{expiry, History, PendingStatus, State};
 use crate::status::transfer as status;
-use crate::wire::{
-    transfer_flags as flag, u128_at, WireTransfer, AMOUNT_ALL, AMOUNT_MAX, RECORD_SIZE,
-};
+use crate::wire::{transfer_flags as flag, u128_at, WireTransfer, AMOUNT_ALL, RECORD_SIZE};
 
 /// What is decided about one event.
 pub enum Decision {
@@ -33,15 +35,6 @@ pub struct Parties {
     pub debit: Option<u32>,
     /// Dense number.
     pub credit: Option<u32>,
-}
-
-/// A refusal, before it is known whether it burns the id.
-struct Refused(u32);
-
-type Checked<T> = Result<T, Refused>;
-
-fn refuse<T>(status: u32) -> Checked<T> {
-    Err(Refused(status))
 }
 
 impl State {
@@ -308,105 +301,4 @@ impl State {
             credit_balance_after: 0,
         }
     }
-}
-
-/// What is wrong with an event whatever the state.
-fn check_form(event: &WireTransfer) -> Checked<()> {
-    const KNOWN: u16 = (flag::IMPORTED << 1) - 1;
-    if event.timestamp != 0 {
-        return refuse(status::TIMESTAMP_MUST_BE_ZERO);
-    }
-    if event.flags & (flag::IMPORTED | !KNOWN) != 0 {
-        return refuse(status::RESERVED_FLAG);
-    }
-    match event.id {
-        0 => refuse(status::ID_MUST_NOT_BE_ZERO),
-        u128::MAX => refuse(status::ID_MUST_NOT_BE_INT_MAX),
-        _ => Ok(()),
-    }
-}
-
-fn check_resolution_form(event: &WireTransfer) -> Checked<()> {
-    const EXCLUSIVE: u16 = flag::PENDING
-        | flag::BALANCING_DEBIT
-        | flag::BALANCING_CREDIT
-        | flag::CLOSING_DEBIT
-        | flag::CLOSING_CREDIT;
-    let both = flag::POST_PENDING | flag::VOID_PENDING;
-    if event.flags & both == both || event.flags & EXCLUSIVE != 0 {
-        return refuse(status::FLAGS_ARE_MUTUALLY_EXCLUSIVE);
-    }
-    match event.pending_id {
-        0 => return refuse(status::PENDING_ID_MUST_NOT_BE_ZERO),
-        u128::MAX => return refuse(status::PENDING_ID_MUST_NOT_BE_INT_MAX),
-        id if id == event.id => return refuse(status::PENDING_ID_MUST_BE_DIFFERENT),
-        _ => {}
-    }
-    if event.timeout != 0 {
-        return refuse(status::TIMEOUT_RESERVED_FOR_PENDING_TRANSFER);
-    }
-    Ok(())
-}
-
-fn check_transfer_form(event: &WireTransfer) -> Checked<()> {
-    match event.debit_account_id {
-        0 => return refuse(status::DEBIT_ACCOUNT_ID_MUST_NOT_BE_ZERO),
-        u128::MAX => return refuse(status::DEBIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX),
-        _ => {}
-    }
-    match event.credit_account_id {
-        0 => return refuse(status::CREDIT_ACCOUNT_ID_MUST_NOT_BE_ZERO),
-        u128::MAX => return refuse(status::CREDIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX),
-        id if id == event.debit_account_id => return refuse(status::ACCOUNTS_MUST_BE_DIFFERENT),
-        _ => {}
-    }
-    if event.pending_id != 0 {
-        return refuse(status::PENDING_ID_MUST_BE_ZERO);
-    }
-    if event.flags & flag::PENDING == 0 {
-        if event.timeout != 0 {
-            return refuse(status::TIMEOUT_RESERVED_FOR_PENDING_TRANSFER);
-        }
-        if event.flags & (flag::CLOSING_DEBIT | flag::CLOSING_CREDIT) != 0 {
-            return refuse(status::CLOSING_TRANSFER_MUST_BE_PENDING);
-        }
-    }
-    if event.ledger == 0 {
-        return refuse(status::LEDGER_MUST_NOT_BE_ZERO);
-    }
-    if event.code == 0 {
-        return refuse(status::CODE_MUST_NOT_BE_ZERO);
-    }
-    Ok(())
-}
-
-/// No sum of an account may pass `AMOUNT_MAX`.
-#[inline]
-fn check_overflow(
-    debit: &crate::accounts::Balances,
-    credit: &crate::accounts::Balances,
-    amount: u128,
-    is_pending: bool,
-) -> Checked<()> {
-    let over = |sum: u64| u128::from(sum).saturating_add(amount) > AMOUNT_MAX;
-    if is_pending && over(debit.debits_pending) {
-        return refuse(status::OVERFLOWS_DEBITS_PENDING);
-    }
-    if is_pending && over(credit.credits_pending) {
-        return refuse(status::OVERFLOWS_CREDITS_PENDING);
-    }
-    if over(debit.debits_posted) {
-        return refuse(status::OVERFLOWS_DEBITS_POSTED);
-    }
-    if over(credit.credits_posted) {
-        return refuse(status::OVERFLOWS_CREDITS_POSTED);
-    }
-    // Each sum is at most 2^63-1, so the two of a side fit 64 bits.
-    if over(debit.debits_pending + debit.debits_posted) {
-        return refuse(status::OVERFLOWS_DEBITS);
-    }
-    if over(credit.credits_pending + credit.credits_posted) {
-        return refuse(status::OVERFLOWS_CREDITS);
-    }
-    Ok(())
 }
