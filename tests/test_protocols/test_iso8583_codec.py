@@ -499,10 +499,70 @@ def test_encode_value_that_does_not_fit_is_refused(
     codec_class: type[PureCodec], elements: dict[int, Value], path: str, reason: Reason
 ) -> None:
     codec = WARM[codec_class, "edc"]
+    known = {n: EDC.elements[n].example for n in elements if n in EDC.elements}
+    codec.encode(Message("0200", known))  # type: ignore[arg-type]  # so that a plan is there
     with pytest.raises(MessageError) as caught:
         codec.encode(Message("0200", elements))
     assert (caught.value.path, caught.value.reason) == (path, reason)
     assert caught.value.offset is None
+
+
+@twins
+def test_encode_buffer_whose_length_is_not_its_bytes_is_refused(
+    codec_class: type[PureCodec],
+) -> None:
+    codec = codec_class(EDC)
+    codec.encode(Message("0200", {55: {"82": b"ab"}}))
+    wide = memoryview(bytes(8)).cast("I")
+    assert len(wide) == 2
+    with pytest.raises(MessageError) as caught:
+        codec.encode(Message("0200", {55: {"82": wide}}))  # type: ignore[dict-item]
+    assert (caught.value.path, caught.value.reason) == ("55.82", Reason.TOO_LONG)
+
+
+# (name, element, content with its prefix, path, reason): kinds that `edc` does not use.
+REFUSED_KINDS: list[tuple[str, int, str, str, Reason]] = [
+    ("bitmapped, bytes behind", 22, "07800030303031ff", "22", Reason.LEFT_OVER),
+    ("bitmapped, unknown bit", 22, "024000", "22.2", Reason.UNKNOWN_ELEMENT),
+    ("bitmapped, bitmap cut", 22, "0180", "22", Reason.TRUNCATED),
+    ("data set, header cut", 23, "00020100", "23.01", Reason.TRUNCATED),
+    ("data set, content cut", 23, "000401000300", "23.01", Reason.TRUNCATED),
+    ("data set twice", 23, "0006010000010000", "23.chip", Reason.DUPLICATE_TAG),
+    ("nested tag cut", 23, "0006010003e10181", "23.chip.deep.81", Reason.TRUNCATED),
+    ("length before tag, too small", 21, "303035303031434f", "21.CO", Reason.BAD_COUNT),
+    ("length before tag, no tag", 21, "303035303032c3a9", "21", Reason.BAD_TAG),
+    ("loose digits, bad nibble", 21, "3030373030344e311a2f", "21.count", Reason.BAD_NIBBLE),
+    ("prefix smaller than itself", 7, "0001", "7", Reason.BAD_PREFIX),
+    ("hex in small letters", 8, "30343061", "8", Reason.TRUNCATED),
+    ("hex of odd length", 8, "3033414243", "8", Reason.BAD_COUNT),
+    ("hex digit", 8, "30344142434b", "8", Reason.BAD_CHARACTER),
+    ("EBCDIC hex digit", 9, "c4c5c1c4c2c5c587", "9", Reason.BAD_CHARACTER),
+    ("EBCDIC letters as digits", 2, "f0f2f1c1", "2", Reason.NOT_DIGITS),
+    ("odd nibble count of text", 10, "0541424344", "10", Reason.BAD_COUNT),
+    ("sign", 14, "583030303030313530", "14", Reason.BAD_CHARACTER),
+    ("sign inside", 14, "443043303030313530", "14", Reason.BAD_CHARACTER),
+    ("left f missing", 6, "01234567", "6", Reason.BAD_PADDING),
+    ("groups, too many", 24, "3030383141314231433144", "24", Reason.TOO_MANY),
+    ("group, rest too long", 20, "31383031323141" + "41" * 13, "20.third", Reason.TOO_LONG),
+    ("group, no rest", 20, "30353031323141", "20.third", Reason.TOO_SHORT),
+]
+
+
+@twins
+@pytest.mark.parametrize(
+    ("number", "content", "path", "reason"),
+    [row[1:] for row in REFUSED_KINDS],
+    ids=[row[0] for row in REFUSED_KINDS],
+)
+def test_decode_damage_in_rarer_kinds_is_refused(
+    codec_class: type[PureCodec], number: int, content: str, path: str, reason: Reason
+) -> None:
+    codec = WARM[codec_class, "kinds"]
+    good = codec.encode(Message("0200", {number: KINDS.elements[number].example}))  # type: ignore[dict-item]
+    assert codec.decode(good).mti == "0200"
+    with pytest.raises(MessageError) as caught:
+        codec.decode(good[:12] + bytes.fromhex(content))
+    assert (caught.value.path, caught.value.reason) == (path, reason)
 
 
 @twins
