@@ -7,7 +7,6 @@ decides is visible at once (decision 10) and becomes the next piece.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +22,12 @@ from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
 from switch.reception import Accepted, Reception, Rejected, Unreadable
+from switch.rules import RuleBook
 from switch.session import Arrival, Departure
 from switch.work import Work
 
 #: A moment in the log: name and fields, already free of card data.
 Event = tuple[str, dict[str, Any]]
-#: Gives the business date of an instant.
-BusinessDay = Callable[[int], Any]
 _UNFIT_CODE = "96"
 _BUSY_CODE = "91"
 
@@ -169,6 +167,11 @@ class SwitchCore:
         self._under_way = 0
         self._by_connection.clear()
         return self._take_departures()
+
+    def use_rules(self, rules: RuleBook) -> None:
+        """Decide by these rules from the next message on; what is under way keeps its verdict."""
+        before, self._desk.rules = self._desk.rules.version, rules
+        self._event("rules", before=before, now=rules.version)
 
     def unblock_pin(self, card_number: int, actor: str) -> None:
         """Give a card its PIN tries back (help desk); durable with the next work."""

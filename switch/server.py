@@ -19,6 +19,7 @@ from switch.config import SwitchConfig
 from switch.connection import Connection
 from switch.decision import StepResult
 from switch.key_sets import KeySource
+from switch.rules import load_rules
 from switch.session import Arrival, Departure
 from switch.state import StateError
 from switch.work import Work, run_work
@@ -136,6 +137,18 @@ class SwitchServer:
         self._node.core.unblock_pin(card_number, actor)
         self._pump()
         await self._settled()
+
+    async def reload_rules(self) -> str:
+        """Read the rule file again and decide by it; give its version (R42).
+
+        The whole file is checked first: raises ConfigurationError and keeps the old rules.
+        """
+        assert self._node is not None, "the server was started"
+        loop = asyncio.get_running_loop()
+        rules = await loop.run_in_executor(None, load_rules, self._config.rules)
+        self._node.core.use_rules(rules)
+        self._dispatch([])
+        return rules.version
 
     def opened(self, connection: Connection) -> int:
         """Take a new connection; give its number, 0 when there is no room."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import struct
+from importlib.resources import files
 
 import pytest
 
+from protocols.errors import ConfigurationError
 from switch.config import SwitchConfig
 from switch.server import SwitchServer
 from switch.state import StateError, StateFile
@@ -286,6 +288,30 @@ async def test_help_desk_lifts_a_pin_block_while_the_switch_runs(site, counter):
     await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100)))
     assert counter.edc.decode(await line.answer()).text(39) == "00"
     assert site.server.counters["0200/75"] == 1
+
+
+async def test_rules_change_without_restart_and_a_wrong_file_changes_nothing(site, counter):
+    text = files("switch").joinpath("data/rules.toml").read_text("utf-8")
+    path = counter.world.directory / "rules.toml"
+    path.write_text(text, "utf-8")
+    await site.stop()
+    await site.start(SwitchConfig(rules=path))
+    line = await site.connect()
+
+    async def buy() -> str:
+        await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 200_000)))
+        return counter.edc.decode(await line.answer()).text(39)
+
+    assert await buy() == "00"
+    lower = text.replace("sale_limit_rupiah = 20_000_000", "sale_limit_rupiah = 1_000")
+    path.write_text(lower.replace('"2026.1"', '"2026.2"'), "utf-8")
+    assert await buy() == "00"
+    assert await site.server.reload_rules() == "2026.2"
+    assert await buy() == "61"
+    path.write_text(lower.replace("tries = 3", "tries = 0"), "utf-8")
+    with pytest.raises(ConfigurationError, match="rule.pin.tries"):
+        await site.server.reload_rules()
+    assert await buy() == "61"
 
 
 async def test_address_in_use_and_a_locked_state_file_are_told(site, counter):
