@@ -4,6 +4,7 @@ Takes pytest's own arguments. With LUMBUNG_REQUIRE=all a missing service is an e
 LUMBUNG_REQUIRE_NATIVE=1 a missing native core is.
 """
 
+import os
 import sys
 import time
 from collections import Counter
@@ -37,7 +38,9 @@ class Tally:
 def main() -> int:
     """Run; print the line; give pytest's exit code."""
     tally = Tally()
-    code = int(pytest.main(sys.argv[1:], plugins=[tally]))
+    # One worker a core; a file stays in one worker, so that its shared fixtures are made once.
+    spread = ["-n", str(min(4, len(os.sched_getaffinity(0)))), "--dist", "loadfile", "-q"]
+    code = int(pytest.main([*spread, *sys.argv[1:]], plugins=[tally]))
     counts = tally.counts
     print(f"took {time.monotonic() - tally.started_s:.0f} s")
     print(

@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, settings
 
 from lumbung.services import services
 
+#: Benchmarks and fuzz targets are programs of their own, not tests.
+collect_ignore_glob = ["bench/*", "fuzz/*"]
+
 # A failing property prints its seed and smallest case; a deadline would make slow machines lie.
 settings.register_profile(
     "lumbung", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
