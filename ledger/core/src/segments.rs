@@ -155,10 +155,10 @@ pub fn names(directory: &Path) -> Result<Vec<String>, Fault> {
 /// Read the superblock: who the ledger is and what is known to be durable.
 pub fn read_superblock(directory: &Path) -> Result<(Identity, Option<CommitMark>), Fault> {
     let path = directory.join(SUPERBLOCK);
-    let bytes = fs::read(&path).map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
-    if bytes.len() != 3 * BLOCK {
-        return Err(foreign(&path, "is not a ledger's superblock"));
-    }
+    let read = fs::read(&path);
+    let mut bytes = read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
+    // What lies behind the end of a file counts as zero.
+    bytes.resize(3 * BLOCK, 0);
     let identity = match Identity::unpack(&bytes[..BLOCK]) {
         Ok(identity) => identity,
         Err(PageError::Foreign) => return Err(foreign(&path, "is not a ledger's superblock")),
@@ -172,13 +172,13 @@ pub fn read_superblock(directory: &Path) -> Result<(Identity, Option<CommitMark>
     for slot in 1..3 {
         let page = &bytes[slot * BLOCK..(slot + 1) * BLOCK];
         match CommitMark::unpack(page) {
-            Ok(found) if found.offset() == (slot * BLOCK) as u64 => {
+            Ok(found) => {
                 if mark.is_none_or(|mark| found.frame > mark.frame) {
                     mark = Some(found);
                 }
             }
-            _ if page.iter().all(|byte| *byte == 0) => {}
-            _ => damaged = Some(slot * BLOCK),
+            Err(_) if page.iter().all(|byte| *byte == 0) => {}
+            Err(_) => damaged = Some(slot * BLOCK),
         }
     }
     match (mark, damaged) {
