@@ -278,6 +278,22 @@ async def test_lost_ledger_makes_the_node_unfit_and_says_so(site, counter):
     assert counter.edc.decode(await again.answer()).text(39) == "96"
 
 
+async def test_lost_state_file_makes_the_node_unfit_and_posts_nothing(site, counter):
+    def commit(changes):
+        raise StateError("the disk is full")
+
+    state = site.server._node.state
+    original, state.commit = state.commit, commit
+    line = await site.connect()
+    wrong = counter.edc.purchase(counter.chip, 100_000, pin="000000")
+    right = counter.edc.purchase(counter.world.add_card(2, 1_000_000), 100_000)
+    await line.send(counter.edc.encode(wrong), counter.edc.encode(right))
+    assert await line.is_cut()
+    assert "E-SW-0101" in site.server.unfit_reason
+    assert counter.world.postings() == 0
+    state.commit = original
+
+
 async def test_help_desk_lifts_a_pin_block_while_the_switch_runs(site, counter):
     line = await site.connect()
     for _ in range(3):
@@ -309,7 +325,7 @@ async def test_rules_change_without_restart_and_a_wrong_file_changes_nothing(sit
     assert await site.server.reload_rules() == "2026.2"
     assert await buy() == "61"
     path.write_text(lower.replace("tries = 3", "tries = 0"), "utf-8")
-    with pytest.raises(ConfigurationError, match="rule.pin.tries"):
+    with pytest.raises(ConfigurationError, match=r"rule\.pin\.tries"):
         await site.server.reload_rules()
     assert await buy() == "61"
 
