@@ -1,8 +1,9 @@
 """Months left on a card: a deterministic fold over its ledger entries (design decision 7).
 
 In the order of the ledger: a disbursement opens a tranche; a debit takes open tranches by (expiry,
-period, sequence); a compensation gives back what its original took, last taken first; a sweep
-takes from the tranche it names. Money of a tranche past its expiry is spendable until the sweep
+period, sequence); a compensation gives back what its original took, last taken first; a
+restoration (an undone compensation) takes again for the sale it names; a sweep takes from the
+tranche it names. Money of a tranche past its expiry is spendable until the sweep
 posts, so the fold needs no clock.
 """
 
@@ -60,7 +61,15 @@ class MonthLeft(NamedTuple):
 class TrancheFold:
     """The tranches of one card after the entries applied so far."""
 
-    __slots__ = ("_left", "_order", "_shares", "_tranches", "account_id", "sequence")
+    __slots__ = (
+        "_given_back",
+        "_left",
+        "_order",
+        "_shares",
+        "_tranches",
+        "account_id",
+        "sequence",
+    )
 
     def __init__(self, account_id: int) -> None:
         """Start with no entry applied."""
@@ -70,6 +79,8 @@ class TrancheFold:
         self._left: dict[int, int] = {}
         self._order: list[int] = []
         self._shares: dict[int, list[Share]] = {}
+        #: By sale: what its compensations gave back and no restoration took again.
+        self._given_back: dict[int, int] = {}
 
     @property
     def left_sen(self) -> int:
@@ -133,7 +144,11 @@ class TrancheFold:
             if self._left.get(named, 0) < transfer.amount:
                 raise _error(entry, "the tranche that the sweep names does not hold so much")
             shares = [Share(named, transfer.amount)]
-        elif transfer.code in _SALES or transfer.code == TransferCode.RESTORATION:
+        elif transfer.code == TransferCode.RESTORATION:
+            if self._given_back.get(transfer.user_data_128, 0) < transfer.amount:
+                raise _error(entry, "the sale it restores is unknown or gave back less")
+            shares = self._take(entry)
+        elif transfer.code in _SALES:
             shares = self._take(entry)
         else:
             raise _error(entry, "no rule says which months this debit takes")
@@ -141,7 +156,8 @@ class TrancheFold:
             self._left[tranche_id] -= amount_sen
         if transfer.code == TransferCode.RESTORATION:
             # The sale stands again: a later compensation names the sale, not this record.
-            self._shares.setdefault(transfer.user_data_128, []).extend(shares)
+            self._shares[transfer.user_data_128].extend(shares)
+            self._given_back[transfer.user_data_128] -= transfer.amount
             return
         self._shares[transfer.id] = shares
         if transfer.flags & TransferFlags.POST_PENDING_TRANSFER:
@@ -166,6 +182,8 @@ class TrancheFold:
         wanted = entry.transfer.amount
         if shares is None or sum(share.amount_sen for share in shares) < wanted:
             raise _error(entry, "its original is unknown or did not take so much")
+        original = entry.transfer.user_data_128
+        self._given_back[original] = self._given_back.get(original, 0) + wanted
         while wanted:
             tranche_id, taken = shares.pop()
             part = min(wanted, taken)

@@ -98,6 +98,17 @@ def test_equations_hold_after_sales_voids_refunds_and_a_payout(books):
     ]
 
 
+def test_equations_hold_when_a_void_was_itself_undone(books):
+    sale = books.sale(0, 40_000_000)
+    books.undo(0, sale, 0, 40_000_000, TransferCode.VOID)
+    assert books.broken([]) == []
+    books.post(
+        TransferCode.RESTORATION, books.cards[0], books.payable, 40_000_000, user_data_128=sale
+    )
+    assert books.broken([Slip(sale, 40_000_000)]) == []
+    assert books.broken([]) == ["slips = postings"]
+
+
 def test_figures_are_those_of_the_ledger(books):
     books.sale(0, 14_150_000)
     by_name = {e.name: e for e in check_equations(books.ledger, books.registry)}

@@ -57,6 +57,9 @@ class History:
     def undo(self, original, amount, code=TransferCode.REVERSAL):
         return self.add(code, amount, credit=True, user_data_128=original)
 
+    def restore(self, sale, amount):
+        return self.add(TransferCode.RESTORATION, amount, user_data_128=sale)
+
     def sweep(self, tranche, amount):
         return self.add(TransferCode.SWEEP, amount, user_data_128=tranche)
 
@@ -105,6 +108,18 @@ def test_fold_partial_refund_restores_the_month_taken_last():
     assert [share.amount_sen for share in fold.allocation(sale)] == [250]
 
 
+def test_fold_undone_void_takes_again_and_can_be_voided_once_more():
+    history = History()
+    history.month("2026-01", 300)
+    history.month("2026-02", 300)
+    sale = history.sale(400)
+    history.undo(sale, 400, TransferCode.VOID)
+    history.restore(sale, 400)
+    assert history.fold().months_left() == [MonthLeft("2026-02", 200)]
+    history.undo(sale, 400, TransferCode.VOID)
+    assert history.fold().left_sen == 600
+
+
 def test_fold_sweep_takes_only_from_the_tranche_it_names():
     history = History()
     history.month("2026-01", 300)
@@ -132,12 +147,24 @@ def test_fold_refused_entries_and_holds_move_nothing_and_a_posted_hold_does():
         lambda h: h.sale(301),
         lambda h: h.undo(4711, 1),
         lambda h: h.undo(h.sale(100), 101),
+        lambda h: h.restore(h.sale(100), 1),
+        lambda h: h.restore(4711, 1),
         lambda h: h.sweep(4711, 1),
         lambda h: h.sweep(h.entries[0].transfer.id, 301),
         lambda h: h.add(TransferCode.MERCHANT_PAYOUT, 1),
         lambda h: h.add(TransferCode.FUNDING, 1, credit=True),
     ],
-    ids=["overdraw", "no original", "too much", "no tranche", "swept dry", "payout", "funding"],
+    ids=[
+        "overdraw",
+        "no original",
+        "too much",
+        "not undone",
+        "no sale",
+        "no tranche",
+        "swept dry",
+        "payout",
+        "funding",
+    ],
 )
 def test_fold_entry_without_a_rule_is_an_error(write):
     history = History()
@@ -174,6 +201,11 @@ class CoinOracle:
         for _coin in range(amount):
             self.purse.append(self.taken[original].pop())
 
+    def restore(self, sale, amount):
+        self.purse.sort()
+        self.taken[sale] += self.purse[:amount]
+        self.purse = self.purse[amount:]
+
     def sweep(self, tranche, amount):
         for _coin in range(amount):
             self.purse.remove(next(coin for coin in self.purse if coin[3] == tranche))
@@ -186,7 +218,7 @@ class CoinOracle:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from("ccsssuuw"), st.integers(0, 30), st.integers(0, 5)), max_size=25
+    st.tuples(st.sampled_from("ccsssuurw"), st.integers(0, 30), st.integers(0, 5)), max_size=25
 )
 
 
@@ -196,6 +228,7 @@ def test_fold_any_history_agrees_with_the_oracle_and_conserves_money(steps):
     history, oracle = History(), CoinOracle()
     tranches: list[int] = []
     sales: list[int] = []
+    undone: dict[int, int] = {}
     paid_in = paid_out = 0
     for kind, amount, pick in steps:
         if kind == "c" and amount:
@@ -215,7 +248,16 @@ def test_fold_any_history_agrees_with_the_oracle_and_conserves_money(steps):
             if amount:
                 history.undo(sale, amount)
                 oracle.undo(sale, amount)
+                undone[sale] = undone.get(sale, 0) + amount
                 paid_out -= amount
+        elif kind == "r" and undone:
+            sale = list(undone)[pick % len(undone)]
+            amount = min(amount, undone[sale], len(oracle.purse))
+            if amount:
+                history.restore(sale, amount)
+                oracle.restore(sale, amount)
+                undone[sale] -= amount
+                paid_out += amount
         elif kind == "w" and tranches:
             tranche = tranches[pick % len(tranches)]
             left = sum(coin[3] == tranche for coin in oracle.purse)
