@@ -9,7 +9,7 @@ use crate::record::Record;
 use crate::state::{History, State};
 use crate::status::transfer as status;
 use crate::transfers::{Decision, Parties};
-use crate::wire::{transfer_flags, WireAccount, WireTransfer, RECORD_SIZE, RESULT_SIZE};
+use crate::wire::{transfer_flags, u16_at, WireAccount, WireTransfer, RECORD_SIZE, RESULT_SIZE};
 
 /// Events whose accounts and id slots are looked up before the first of them is decided, so that
 /// the memory accesses overlap. Transfers create no account, so what was found stays true.
@@ -47,6 +47,36 @@ struct Chain {
     /// Records of the frame before it.
     records: usize,
     broken: bool,
+}
+
+/// A timestamp and a status, as they go into a result.
+type Given = (u64, u32);
+
+/// One event of a request.
+#[derive(Clone, Copy)]
+struct Event<'a> {
+    kind: EventKind,
+    bytes: &'a [u8; RECORD_SIZE],
+    parties: Parties,
+    timestamp: u64,
+    position: usize,
+    is_last: bool,
+}
+
+impl Event<'_> {
+    /// The bit is the same in accounts and transfers.
+    #[inline]
+    fn is_linked(&self) -> bool {
+        u16_at(self.bytes, 118) & transfer_flags::LINKED != 0
+    }
+
+    /// An event of a broken chain has no time of its own where it is an account.
+    fn failed(&self, status: u32) -> Given {
+        match self.kind {
+            EventKind::Accounts => (0, status),
+            EventKind::Transfers => (self.timestamp, status),
+        }
+    }
 }
 
 /// One commit group at work.
@@ -96,7 +126,7 @@ impl<'a, H: History> Group<'a, H> {
         assert!(rest.is_empty(), "whole events");
         let count = events.len();
         let batch = self.now.max(self.state.last_timestamp + count as u64);
-        let first = batch - count as u64;
+        let first = batch - count as u64 + 1;
         let mut chain: Option<Chain> = None;
         let mut parties = [Parties::default(); AHEAD];
         for (position, event) in events.iter().enumerate() {
@@ -105,85 +135,92 @@ impl<'a, H: History> Group<'a, H> {
                     *place = self.state.prepare_transfer(event);
                 }
             }
-            let timestamp = first + position as u64 + 1;
-            // The bit is the same in accounts and transfers.
-            let linked = event_flags(event) & transfer_flags::LINKED != 0;
-            if linked && chain.is_none() {
-                chain = Some(Chain {
-                    start: position,
-                    records: self.frame.count(),
-                    broken: false,
-                });
-            }
-            let is_open = linked && position + 1 == count;
-            let mut refusal = None;
-            let answer = if is_open {
-                failed(kind, timestamp, status::LINKED_EVENT_CHAIN_OPEN)
-            } else if chain.as_ref().is_some_and(|chain| chain.broken) {
-                failed(kind, timestamp, status::LINKED_EVENT_FAILED)
-            } else {
-                self.event(
-                    kind,
-                    (event, parties[position % AHEAD]),
-                    timestamp,
-                    &mut refusal,
-                )?
+            let event = Event {
+                kind,
+                bytes: event,
+                parties: parties[position % AHEAD],
+                timestamp: first + position as u64,
+                position,
+                is_last: position + 1 == count,
             };
-            if let Some(running) = &mut chain {
-                if answer.1 != status::CREATED && !running.broken {
-                    running.broken = true;
-                    self.take_back(running.records);
-                    mend(kind, results, position - running.start, timestamp);
+            let answer = if event.is_linked() || chain.is_some() {
+                self.chained(&event, &mut chain, results)?
+            } else {
+                let (answer, refusal) = self.single(&event)?;
+                if let Some(record) = refusal {
+                    self.take(record);
                 }
-                if !linked || is_open {
-                    chain = None;
-                }
-            }
-            if let Some(record) = refusal {
-                self.take(self.restated(record));
-            }
-            results.extend_from_slice(&answer.0.to_le_bytes());
-            results.extend_from_slice(&answer.1.to_le_bytes());
-            results.extend_from_slice(&0u32.to_le_bytes());
+                answer
+            };
+            push_result(results, answer);
         }
         self.state.last_timestamp = batch;
         Ok(())
     }
 
-    /// Decide about one event and do what was decided; give its timestamp and status. The record
-    /// that burns its id is left to the caller, since a chain may have to be taken back first.
-    #[inline]
-    fn event(
+    /// Run one event of a linked chain; when it breaks the chain, mend the answers given before.
+    fn chained(
         &mut self,
-        kind: EventKind,
-        (event, parties): (&[u8; RECORD_SIZE], Parties),
-        timestamp: u64,
-        refusal: &mut Option<Record>,
-    ) -> Result<(u64, u32), Fault> {
-        let decision = match kind {
+        event: &Event<'_>,
+        chain: &mut Option<Chain>,
+        results: &mut [u8],
+    ) -> Result<Given, Fault> {
+        let records = self.frame.count();
+        let start = event.position;
+        let running = chain.get_or_insert(Chain {
+            start,
+            records,
+            broken: false,
+        });
+        let stays_open = event.is_linked() && event.is_last;
+        let (answer, refusal) = if stays_open {
+            (event.failed(status::LINKED_EVENT_CHAIN_OPEN), None)
+        } else if running.broken {
+            (event.failed(status::LINKED_EVENT_FAILED), None)
+        } else {
+            self.single(event)?
+        };
+        if answer.1 != status::CREATED && !running.broken {
+            running.broken = true;
+            let before = running.start;
+            self.take_back(running.records);
+            mend(event, results, event.position - before);
+        }
+        if !event.is_linked() || stays_open {
+            *chain = None;
+        }
+        if let Some(record) = refusal {
+            self.take(self.restated(record));
+        }
+        Ok(answer)
+    }
+
+    /// Decide about one event and do what was decided. The record that burns its id is left to
+    /// the caller, since a chain may have to be taken back first.
+    #[inline]
+    fn single(&mut self, event: &Event<'_>) -> Result<(Given, Option<Record>), Fault> {
+        let timestamp = event.timestamp;
+        let decision = match event.kind {
             EventKind::Transfers => {
                 let history = Ahead {
                     frame: self.frame,
                     before: self.before,
                 };
-                let event = WireTransfer::unpack(event);
+                let transfer = WireTransfer::unpack(event.bytes);
                 self.state
-                    .decide_transfer(&event, parties, timestamp, &history)?
+                    .decide_transfer(&transfer, event.parties, timestamp, &history)?
             }
             EventKind::Accounts => self
                 .state
-                .decide_account(&WireAccount::unpack(event), timestamp),
+                .decide_account(&WireAccount::unpack(event.bytes), timestamp),
         };
         Ok(match decision {
             Decision::Take(record) => {
                 self.take(record);
-                (timestamp, status::CREATED)
+                ((timestamp, status::CREATED), None)
             }
-            Decision::Burn(record) => {
-                *refusal = Some(record);
-                (timestamp, record.status.into())
-            }
-            Decision::Answer { timestamp, status } => (timestamp, status),
+            Decision::Burn(record) => ((timestamp, record.status.into()), Some(record)),
+            Decision::Answer { timestamp, status } => ((timestamp, status), None),
         })
     }
 
@@ -226,24 +263,22 @@ pub fn due_expiries(state: &State, base: u64, limit: usize) -> impl Iterator<Ite
 }
 
 #[inline]
-fn event_flags(event: &[u8; RECORD_SIZE]) -> u16 {
-    u16::from_le_bytes([event[118], event[119]])
+fn push_result(results: &mut Vec<u8>, (timestamp, status): Given) {
+    results.extend_from_slice(&timestamp.to_le_bytes());
+    results.extend_from_slice(&status.to_le_bytes());
+    results.extend_from_slice(&0u32.to_le_bytes());
 }
 
-/// An event of a broken chain has no time of its own where it is an account.
-fn failed(kind: EventKind, timestamp: u64, status: u32) -> (u64, u32) {
-    match kind {
-        EventKind::Accounts => (0, status),
-        EventKind::Transfers => (timestamp, status),
-    }
-}
-
-/// Tell the last `count` events before `timestamp` that their chain failed.
-fn mend(kind: EventKind, results: &mut [u8], count: usize, timestamp: u64) {
+/// Tell the `count` events before this one that their chain failed.
+fn mend(event: &Event<'_>, results: &mut [u8], count: usize) {
     let start = results.len() - RESULT_SIZE * count;
-    let first = timestamp - count as u64;
+    let first = event.timestamp - count as u64;
     for (place, result) in results[start..].chunks_exact_mut(RESULT_SIZE).enumerate() {
-        let (timestamp, status) = failed(kind, first + place as u64, status::LINKED_EVENT_FAILED);
+        let earlier = Event {
+            timestamp: first + place as u64,
+            ..*event
+        };
+        let (timestamp, status) = earlier.failed(status::LINKED_EVENT_FAILED);
         result[..8].copy_from_slice(&timestamp.to_le_bytes());
         result[8..12].copy_from_slice(&status.to_le_bytes());
     }

@@ -3,6 +3,7 @@
 //! Source: ledger.md 1.2, rule 5 (order of checks).
 
 use crate::accounts::Balances;
+use crate::state::PendingStatus;
 use crate::status::transfer as status;
 use crate::wire::{transfer_flags as flag, WireTransfer, AMOUNT_MAX};
 
@@ -118,4 +119,50 @@ pub fn check_overflow(
         return refuse(status::OVERFLOWS_CREDITS);
     }
     Ok(())
+}
+
+/// What is wrong with the accounts of a movement or reservation.
+#[inline]
+pub fn check_accounts(event: &WireTransfer, debit: &Balances, credit: &Balances) -> Checked<()> {
+    if debit.ledger != credit.ledger {
+        return refuse(status::ACCOUNTS_MUST_HAVE_THE_SAME_LEDGER);
+    }
+    if event.ledger != debit.ledger {
+        return refuse(status::TRANSFER_MUST_HAVE_THE_SAME_LEDGER_AS_ACCOUNTS);
+    }
+    if debit.is_closed() {
+        return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
+    }
+    if credit.is_closed() {
+        return refuse(status::CREDIT_ACCOUNT_ALREADY_CLOSED);
+    }
+    Ok(())
+}
+
+/// How much a transfer moves: a balancing one at most what keeps the balance from crossing 0.
+#[inline]
+pub fn balanced_amount(event: &WireTransfer, debit: &Balances, credit: &Balances) -> u128 {
+    let mut amount = event.amount;
+    if event.flags & flag::BALANCING_DEBIT != 0 {
+        let taken = u128::from(debit.debits_posted) + u128::from(debit.debits_pending);
+        amount = amount.min(u128::from(debit.credits_posted).saturating_sub(taken));
+    }
+    if event.flags & flag::BALANCING_CREDIT != 0 {
+        let taken = u128::from(credit.credits_posted) + u128::from(credit.credits_pending);
+        amount = amount.min(u128::from(credit.debits_posted).saturating_sub(taken));
+    }
+    amount
+}
+
+/// Whether a reservation can still be resolved; `expires_at` 0 is never.
+pub fn check_open(status: PendingStatus, expires_at: u64, timestamp: u64) -> Checked<()> {
+    match status {
+        PendingStatus::Posted => refuse(status::PENDING_TRANSFER_ALREADY_POSTED),
+        PendingStatus::Voided => refuse(status::PENDING_TRANSFER_ALREADY_VOIDED),
+        PendingStatus::Expired => refuse(status::PENDING_TRANSFER_EXPIRED),
+        PendingStatus::Open if expires_at != 0 && expires_at <= timestamp => {
+            refuse(status::PENDING_TRANSFER_EXPIRED)
+        }
+        PendingStatus::Open => Ok(()),
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::disk::{sync_directory, AlignedBuffer, DurableFile};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES};
-use crate::pages::{segment_name, Identity, BLOCK, BLOCK_U64};
+use crate::pages::{segment_name, Identity, BLOCK};
 use crate::scan::{Extent, Scan, TornTail};
 use crate::segments::{names, read_superblock, segment_number, SegmentReader, SUPERBLOCK};
 use crate::sha::Hash;
@@ -65,17 +65,27 @@ pub fn open_writer(
         return Err(no_ledger(directory));
     }
     make_directory(directory)?;
-    let exists = judge(directory)?;
-    if exists {
+    if judge(directory)? {
         read_superblock(directory)?;
     } else if !options.create {
         return Err(no_ledger(directory));
     }
     let lock = take_lock(directory)?;
     remove_half_made(directory)?;
-    if !exists {
+    // Asked again under the lock: another process may have made the ledger in between.
+    if !judge(directory)? {
         entropy = create(directory, options.segment_size, entropy)?;
     }
+    recover(directory, options, entropy, lock)
+}
+
+/// Read the log to its end, mend a torn tail, and stand ready to write.
+fn recover(
+    directory: &Path,
+    options: &Options,
+    entropy: Entropy,
+    lock: File,
+) -> Result<OpenedWriter, Fault> {
     let (identity, mark) = read_superblock(directory)?;
     let reader = Arc::new(SegmentReader::new(directory));
     let mut scan = Scan::new(identity, Arc::clone(&reader));
@@ -212,8 +222,11 @@ fn remove(path: &Path) -> Result<(), Fault> {
 
 /// Make a new ledger's files; it exists from the moment its superblock has its name.
 fn create(directory: &Path, segment_size: u64, mut entropy: Entropy) -> Result<Entropy, Fault> {
-    if !segment_size.is_multiple_of(BLOCK_U64)
-        || !(SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&segment_size)
+    if !(Identity {
+        uuid: [0; 16],
+        segment_size,
+    })
+    .is_sound()
     {
         let text = format!(
             "segment size {segment_size}: a multiple of {BLOCK} from {SEGMENT_SIZE_MIN} to \

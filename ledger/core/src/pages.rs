@@ -2,6 +2,7 @@
 //!
 //! Source: docs/reference/ledger-format.md, sections 3 to 5.
 
+use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN};
 use crate::sha::{sha256, Hash};
 use crate::wire::{u32_at, u64_at, RECORD_SIZE};
 
@@ -143,6 +144,12 @@ impl Identity {
             uuid: bytes_at(page, 8),
             segment_size: u64_at(page, 24),
         })
+    }
+
+    /// Whether a ledger may have such segments.
+    pub fn is_sound(&self) -> bool {
+        self.segment_size.is_multiple_of(BLOCK_U64)
+            && (SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&self.segment_size)
     }
 
     /// What stands for the frame before the first.

@@ -39,6 +39,15 @@ pub struct StatementFilter {
     pub limit: usize,
 }
 
+impl StatementFilter {
+    /// Whether an entry of the account with this number is wanted.
+    fn takes(&self, record: &Record, number: u32) -> bool {
+        let debited = record.debit == number;
+        let side = if debited { self.debits } else { self.credits };
+        side && (self.code == 0 || self.code == record.code)
+    }
+}
+
 /// Give accounts by id, `None` where unknown.
 pub fn accounts_by_id(source: &impl Source, ids: &[u128]) -> Vec<Option<WireAccount>> {
     source.look_at_balances(|state, balances| {
@@ -143,38 +152,21 @@ pub fn statement(source: &impl Source, wanted: &StatementFilter) -> Result<Vec<u
     let Some(postings) = Postings::of(source, wanted.account_id) else {
         return Ok(Vec::new());
     };
-    let mut start = postings.first_at(wanted.timestamp_min)?;
-    let mut end = postings.first_after(wanted.timestamp_max)?;
-    if wanted.cursor != 0 && wanted.reverse {
-        end = end.min(postings.count_below(wanted.cursor));
-    } else if wanted.cursor != 0 {
-        start = start.max(postings.count_below(wanted.cursor + 1));
-    }
+    let (mut start, mut end) = postings.window(wanted)?;
     let mut packed = Vec::new();
     while start < end && packed.len() < wanted.limit * ENTRY_SIZE {
         let length = (end - start).min(POSTINGS_PAGE);
-        let mut page = if wanted.reverse {
+        let mut page = postings.page(if wanted.reverse { end - length } else { start }, length);
+        if wanted.reverse {
             end -= length;
-            postings.page(end, length)
+            page.reverse();
         } else {
             start += length;
-            postings.page(start - length, length)
-        };
-        if wanted.reverse {
-            page.reverse();
         }
         for sequence in page {
             let record = source.durable_record(sequence)?;
-            let side = if record.debit == postings.number {
-                wanted.debits
-            } else {
-                wanted.credits
-            };
-            if side && (wanted.code == 0 || wanted.code == record.code) {
+            if wanted.takes(&record, postings.number) && packed.len() < wanted.limit * ENTRY_SIZE {
                 packed.extend_from_slice(&pack_entry(source, &record)?);
-                if packed.len() == wanted.limit * ENTRY_SIZE {
-                    break;
-                }
             }
         }
     }
@@ -240,6 +232,18 @@ impl<'a, S: Source> Postings<'a, S> {
         })
     }
 
+    /// The places of the list that a statement covers, from and before.
+    fn window(&self, wanted: &StatementFilter) -> Result<(usize, usize), Fault> {
+        let mut start = self.first_at(wanted.timestamp_min)?;
+        let mut end = self.first_after(wanted.timestamp_max)?;
+        if wanted.cursor != 0 && wanted.reverse {
+            end = end.min(self.count_below(wanted.cursor));
+        } else if wanted.cursor != 0 {
+            start = start.max(self.count_below(wanted.cursor + 1));
+        }
+        Ok((start, end))
+    }
+
     fn page(&self, start: usize, length: usize) -> Vec<u64> {
         self.source.look(|state, _| {
             state
@@ -285,11 +289,31 @@ impl<'a, S: Source> Postings<'a, S> {
 }
 
 fn pack_entry(source: &impl Source, record: &Record) -> Result<[u8; ENTRY_SIZE], Fault> {
-    let mut pending_id = match record.pending_sequence {
+    let transfer = wire_transfer(source, record)?;
+    let created = if record.status == 0 {
+        status::CREATED
+    } else {
+        record.status.into()
+    };
+    // The unknown id of a refusal stands where the balances would.
+    let has_balances = record.unknown_id().is_none();
+    let balance = |balance: i64| if has_balances { balance } else { 0 };
+    let mut packed = [0u8; ENTRY_SIZE];
+    packed[..RECORD_SIZE].copy_from_slice(&transfer.pack());
+    packed[128..136].copy_from_slice(&record.sequence.to_le_bytes());
+    packed[136..140].copy_from_slice(&created.to_le_bytes());
+    packed[144..152].copy_from_slice(&balance(record.debit_balance_after).to_le_bytes());
+    packed[152..160].copy_from_slice(&balance(record.credit_balance_after).to_le_bytes());
+    Ok(packed)
+}
+
+/// The transfer of a record as the caller reads it.
+fn wire_transfer(source: &impl Source, record: &Record) -> Result<WireTransfer, Fault> {
+    let pending_id = match record.pending_sequence {
         0 => 0,
         sequence => source.durable_record(sequence)?.id,
     };
-    let (mut debit_account_id, mut credit_account_id) = source.look(|state, _| {
+    let (debit_account_id, credit_account_id) = source.look(|state, _| {
         let id = |number| {
             if number == 0 {
                 0
@@ -299,16 +323,7 @@ fn pack_entry(source: &impl Source, record: &Record) -> Result<[u8; ENTRY_SIZE],
         };
         (id(record.debit), id(record.credit))
     });
-    let mut balances = (record.debit_balance_after, record.credit_balance_after);
-    if let Some(id) = record.unknown_id() {
-        balances = (0, 0);
-        match u32::from(record.status) {
-            status::DEBIT_ACCOUNT_NOT_FOUND => debit_account_id = id,
-            status::CREDIT_ACCOUNT_NOT_FOUND => credit_account_id = id,
-            _ => pending_id = id,
-        }
-    }
-    let transfer = WireTransfer {
+    let mut transfer = WireTransfer {
         id: record.id,
         debit_account_id,
         credit_account_id,
@@ -323,16 +338,12 @@ fn pack_entry(source: &impl Source, record: &Record) -> Result<[u8; ENTRY_SIZE],
         flags: record.flags,
         timestamp: record.timestamp,
     };
-    let created = if record.status == 0 {
-        status::CREATED
-    } else {
-        record.status.into()
-    };
-    let mut packed = [0u8; ENTRY_SIZE];
-    packed[..RECORD_SIZE].copy_from_slice(&transfer.pack());
-    packed[128..136].copy_from_slice(&record.sequence.to_le_bytes());
-    packed[136..140].copy_from_slice(&created.to_le_bytes());
-    packed[144..152].copy_from_slice(&balances.0.to_le_bytes());
-    packed[152..160].copy_from_slice(&balances.1.to_le_bytes());
-    Ok(packed)
+    if let Some(id) = record.unknown_id() {
+        match u32::from(record.status) {
+            status::DEBIT_ACCOUNT_NOT_FOUND => transfer.debit_account_id = id,
+            status::CREDIT_ACCOUNT_NOT_FOUND => transfer.credit_account_id = id,
+            _ => transfer.pending_id = id,
+        }
+    }
+    Ok(transfer)
 }

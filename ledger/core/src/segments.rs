@@ -160,7 +160,8 @@ pub fn read_superblock(directory: &Path) -> Result<(Identity, Option<CommitMark>
     // What lies behind the end of a file counts as zero.
     bytes.resize(3 * BLOCK, 0);
     let identity = match Identity::unpack(&bytes[..BLOCK]) {
-        Ok(identity) => identity,
+        Ok(identity) if identity.is_sound() => identity,
+        Ok(_) => return Err(Fault::corrupt(&path, 24, "no ledger has such segments")),
         Err(PageError::Foreign) => return Err(foreign(&path, "is not a ledger's superblock")),
         Err(PageError::Version) => return Err(foreign(&path, "is of another version")),
         Err(PageError::Damaged) => {

@@ -4,12 +4,12 @@
 
 use crate::fault::Fault;
 use crate::forms::{
-    check_form, check_overflow, check_resolution_form, check_transfer_form, refuse, Checked,
-    Refused,
+    balanced_amount, check_accounts, check_form, check_open, check_overflow, check_resolution_form,
+    check_transfer_form, refuse, Checked, Refused,
 };
 use crate::record::{Kind, Record};
 use crate::repeats;
-use crate::state::{expiry, History, PendingStatus, State};
+use crate::state::{expiry, History, State};
 use crate::status::transfer as status;
 use crate::wire::{transfer_flags as flag, u128_at, WireTransfer, AMOUNT_ALL, RECORD_SIZE};
 
@@ -99,27 +99,8 @@ impl State {
         };
         let debit = self.accounts.balances(debit_number);
         let credit = self.accounts.balances(credit_number);
-        if debit.ledger != credit.ledger {
-            return refuse(status::ACCOUNTS_MUST_HAVE_THE_SAME_LEDGER);
-        }
-        if event.ledger != debit.ledger {
-            return refuse(status::TRANSFER_MUST_HAVE_THE_SAME_LEDGER_AS_ACCOUNTS);
-        }
-        if debit.is_closed() {
-            return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
-        }
-        if credit.is_closed() {
-            return refuse(status::CREDIT_ACCOUNT_ALREADY_CLOSED);
-        }
-        let mut amount = event.amount;
-        if event.flags & flag::BALANCING_DEBIT != 0 {
-            let taken = u128::from(debit.debits_posted) + u128::from(debit.debits_pending);
-            amount = amount.min(u128::from(debit.credits_posted).saturating_sub(taken));
-        }
-        if event.flags & flag::BALANCING_CREDIT != 0 {
-            let taken = u128::from(credit.credits_posted) + u128::from(credit.credits_pending);
-            amount = amount.min(u128::from(credit.debits_posted).saturating_sub(taken));
-        }
+        check_accounts(event, debit, credit)?;
+        let amount = balanced_amount(event, debit, credit);
         let is_pending = event.flags & flag::PENDING != 0;
         check_overflow(debit, credit, amount, is_pending)?;
         if expiry(timestamp, event.timeout).is_none() {
@@ -171,16 +152,8 @@ impl State {
         if !posts && amount < reserved {
             return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_AMOUNT);
         }
-        let state = self.pendings[&pending.sequence];
-        match state.status {
-            PendingStatus::Posted => return refuse(status::PENDING_TRANSFER_ALREADY_POSTED),
-            PendingStatus::Voided => return refuse(status::PENDING_TRANSFER_ALREADY_VOIDED),
-            PendingStatus::Expired => return refuse(status::PENDING_TRANSFER_EXPIRED),
-            PendingStatus::Open if state.expires_at != 0 && state.expires_at <= timestamp => {
-                return refuse(status::PENDING_TRANSFER_EXPIRED)
-            }
-            PendingStatus::Open => {}
-        }
+        let state = &self.pendings[&pending.sequence];
+        check_open(state.status, state.expires_at, timestamp)?;
         if posts && self.accounts.balances(pending.debit).is_closed() {
             return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
         }
@@ -189,19 +162,12 @@ impl State {
         }
         let amount = u64::try_from(amount).expect("at most what was reserved");
         let kind = if posts { Kind::Post } else { Kind::Void };
-        let mut record = self.resolution(kind, pending, timestamp, if posts { amount } else { 0 });
+        let moved = if posts { amount } else { 0 };
+        let mut record = self.resolution(kind, pending, timestamp, moved);
         record.amount = amount;
         record.id = event.id;
         record.flags = event.flags;
-        if event.user_data_128 != 0 {
-            record.user_data_128 = event.user_data_128;
-        }
-        if event.user_data_64 != 0 {
-            record.user_data_64 = event.user_data_64;
-        }
-        if event.user_data_32 != 0 {
-            record.user_data_32 = event.user_data_32;
-        }
+        inherit_user_data(&mut record, event);
         Ok(record)
     }
 
@@ -300,5 +266,18 @@ impl State {
             debit_balance_after: 0,
             credit_balance_after: 0,
         }
+    }
+}
+
+/// User data that the caller gave replaces that of the reservation.
+fn inherit_user_data(record: &mut Record, event: &WireTransfer) {
+    if event.user_data_128 != 0 {
+        record.user_data_128 = event.user_data_128;
+    }
+    if event.user_data_64 != 0 {
+        record.user_data_64 = event.user_data_64;
+    }
+    if event.user_data_32 != 0 {
+        record.user_data_32 = event.user_data_32;
     }
 }
