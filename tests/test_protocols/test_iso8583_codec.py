@@ -512,7 +512,8 @@ def test_encode_buffer_whose_length_is_not_its_bytes_is_refused(
     codec_class: type[PureCodec],
 ) -> None:
     codec = codec_class(EDC)
-    codec.encode(Message("0200", {55: {"82": b"ab"}}))
+    for _ in range(3):  # until plan and layout are remembered
+        codec.encode(Message("0200", {55: {"82": b"ab"}}))
     wide = memoryview(bytes(8)).cast("I")
     assert len(wide) == 2
     with pytest.raises(MessageError) as caught:
