@@ -86,7 +86,8 @@ def open_log(
     for name in _HALF_MADE:
         if name in storage.names():
             storage.remove(name)
-    if not exists:
+    # Asked again under the lock: another process may have made the ledger in between.
+    if SUPERBLOCK_NAME not in storage.names():
         _create(storage, segment_size, random_bytes)
     return _read(storage, read_superblock(storage), checkpoint, read_only=False)
 
