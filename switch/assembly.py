@@ -19,7 +19,7 @@ from switch.months import MonthBook
 from switch.pipeline.context import Desk
 from switch.reception import Reception
 from switch.rules import load_rules
-from switch.state import StateFile
+from switch.state import StateFile, StateForeignError
 
 _DAY = timedelta(days=1)
 _NANOSECONDS = 1_000_000_000
@@ -43,7 +43,7 @@ def assemble(
     clock: Clock,
     random_bytes: RandomBytes,
 ) -> Node:
-    """Open the state file and rebuild everything else; takes time in proportion to the ledger.
+    """Open the state file and rebuild the rest from the ledger: a day's records, or all at first.
 
     Raises ConfigurationError, StateError, LedgerError, and LumbungError for a missing key.
     """
@@ -55,7 +55,13 @@ def assemble(
     state = StateFile(state_path)
     snapshot = state.load()
     memory = Memory(snapshot, wita(clock.now_ns() + shift_ns).date())
-    memory.replay(ledger.entries())
+    if memory.replay_after > ledger.last_sequence:
+        state.close()
+        raise StateForeignError(
+            f"{state_path} has seen more of the ledger than the ledger holds.",
+            fix="The ledger was rolled back, or the file belongs to another one: restore both.",
+        )
+    memory.replay(ledger.entries(memory.replay_after))
     key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
     core = SwitchCore(
         codec,

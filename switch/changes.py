@@ -65,9 +65,22 @@ class LoggedOff:
 
 @dataclass(frozen=True, slots=True)
 class BusinessDateMoved:
-    """The business date is now this day."""
+    """The business date is now this day; no record up to `sequence` belongs to it."""
 
     day: date
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtcMarksKept:
+    """The transaction counters (account, card tag, counter) that changed since the last keeping.
+
+    With all that were kept before they cover every ledger record up to `sequence`, so that a start
+    replays only what came after.
+    """
+
+    sequence: int
+    marks: tuple[tuple[int, int, int], ...]
 
 
 Change = (
@@ -78,6 +91,7 @@ Change = (
     | LoggedOn
     | LoggedOff
     | BusinessDateMoved
+    | AtcMarksKept
 )
 
 
@@ -93,4 +107,6 @@ class StateSnapshot:
     key_sets: dict[str, tuple[KeySetIssued, ...]]
     active_sets: dict[str, int]
     log_ons: dict[str, LoggedOn]
-    business_date: date | None
+    business_date: BusinessDateMoved | None
+    atc_marks: dict[tuple[int, int], int]
+    marks_sequence: int

@@ -168,6 +168,10 @@ class SwitchCore:
         self._by_connection.clear()
         return self._take_departures()
 
+    def keep_marks(self) -> None:
+        """Have the transaction counters kept, so that the next start has little to replay."""
+        self._desk.memory.keep_marks(self._desk.reader.last_sequence)
+
     def use_rules(self, rules: RuleBook) -> None:
         """Decide by these rules from the next message on; what is under way keeps its verdict."""
         before, self._desk.rules = self._desk.rules.version, rules
@@ -347,7 +351,7 @@ class SwitchCore:
         day = wita(self._desk.now_ns + self._shift_ns).date()
         memory = self._desk.memory
         if day > memory.business_date:
-            memory.move_business_date(day)
+            memory.move_business_date(day, self._desk.reader.last_sequence)
             self._event("business-date", day=day.isoformat())
 
     def _note(self, active: _Active, decision: Decision) -> None:

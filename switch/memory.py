@@ -13,6 +13,7 @@ from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
 from switch.changes import (
+    AtcMarksKept,
     BusinessDateMoved,
     Change,
     LoggedOff,
@@ -56,9 +57,14 @@ class PinTries:
 
 @dataclass(slots=True)
 class AtcMarks:
-    """The highest application transaction counter seen per chip."""
+    """The highest application transaction counter seen per chip.
 
-    marks: dict[tuple[int, int], int] = field(default_factory=dict)
+    `changed` names those that the state file does not hold yet. A mark is raised before its sale is
+    posted, so the marks always cover every durable record.
+    """
+
+    marks: dict[tuple[int, int], int]
+    changed: set[tuple[int, int]] = field(default_factory=set)
 
     def is_new(self, account_id: int, card_tag: int, atc: int) -> bool:
         """Tell whether this counter is above all that this chip sent before."""
@@ -69,6 +75,7 @@ class AtcMarks:
         key = (account_id, card_tag)
         if atc > self.marks.get(key, 0):
             self.marks[key] = atc
+            self.changed.add(key)
 
 
 @dataclass(slots=True)
@@ -160,13 +167,16 @@ class Memory:
     """All of it, begun from the state file and the ledger."""
 
     def __init__(self, snapshot: StateSnapshot, business_date: date) -> None:
-        """Take the snapshot; the ledger's entries follow through `replay`."""
+        """Take the snapshot; the ledger's entries behind `replay_after` follow by `replay`."""
         self.changes: list[Change] = []
-        self.business_date = snapshot.business_date or business_date
-        if snapshot.business_date is None:
-            self.changes.append(BusinessDateMoved(business_date))
+        known = snapshot.business_date
+        if known is None:
+            known = BusinessDateMoved(business_date, 0)
+            self.changes.append(known)
+        self.business_date = known.day
+        self.replay_after = min(known.sequence, snapshot.marks_sequence)
         self.pin_tries = PinTries(dict(snapshot.pin_tries), self.changes)
-        self.atc_marks = AtcMarks()
+        self.atc_marks = AtcMarks(dict(snapshot.atc_marks))
         self.velocity = Velocity(self.business_date)
         self.day_index = DayIndex(self.business_date)
         self.answers = Answers()
@@ -198,13 +208,21 @@ class Memory:
             self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
             self.velocity.undo(transfer.user_data_128, transfer.amount)
 
-    def move_business_date(self, day: date) -> None:
-        """Move to a later day: velocity and the day's index begin anew."""
+    def keep_marks(self, sequence: int) -> None:
+        """Have the counters kept as of a durable record, so that a start need not go behind it."""
+        marks = self.atc_marks
+        kept = tuple((*key, marks.marks[key]) for key in sorted(marks.changed))
+        marks.changed.clear()
+        self.changes.append(AtcMarksKept(sequence, kept))
+
+    def move_business_date(self, day: date, sequence: int) -> None:
+        """Move to a later day, whose records stand behind `sequence`."""
         assert day > self.business_date
         self.business_date = day
         self.velocity.move_to(day)
         self.day_index.move_to(day)
-        self.changes.append(BusinessDateMoved(day))
+        self.changes.append(BusinessDateMoved(day, sequence))
+        self.keep_marks(sequence)
 
     def log_on(self, terminal_id: str, merchant_id: str, operator: str) -> int:
         """Let the terminal serve this shop; give the log-on number, which a repeat keeps."""

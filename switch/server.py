@@ -121,6 +121,10 @@ class SwitchServer:
         try:
             async with asyncio.timeout(self._config.connections.drain_seconds):
                 await self._settled()
+                if not self.unfit_reason:
+                    self._node.core.keep_marks()
+                    self._pump()
+                    await self._settled()
         except TimeoutError:
             _log.warning("drain ended early", under_way=self._node.core.under_way)
         for connection in list(self._connections.values()):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from protocols.errors import LumbungError
 from switch.changes import (
+    AtcMarksKept,
     BusinessDateMoved,
     Change,
     KeySetActivated,
@@ -24,7 +25,7 @@ from switch.changes import (
 )
 
 #: Written into the file; another number is another layout.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: `LMSW` in the header field that SQLite keeps for applications.
 _APPLICATION_ID = 0x4C4D5357
 
@@ -46,7 +47,14 @@ CREATE TABLE log_on (
   number INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE business_date (
-  one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL
+  one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL, sequence INTEGER NOT NULL
+) STRICT;
+CREATE TABLE atc_mark (
+  account_id BLOB NOT NULL, card_tag INTEGER NOT NULL, atc INTEGER NOT NULL,
+  PRIMARY KEY (account_id, card_tag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE marks_kept (
+  one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL
 ) STRICT;
 """
 
@@ -161,9 +169,20 @@ class StateFile:
             row[0]: LoggedOn(*row)
             for row in run("SELECT terminal_id, merchant_id, operator, number FROM log_on")
         }
-        day = run("SELECT day FROM business_date").fetchone()
+        day = run("SELECT day, sequence FROM business_date").fetchone()
+        kept = run("SELECT sequence FROM marks_kept").fetchone()
+        marks = {
+            (int.from_bytes(account_id, "big"), card_tag): atc
+            for account_id, card_tag, atc in run("SELECT account_id, card_tag, atc FROM atc_mark")
+        }
         return StateSnapshot(
-            tries, sets, active, log_ons, date.fromisoformat(day[0]) if day else None
+            pin_tries=tries,
+            key_sets=sets,
+            active_sets=active,
+            log_ons=log_ons,
+            business_date=BusinessDateMoved(date.fromisoformat(day[0]), day[1]) if day else None,
+            atc_marks=marks,
+            marks_sequence=kept[0] if kept else 0,
         )
 
     def _apply(self, change: Change) -> None:
@@ -202,8 +221,15 @@ class StateFile:
                 )
             case LoggedOff(terminal_id):
                 run("DELETE FROM log_on WHERE terminal_id = ?", (terminal_id,))
-            case BusinessDateMoved(day):
-                run("INSERT OR REPLACE INTO business_date VALUES (1, ?)", (day.isoformat(),))
+            case BusinessDateMoved(day, sequence):
+                values = (day.isoformat(), sequence)
+                run("INSERT OR REPLACE INTO business_date VALUES (1, ?, ?)", values)
+            case AtcMarksKept(sequence, marks):
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO atc_mark VALUES (?, ?, ?)",
+                    ((account.to_bytes(16, "big"), tag, atc) for account, tag, atc in marks),
+                )
+                run("INSERT OR REPLACE INTO marks_kept VALUES (1, ?)", (sequence,))
 
     def _fault(self, what: str, error: sqlite3.Error) -> StateError:
         return StateError(

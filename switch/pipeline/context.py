@@ -19,6 +19,10 @@ class EntryReader(Protocol):
     def lookup_entries(self, ids: list[int]) -> list[Entry | None]:
         """Give durable log entries by transfer id, None where the id is unused."""
 
+    @property
+    def last_sequence(self) -> int:
+        """Give the sequence of the last durable record."""
+
 
 @dataclass(slots=True)
 class Desk:

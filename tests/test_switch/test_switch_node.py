@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from ledger.errors import LedgerBusyError, LedgerFullError, LedgerPoisonedError
 from programme.chart import TransferCode
 from protocols.iso8583 import Message
+from switch.changes import AtcMarksKept, BusinessDateMoved
 from switch.config import SwitchConfig
+from switch.state import StateForeignError
 from tests.test_switch.switch_world import World
 
 
@@ -46,6 +49,33 @@ def test_kill_after_the_ledger_and_before_the_answer_gives_the_answer_to_the_rep
     assert answer.text(39) == "00"
     assert counter.chip.issuer_is_genuine(sale, answer)
     assert world.postings() == 1
+
+
+def test_start_replays_only_what_the_kept_marks_do_not_cover(counter):
+    world = counter.world
+    early = counter.edc.purchase(counter.chip, 100_000)
+    counter.edc.send(early)
+    world.clock.advance(86_400)
+    late = counter.edc.purchase(counter.chip, 100_000)
+    counter.edc.send(late)
+    world.set_amount_rule(card_day_sales_limit=2)
+    world.restart()
+    memory = world.node.core._desk.memory
+    assert 0 < memory.replay_after < world.ledger.last_sequence
+    assert memory.velocity.of(1_001) == (100_000, 1)
+    assert memory.day_index.find(17, int(late.text(11))) is not None
+    assert memory.day_index.find(17, int(early.text(11))) is None
+    for old in (early, late):
+        replayed = counter.edc.purchase(counter.chip, 100_000)
+        replayed.elements[55] = old.elements[55]
+        assert counter.edc.send(replayed)[0].text(39) == "88"
+
+
+def test_state_file_that_is_ahead_of_its_ledger_is_refused(counter):
+    world = counter.world
+    world.node.state.commit([BusinessDateMoved(date(2026, 1, 5), 900), AtcMarksKept(900, ())])
+    with pytest.raises(StateForeignError, match="seen more of the ledger"):
+        world.restart()
 
 
 def test_no_answer_leaves_before_its_work_is_done(counter):

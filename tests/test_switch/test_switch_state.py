@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from switch.changes import (
+    AtcMarksKept,
     BusinessDateMoved,
     KeySetActivated,
     KeySetIssued,
@@ -41,13 +42,14 @@ def test_changes_are_there_after_reopening(path):
         [
             PinTriesCleared(8, ""),
             LoggedOn("T1", "EW1", "OP1", 4),
-            BusinessDateMoved(date(2026, 1, 5)),
+            BusinessDateMoved(date(2026, 1, 5), 0),
         ],
-        [LoggedOn("T2", "EW1", "OP1", 5), LoggedOff("T2"), BusinessDateMoved(date(2026, 1, 6))],
+        [LoggedOn("T2", "EW1", "OP1", 5), LoggedOff("T2"), BusinessDateMoved(date(2026, 1, 6), 9)],
     )
     assert snapshot.pin_tries == {7: (huge, 5)}
     assert snapshot.log_ons == {"T1": LoggedOn("T1", "EW1", "OP1", 4)}
-    assert snapshot.business_date == date(2026, 1, 6)
+    assert snapshot.business_date == BusinessDateMoved(date(2026, 1, 6), 9)
+    assert (snapshot.atc_marks, snapshot.marks_sequence) == ({}, 0)
 
 
 def test_activated_set_voids_the_others_and_comes_first(path):
@@ -57,6 +59,14 @@ def test_activated_set_voids_the_others_and_comes_first(path):
     )
     assert snapshot.key_sets == {"T1": (three, two)}
     assert snapshot.active_sets == {"T1": 9_999}
+
+
+def test_kept_marks_add_to_those_kept_before(path):
+    huge = (1 << 127) + 5
+    first = AtcMarksKept(4, ((huge, 1, 7), (2, 0, 9)))
+    snapshot = reopened(path, [first], [AtcMarksKept(8, ((huge, 1, 8),))])
+    assert snapshot.atc_marks == {(huge, 1): 8, (2, 0): 9}
+    assert snapshot.marks_sequence == 8
 
 
 def test_numbers_that_begin_again_void_the_higher_ones(path):
