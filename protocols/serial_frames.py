@@ -6,8 +6,9 @@ and events go out: `receive_data(data, now_ns)`, `handle_timer(now_ns)`, `data_t
 `next_event()`, `get_timer()`.
 
 Theory of operation. `_Scanner` cuts the incoming bytes into signals (ENQ, ACK, NAK, EOT, a whole
-frame, a spoilt frame). After a spoilt frame it listens to nothing until the line has been quiet for
-the character time: bytes of a broken body would otherwise pass for ACKs. `SerialLink` is the table
+frame, a spoilt frame). After a spoilt frame, or any stray byte, it listens to nothing until the
+line has been quiet for the character time: an LRC of a frame whose STX was lost may equal ENQ, and
+bytes of a broken body may pass for ACKs. `SerialLink` is the table
 `TRANSITIONS`: what each signal means in each state; every pair is decided. A repeated body behind
 a lost ACK is given again, marked, because the line carries no sequence numbers.
 
@@ -23,8 +24,9 @@ from protocols.errors import LumbungError
 
 STX, ETX, EOT, ENQ, ACK, NAK = 0x02, 0x03, 0x04, 0x05, 0x06, 0x15
 
-#: Largest body: four BCD digits of length could state 9,999; tills send a few hundred bytes.
-SERIAL_BODY_MAX = 2_048
+#: Largest body. Tills send a few hundred bytes; from 400 on the length's first byte would look like
+#: EOT, ENQ or ACK to a receiver that lost the STX.
+SERIAL_BODY_MAX = 399
 
 #: Bodies that may wait behind the one being sent; a till asks one thing at a time.
 SEND_QUEUE_MAX = 8
@@ -170,12 +172,13 @@ def serial_frame(body: bytes, spec: SerialSpec) -> bytes:
     >>> serial_frame(b"ab", SerialSpec()).hex()
     '02000261620302'
 
-    Raises: SerialError when it is empty, too long, or holds ETX on a line without lengths.
+    Raises: SerialError when it is empty, too long, or holds control characters on a line without
+    lengths.
     """
     if not 0 < len(body) <= spec.body_max:
         raise SerialError(f"a serial body has 1 to {spec.body_max} bytes, not {len(body)}.")
-    if not spec.has_length and ETX in body:
-        raise SerialError("a line without lengths cannot carry a body that holds ETX.")
+    if not spec.has_length and min(body) < 0x20:
+        raise SerialError("a line without lengths carries no control characters.")
     length = bytes.fromhex(f"{len(body):04d}") if spec.has_length else b""
     checked = length + body + bytes([ETX])
     return bytes([STX]) + checked + bytes([lrc(checked)])
@@ -339,10 +342,14 @@ class _Scanner:
             self.deadline = now_ns + self._spec.character_ns
             return None
         if self._buffer is None:
+            if byte in _CONTROLS:
+                return _CONTROLS[byte]
+            self.deadline = now_ns + self._spec.character_ns
             if byte == STX:
                 self._buffer = bytearray()
-                self.deadline = now_ns + self._spec.character_ns
-            return _CONTROLS.get(byte)  # anything else between frames is noise
+            else:
+                self._spoil()
+            return None
         self._buffer.append(byte)
         self.deadline = now_ns + self._spec.character_ns
         return self._frame(self._buffer)
