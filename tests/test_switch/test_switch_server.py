@@ -246,6 +246,11 @@ async def test_stop_answers_what_is_under_way_and_start_goes_on(site, counter):
     await site.server.stop()
     assert counter.edc.decode(await line.answer()).text(39) == "00"
     assert not site.server.ready
+    state = StateFile(counter.world.directory / "switch.sqlite")
+    kept = state.load()
+    state.close()
+    assert list(kept.atc_marks.values()) == [1]
+    assert kept.marks_sequence == counter.world.ledger.last_sequence
     await site.start()
     again = await site.connect()
     await again.send(counter.edc.encode(request))
