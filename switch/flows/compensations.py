@@ -11,6 +11,7 @@ from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
+from programme.slip_code import slip_code
 from protocols.ids import compensation_id
 from switch.approval import approval_code
 from switch.decision import Decision, Flow, LedgerStep, StepResult
@@ -89,6 +90,7 @@ def _post(
             approval_code=approval_code(transfer.id) if is_own_message else "",
             balance_sen=entry.credit_balance_after,
             months=answer.months,
+            slip_code=slip_code(entry),
             remember=False,
         )
     outcome = ledger_outcomes()[status]

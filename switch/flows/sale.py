@@ -3,6 +3,7 @@
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
+from programme.slip_code import slip_code
 from switch.approval import approval_code
 from switch.decision import Decision, Flow, LedgerStep
 from switch.flows import postings
@@ -40,6 +41,7 @@ def post_sale(context: Context) -> Flow:
             approval_code=approval_code(transfer.id),
             balance_sen=entry.debit_balance_after,
             months=answer.months,
+            slip_code=slip_code(entry),
         )
     if outcome.kind is OutcomeKind.LOOK and entry is not None:
         return (yield from answer_from_record(context, entry))
@@ -77,6 +79,7 @@ def answer_from_record(context: Context, entry: Entry) -> Flow:
         approval_code=approval_code(transfer.id),
         balance_sen=entry.debit_balance_after,
         months=answer.months,
+        slip_code=slip_code(entry),
         remember=False,
     )
 

@@ -11,6 +11,7 @@ from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
+from programme.slip_code import slip_code
 from protocols.ids import fingerprint, transfer_id
 from protocols.refusals import Refusal
 from switch.approval import approval_code
@@ -92,6 +93,7 @@ def _answer_repeat(entry: Entry) -> Flow:
         approval_code=approval_code(done.id),
         balance_sen=entry.credit_balance_after,
         months=answer.months,
+        slip_code=slip_code(entry),
         remember=False,
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from programme.chart import TransferCode
 from programme.registry_port import BlockReason, CardStatus
+from programme.slip_code import slip_code
 from protocols.crypto.cryptogram import application_cryptogram, arqc_data_nsiccs
 
 CASH_CODES = ("01", "09", "10", "11", "17", "21", "40", "48", "50", "60", "61")
@@ -29,8 +30,17 @@ def test_purchase_of_the_whole_balance_leaves_zero(counter):
     answer = counter.buy(30_000_000)
     assert answer.text(39) == "00"
     assert answer.groups(54)[0]["amount"] == "0" * 12
-    assert 63 not in answer
+    assert "months" not in answer.parts(63)
     assert counter.world.card_balance(counter.chip) == 0
+
+
+def test_purchase_answer_carries_the_slip_code_of_its_record_and_a_repeat_the_same(counter):
+    request = counter.edc.purchase(counter.chip, 1_000_000)
+    (answer,) = counter.edc.send(request)
+    (entry,) = [e for e in counter.world.ledger.entries() if e.transfer.amount == 1_000_000]
+    assert answer.text(63, "slip_code") == slip_code(entry)
+    (again,) = counter.edc.send(request)
+    assert again.text(63, "slip_code") == slip_code(entry)
 
 
 def test_purchase_of_three_months_takes_the_oldest_first(counter):
