@@ -158,10 +158,6 @@ class Answers:
         """Give (fingerprint, answer) when this message was answered before."""
         return self.known.get(transfer_id)
 
-    def forget(self, transfer_id: int) -> None:
-        """Drop the answer: the id is burnt or settled in the ledger now."""
-        self.known.pop(transfer_id, None)
-
 
 class Memory:
     """All of it, begun from the state file and the ledger."""

@@ -42,7 +42,6 @@ def lock_original(context: Context) -> Refusal | Park | None:
 def reverse(context: Context) -> Flow:
     """Burn the original's id, or undo what it posted; 00 whenever nothing is left to undo."""
     desk, original_id = context.desk, context.original_id
-    desk.memory.answers.forget(original_id)
     purse = min(desk.rules.rules.food_only.purse_by_account_type.values())
     for _attempt in range(ATTEMPTS_MAX):
         entry = desk.entry(original_id)

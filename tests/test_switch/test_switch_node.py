@@ -71,6 +71,14 @@ def test_start_replays_only_what_the_kept_marks_do_not_cover(counter):
         assert counter.edc.send(replayed)[0].text(39) == "88"
 
 
+def test_day_is_replayed_whole_although_its_marks_were_kept_in_the_middle(counter):
+    counter.buy(100_000)
+    counter.world.node.core.keep_marks()
+    counter.buy(200_000)
+    counter.world.restart()
+    assert counter.world.node.core._desk.memory.velocity.of(1_001) == (300_000, 2)
+
+
 def test_state_file_that_is_ahead_of_its_ledger_is_refused(counter):
     world = counter.world
     world.node.state.commit([BusinessDateMoved(date(2026, 1, 5), 900), AtcMarksKept(900, ())])
