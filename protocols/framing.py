@@ -9,7 +9,8 @@ only grow the buffer. An error is final: a stream whose lengths cannot be truste
 frame, so the link must be closed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from protocols.errors import LumbungError
 
@@ -44,7 +45,7 @@ class FrameSpec:
     `length_size`: bytes of the length (2 or 4 binary or ASCII digits; in `bcd` 2 bytes are four
     digits). `includes_self`: the length counts itself too. `tpdu_size` is 5 or 0, `header_size`
     the bytes of a proprietary header between TPDU and message, kept as they are. A zero length is
-    a keep-alive.
+    a keep-alive. `largest` is the largest body that can be written and is allowed.
     """
 
     length_size: int = 2
@@ -53,6 +54,7 @@ class FrameSpec:
     tpdu_size: int = TPDU_BYTES
     header_size: int = 0
     body_max: int = FRAME_BYTES_MAX
+    largest: int = field(init=False)
 
     def __post_init__(self) -> None:
         assert self.length_encoding in LENGTH_ENCODINGS
@@ -60,18 +62,14 @@ class FrameSpec:
         assert self.tpdu_size in (0, TPDU_BYTES)
         assert 0 <= self.header_size <= 256
         assert self.body_max <= FRAME_BYTES_MAX
-
-    @property
-    def largest(self) -> int:
-        """Give the largest body whose length can be written and is allowed."""
         digits = self.length_size if self.length_encoding == "ascii" else self.length_size * 2
         is_decimal = self.length_encoding in ("ascii", "bcd")
         writable = 10**digits - 1 if is_decimal else (1 << 8 * self.length_size) - 1
-        return min(self.body_max, writable - (self.length_size if self.includes_self else 0))
+        own = self.length_size if self.includes_self else 0
+        object.__setattr__(self, "largest", min(self.body_max, writable - own))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame: TPDU, message, header. A keep-alive has neither; the repr shows sizes only."""
 
     tpdu: bytes
@@ -92,13 +90,17 @@ BANK_FRAMES = FrameSpec(length_size=4, length_encoding="ascii", tpdu_size=0)
 class Framer:
     """Cuts one stream into frames."""
 
-    __slots__ = ("_buffer", "_error", "_spec")
+    __slots__ = ("_buffer", "_error", "_largest", "_order", "_smallest", "_spec")
 
     def __init__(self, spec: FrameSpec) -> None:
         """Start at a frame boundary."""
         self._spec = spec
         self._buffer = b""
         self._error: FramingError | None = None
+        # What a frame costs is looked up once: binary lengths without own size, the usual case.
+        self._order = _BYTE_ORDERS.get(spec.length_encoding) if not spec.includes_self else None
+        self._smallest = spec.tpdu_size + spec.header_size + 1
+        self._largest = spec.largest
 
     @property
     def waiting(self) -> int:
@@ -114,32 +116,43 @@ class Framer:
         if self._error is not None:
             raise FramingError(self._error.external)
         spec, size = self._spec, self._spec.length_size
-        buffer = self._buffer + data if self._buffer else data
+        buffer = self._buffer + data if self._buffer else bytes(data)
         frames: list[Frame] = []
         position, end = 0, len(buffer)
         while end - position >= size:
             try:
-                length = read_length(spec, buffer[position : position + size])
+                length = self._length(buffer[position : position + size])
             except FramingError as error:
                 self._error, self._buffer = error, b""
                 error.frames = frames
                 raise
-            stop = position + size + length
+            start = position + size
+            stop = start + length
             if stop > end:
                 break
-            frames.append(_frame(spec, buffer, position + size, stop))
+            tpdu_end = start + spec.tpdu_size
+            header_end = tpdu_end + spec.header_size
+            if length == 0:
+                frames.append(Frame(b"", b""))
+            else:
+                header = buffer[tpdu_end:header_end]
+                frames.append(Frame(buffer[start:tpdu_end], buffer[header_end:stop], header))
             position = stop
-        self._buffer = bytes(buffer[position:])
+        self._buffer = buffer[position:]
         return frames
 
+    def _length(self, field: bytes) -> int:
+        if self._order is not None:
+            length = int.from_bytes(field, self._order)
+            if self._smallest <= length <= self._largest:
+                return length
+        return read_length(self._spec, field)
 
-def _frame(spec: FrameSpec, buffer: bytes, start: int, stop: int) -> Frame:
-    if start == stop:
-        return Frame(b"", b"")
-    tpdu_end = start + spec.tpdu_size
-    header_end = tpdu_end + spec.header_size
-    header = bytes(buffer[tpdu_end:header_end])
-    return Frame(bytes(buffer[start:tpdu_end]), bytes(buffer[header_end:stop]), header)
+
+_BYTE_ORDERS: dict[str, Literal["big", "little"]] = {
+    "big-endian": "big",
+    "little-endian": "little",
+}
 
 
 def read_length(spec: FrameSpec, field: bytes) -> int:
