@@ -16,6 +16,7 @@ from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
 from protocols.errors import ConfigurationError
 from switch.config import SwitchConfig, load
+from switch.explain import explain
 from switch.rules import load_rules
 from switch.server import SwitchServer
 
@@ -114,3 +115,30 @@ def rules_check(file: Path, as_json: bool) -> None:
         click.echo(json.dumps({"valid": True, "version": book.version}))
     else:
         click.echo(f"{file}: valid, version {book.version}")
+
+
+@click.command()
+@click.option("--category", required=True, help="Merchant category as registered (ISO 18245).")
+@click.option("--registered", is_flag=True, help="The shop is registered with it by name.")
+@click.option("--processing-code", default="009800", show_default=True, help="DE3, six digits.")
+@click.option("--amount", type=int, default=25_000, show_default=True, help="Whole rupiah.")
+@click.option("--rules", "file", type=FILE, help="A rule file; the built-in rules without it.")
+@JSON_OPTION
+def rules_explain(
+    category: str, registered: bool, processing_code: str, amount: int, file: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say which rule decides: this kind of shop, this processing code, this amount.
+
+    Exit code 1 when the sale would be refused.
+    """
+    told = explain(
+        load_rules(file), category=category, registered=registered,
+        processing_code=processing_code, amount_sen=amount * 100,
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(told.as_json(), ensure_ascii=False))
+    else:
+        click.echo("\n".join(told.lines()))
+    if told.code != "00":
+        raise click.exceptions.Exit(1)

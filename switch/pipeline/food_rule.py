@@ -4,9 +4,10 @@ The ledger cannot do otherwise either: only approved shops have an account in th
 (design decision 3).
 """
 
+from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Continue, Verdict
-from switch.rules import Food
+from switch.rules import Food, RuleBook
 
 
 def check_purse(context: Context) -> Verdict:
@@ -30,11 +31,10 @@ def check_food_rule(context: Context) -> Verdict:
         return verdict
     rules, merchant = context.desk.rules, context.merchant
     assert merchant is not None, "the shop stage runs before the food rule"
-    category = rules.categories.get(merchant.category)
-    food = Food.NO if category is None else category.food
     registered = merchant.category in merchant.conditional_categories
-    if food is Food.NO or (food is Food.CONDITIONAL and not registered):
-        return rules.refuse("food-only", "58", "P01")
+    refusal = category_refusal(rules, merchant.category, registered=registered)
+    if refusal is not None:
+        return refusal
     if not merchant.designated:
         return rules.refuse("food-only", "03")
     account = merchant.payable_accounts.get(context.purse)
@@ -42,3 +42,12 @@ def check_food_rule(context: Context) -> Verdict:
         return rules.refuse("food-only", "58", "P01")
     context.payable_account_id = account
     return CONTINUE
+
+
+def category_refusal(rules: RuleBook, category: str, *, registered: bool) -> Refusal | None:
+    """Give 58 and P01 for a category that is no food; `registered` is by name (decision 12)."""
+    known = rules.categories.get(category)
+    food = Food.NO if known is None else known.food
+    if food is Food.NO or (food is Food.CONDITIONAL and not registered):
+        return rules.refuse("food-only", "58", "P01")
+    return None
