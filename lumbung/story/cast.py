@@ -4,8 +4,6 @@ Everything here may be run again on the same directory and changes nothing that 
 a story killed in the middle of its set-up goes on where it was.
 """
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import as_file, files
@@ -17,8 +15,9 @@ from lumbung.system import seeded_random
 from programme.actors import Actor, Agency
 from programme.decree import read_decree
 from programme.decree.importing import ImportResult, import_decree
-from programme.registry import CardRequest, DecreeState, MerchantKind
+from programme.registry import CardRequest, DecreeState, TerminalRequest
 from programme.registry_port import CardStatus, CardView
+from programme.shop_file import read_shops, read_terminals
 from protocols.crypto.emv_keys import icc_master_key
 from protocols.crypto.pin import ibm3624_offset
 from protocols.values import Pan, SecretBytes
@@ -80,43 +79,35 @@ def take_decree(parts: Composition) -> ImportResult:
     return result
 
 
-def _story_rows(name: str) -> Iterator[dict[str, str]]:
-    text = files("lumbung.story").joinpath(name).read_text("utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    yield from csv.DictReader(lines, delimiter=";")
-
-
 def open_shops(parts: Composition) -> tuple[int, int]:
-    """Register shops and terminals with a master key each; give how many of both there are."""
+    """Register shops and terminals with a master key each; give how many of both there are.
+
+    One durable write for the shops, one for the keys, one for the terminals.
+    """
     registry = parts.registry
-    for row in _story_rows("merchants.csv"):
-        shop = registry.merchant(row["merchant_id"]) or registry.add_merchant(
-            row["merchant_id"],
-            name=row["nama"],
-            kind=MerchantKind(row["jenis"]),
-            district=row["kecamatan"],
-            village=row["kelurahan"],
-            category=row["kategori"],
-            conditional_categories=filter(None, row["kategori_bersyarat"].split(",")),
-            actor=BANK,
+    story = files("lumbung.story")
+    with as_file(story.joinpath("merchants.csv")) as path:
+        shops = [shop for shop in read_shops(path) if registry.merchant(shop.merchant_id) is None]
+    if shops:
+        registry.shops.add_merchants(shops, DINSOS_MAKER)
+    with as_file(story.joinpath("terminals.csv")) as path:
+        rows = read_terminals(path)
+    labels = {row.terminal_id: f"tmk/{row.terminal_id}" for row in rows}
+    missing_keys = [label for label in labels.values() if label not in parts.keystore]
+    if missing_keys:
+        parts.keystore.generate_all(missing_keys)
+    terminals = [
+        TerminalRequest(
+            terminal_id=row.terminal_id,
+            home_merchant_id=row.merchant_id,
+            key_label=labels[row.terminal_id],
+            key_check_value=parts.keystore.check_value(labels[row.terminal_id]),
         )
-        if row["ditetapkan"] == "ya" and not shop.designated:
-            registry.designate(shop.merchant_id, DINSOS_MAKER)
-        if row["ditangguhkan"] == "ya" and not shop.suspended:
-            registry.suspend(shop.merchant_id, DINSOS_MAKER, "contoh")
-    for row in _story_rows("terminals.csv"):
-        terminal_id = row["terminal_id"]
-        label = f"tmk/{terminal_id}"
-        if label not in parts.keystore:
-            parts.keystore.generate(label)
-        if registry.terminal(terminal_id) is None:
-            registry.add_terminal(
-                terminal_id,
-                home_merchant_id=row["merchant_id"],
-                key_label=label,
-                key_check_value=parts.keystore.check_value(label),
-                actor=BANK,
-            )
+        for row in rows
+        if registry.terminal(row.terminal_id) is None
+    ]
+    if terminals:
+        registry.shops.add_terminals(terminals, BANK)
     return len(registry.all_merchants()), len(registry.all_terminals())
 
 
