@@ -9,6 +9,20 @@ use pyo3::types::PyBytes;
 /// Longest digits or track 2 value that is unpacked on the stack; longer ones are rare.
 pub const UNPACKED_MAX: usize = 128;
 
+/// Both half-bytes of every byte as ASCII: digits, `=` for D, `?` for what no value may hold.
+static UNPACKED: [[u8; 2]; 256] = unpacked();
+
+const fn unpacked() -> [[u8; 2]; 256] {
+    const DIGITS: &[u8; 16] = b"0123456789???=??";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0x0F]];
+        byte += 1;
+    }
+    table
+}
+
 pub fn string<'py>(py: Python<'py>, ascii: &[u8]) -> Option<Value<'py>> {
     ascii_string(py, ascii)
 }
@@ -48,14 +62,12 @@ pub fn unpack<'a>(
     units: usize,
     out: &'a mut [u8; UNPACKED_MAX],
 ) -> Option<&'a [u8]> {
-    const DIGITS: &[u8; 16] = b"0123456789???=??";
     let nibbles = field.len() * 2;
     if nibbles > UNPACKED_MAX {
         return None;
     }
     for (pair, byte) in out.chunks_exact_mut(2).zip(field) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0x0F)];
+        pair.copy_from_slice(&UNPACKED[usize::from(*byte)]);
     }
     if nibbles == units {
         return out.get(..units);
