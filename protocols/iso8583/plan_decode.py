@@ -356,7 +356,7 @@ class BodyCompiler:
         else:
             self._decode_text(element, name)
         source.add(f"a, s, b = {name}.partition({separator!r})")
-        source.refuse_unless("s and a.isdigit() and len(a) < 20 and (not b or b.isdigit())")
+        source.refuse_unless("s and a.isdigit() and len(a) < 20 and (b.isdigit() or not b)")
         if element.encoding == "bcd":
             source.add(f"{name} = f'{{a}}={{b}}'")
         else:

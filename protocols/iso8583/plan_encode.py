@@ -164,16 +164,16 @@ def _repeating_writer(element: Element) -> Writer:
 @lru_cache(maxsize=256)
 def prefix_table(
     prefix: Prefix, kind: Kind, encoding: str, low: int, high: int
-) -> dict[int, bytes]:
-    """Give units -> prefix bytes for every length that is allowed."""
+) -> tuple[bytes | None, ...]:
+    """Give the prefix bytes by units for every length that is allowed, None below."""
     probe = Element("", "", "", kind, encoding, low, high, prefix)
-    table = {}
+    table: list[bytes | None] = [None] * low
     for units in range(low, high + 1):
         try:
-            table[units] = write_count(prefix, count_of_units(probe, units), "")
+            table.append(write_count(prefix, count_of_units(probe, units), ""))
         except MessageError:
             break
-    return table
+    return tuple(table)
 
 
 class BodyWriter:
@@ -262,7 +262,7 @@ class BodyWriter:
         text = name
         if element.kind is Kind.TRACK2:
             source.add(f"a, s, b = {name}.partition('=')")
-            source.refuse_unless("s and a.isdigit() and len(a) < 20 and (not b or b.isdigit())")
+            source.refuse_unless("s and a.isdigit() and len(a) < 20 and (b.isdigit() or not b)")
             if element.encoding not in ("bcd", "ascii"):
                 source.refuse_unless(f"{name}.isascii()")
             if element.encoding == "bcd":

@@ -77,7 +77,7 @@ _EMPTY_IS_FINE = {"n", "a", "an", "upper", "x+n"}
 def charset_test(charset: str, name: str, *, may_be_empty: bool) -> str:
     """Give the expression that tests variable `name`."""
     test = CHARSET_TESTS[charset].replace("{x}", name)
-    return f"not {name} or {test}" if may_be_empty and charset in _EMPTY_IS_FINE else test
+    return f"{test} or not {name}" if may_be_empty and charset in _EMPTY_IS_FINE else test
 
 
 @lru_cache(maxsize=256)
