@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from cardsim.image import ApplicationImage
 from cardsim.memory import OrderedWriter
+from cardsim.misbehaviour import Misbehaviour
+from protocols.clock import RandomBytes
 from protocols.crypto import emv_keys
 from protocols.crypto.cryptogram import arpc_method1
 from protocols.crypto.mac import RetailMac, same_mac
@@ -25,6 +27,8 @@ LOG_SFI = 11
 LOG_TAGS = (("9F27", 1), ("9F02", 6), ("5F2A", 2), ("9A", 3), ("9F36", 2), ("9C", 1))
 #: Length of 9F10 in NSICCS cards, zeros at the end. emv.md 4.3.
 IAD_BYTES = 28
+#: Which list a value is taken from: CDOL1, CDOL2, or the contactless PDOL.
+FIRST, SECOND, TAP = 0, 1, 2
 
 _NO_ARC = b"\x00\x00"
 Slices = tuple[tuple[int, int], ...]
@@ -39,11 +43,13 @@ class Application:
     __slots__ = (
         "_slices",
         "_writer",
-        "accept_any_arpc",
         "arc_verified",
         "arqc",
         "atc",
+        "cdol1_values",
         "chaining_value",
+        "challenge",
+        "ddol_length",
         "fci",
         "first_cryptogram",
         "first_type",
@@ -52,27 +58,39 @@ class Application:
         "issuer_authenticated",
         "lengths",
         "mac",
+        "misbehaves",
         "pdol_length",
+        "pdol_values",
         "pin_verified",
         "positions",
+        "random_bytes",
         "script_broken",
         "session_key",
         "state",
+        "tap_fci",
     )
 
-    def __init__(self, image: ApplicationImage, writer: OrderedWriter) -> None:
+    def __init__(
+        self, image: ApplicationImage, writer: OrderedWriter, random_bytes: RandomBytes
+    ) -> None:
         """Build the templates. A cryptogram tag missing from a CDOL raises ValueError."""
         self.image = image
         self.state = image.state
         self._writer = writer
-        self.fci = _fci(image)
+        self.random_bytes = random_bytes
+        self.fci = _fci(image, image.pdol)
+        self.tap_fci = _fci(image, image.contactless_pdol) if image.contactless_pdol else b""
+        self.ddol_length = dol_length(parse_dol(image.ddol))
         self.gpo_answer = _gpo_answer(image)
         self.pdol_length = dol_length(parse_dol(image.pdol))
-        cdols = (parse_dol(image.cdol1), parse_dol(image.cdol2))
-        self.positions = tuple(_positions(cdol) for cdol in cdols)
-        self.lengths = tuple(dol_length(cdol) for cdol in cdols)
+        lists = [parse_dol(image.cdol1), parse_dol(image.cdol2)]
+        if image.contactless_pdol:
+            lists.append(parse_dol(image.contactless_pdol))
+        self.positions = tuple(_positions(entries) for entries in lists)
+        self.lengths = tuple(dol_length(entries) for entries in lists)
         self._slices = tuple(_slices(positions, AC_TAGS) for positions in self.positions)
-        self.accept_any_arpc = False
+        self.misbehaves: frozenset[Misbehaviour] = frozenset()
+        self.challenge = b""
         self.reset()
 
     def reset(self) -> None:
@@ -88,30 +106,45 @@ class Application:
         self.pin_verified: bool | None = None
         self.chaining_value = b""
         self.script_broken = False
+        self.pdol_values = b""
+        self.cdol1_values = b""
 
     def write(self, field: str, value: object) -> None:
         """Write one non-volatile field; nothing is written when it holds the value already."""
         if getattr(self.state, field) != value:
             self._writer.write(self.state, field, value)
 
+    def replace_record(self, place: tuple[int, int], record: bytes) -> None:
+        """Write a record of this application in one non-volatile write."""
+        records = {**self.image.records, place: record}
+        self._writer.write(self.image, "records", records)
+
     def begin(self) -> None:
         """Start a transaction under the next counter, which is durable before it is used."""
         atc = self.state.atc + 1
-        self._writer.write(self.state, "atc", atc)
+        if Misbehaviour.STUCK_ATC in self.misbehaves:
+            atc = max(self.state.atc, 1)
+        self.write("atc", atc)
         self.atc = atc.to_bytes(2, "big")
         self.session_key = emv_keys.common_session_key(self.image.udk_ac, self.atc)
         self.mac = RetailMac(self.session_key, padding=2)
 
     def value(self, ordinal: int, data: bytes, tag: str) -> bytes:
-        """Give the value of a tag from CDOL1 (0) or CDOL2 (1) data, empty when not asked for."""
+        """Give the value of a tag from a list's data, empty when the list does not ask it."""
         place = self.positions[ordinal].get(tag)
         return b"" if place is None else data[place[0] : place[1]]
 
-    def cryptogram(self, ordinal: int, data: bytes, issuer_data: bytes) -> bytes:
-        """Give the 8-byte cryptogram over CDOL data, AIP, ATC and 9F10. emv.md 4.3."""
+    def cryptogram(
+        self, ordinal: int, data: bytes, issuer_data: bytes, aip: bytes | None = None
+    ) -> bytes:
+        """Give the 8-byte cryptogram over a list's data, AIP, ATC and 9F10. emv.md 4.3."""
         assert self.mac is not None
         parts = b"".join([data[start:end] for start, end in self._slices[ordinal]])
-        return self.mac.mac(parts + self.image.aip + self.atc + issuer_data)
+        if Misbehaviour.OTHER_AMOUNT in self.misbehaves:
+            parts = bytes((parts[0] ^ 0x01,)) + parts[1:]
+        if Misbehaviour.WRONG_CRYPTOGRAM in self.misbehaves:
+            return bytes(8)
+        return self.mac.mac(parts + (aip or self.image.aip) + self.atc + issuer_data)
 
     def issuer_application_data(self, cvr: bytes) -> bytes:
         """Give 9F10: key index, cryptogram version, CVR, counters, zeros to 28 bytes."""
@@ -127,7 +160,7 @@ class Application:
         assert self.session_key is not None
         arpc, arc = data[:8], data[8:10]
         good = same_mac(arpc_method1(self.session_key, self.arqc, arc), arpc)
-        self.issuer_authenticated = good or self.accept_any_arpc
+        self.issuer_authenticated = good or Misbehaviour.ACCEPTS_ANY_ARPC in self.misbehaves
         self.arc_verified = arc
         return self.issuer_authenticated
 
@@ -155,14 +188,14 @@ class Application:
         )
 
 
-def _fci(image: ApplicationImage) -> bytes:
+def _fci(image: ApplicationImage, pdol: bytes) -> bytes:
     proprietary: list[tuple[str, bytes]] = [
         ("50", image.label.encode("ascii")),
         ("87", bytes((image.priority,))),
         ("5F2D", image.language.encode("ascii")),
     ]
-    if image.pdol:
-        proprietary.append(("9F38", image.pdol))
+    if pdol:
+        proprietary.append(("9F38", pdol))
     log = tlv.build([("9F4D", bytes((LOG_SFI, 10)))])
     proprietary.append(("BF0C", log))
     inner = tlv.build([("84", image.aid), ("A5", tlv.build(proprietary))])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cardsim import cardholder, reading, scripts, transaction
+from cardsim import cardholder, dynamic, reading, scripts, tap, transaction
 from cardsim.application import Application
 from cardsim.image import CardImage
 from cardsim.memory import OnWrite, OrderedWriter, PowerLost
@@ -32,6 +32,7 @@ class Card:
         "_pending",
         "applications",
         "clock",
+        "contactless",
         "current",
         "directory",
         "image",
@@ -40,6 +41,7 @@ class Card:
         "powered",
         "random_bytes",
         "state",
+        "tap_directory",
         "writer",
     )
 
@@ -56,8 +58,11 @@ class Card:
         self.clock = clock
         self.random_bytes = random_bytes
         self.writer = OrderedWriter(on_write)
-        self.applications = tuple(Application(item, self.writer) for item in image.applications)
+        self.applications = tuple(
+            Application(item, self.writer, random_bytes) for item in image.applications
+        )
         self.directory = reading.build_directory(image)
+        self.tap_directory = tap.build_directory(image)
         self.powered = False
         self._forget()
 
@@ -78,6 +83,8 @@ class Card:
     def _forget(self) -> None:
         self.state = CardState.CARD_BLOCKED if self.image.blocked else CardState.POWERED
         self.current: Application | None = None
+        #: Set by selecting 2PAY.SYS.DDF01: applications show their contactless form.
+        self.contactless = False
         self.last_prefix = b""
         self.next_index = 0
         self._pending = b""
@@ -155,6 +162,10 @@ class Card:
 
     def _run(self, name: str, header: bytes, data: bytes) -> bytes:
         """Hand a well-shaped command to its function when the state table lets it."""
+        current = self.current
+        # A challenge is for the next command only. EMV 4.4 Book 3, 6.5.6.
+        if current is not None and current.challenge and name != "VERIFY":
+            current.challenge = b""
         refusal = REFUSALS[self.state].get(name)
         return refusal if refusal is not None else _HANDLERS[name](self, header, data)
 
@@ -162,6 +173,7 @@ class Card:
         """Make an application the current one and forget the transaction before."""
         self.current = application
         application.reset()
+        application.challenge = b""
         self.state = CardState.SELECTED
 
 
@@ -179,10 +191,13 @@ def _selected(card: Card) -> Application:
 
 
 def _gpo(card: Card, header: bytes, data: bytes) -> bytes:
-    answer, card.state = transaction.get_processing_options(
-        _selected(card), header[2], header[3], data, card.state
-    )
+    run = tap.get_processing_options if card.contactless else transaction.get_processing_options
+    answer, card.state = run(_selected(card), header[2], header[3], data, card.state)
     return answer
+
+
+def _internal_authenticate(card: Card, header: bytes, data: bytes) -> bytes:
+    return dynamic.internal_authenticate(_selected(card), header[2], header[3], data)
 
 
 def _generate_ac(card: Card, header: bytes, data: bytes) -> bytes:
@@ -230,10 +245,17 @@ def _put_data(card: Card, header: bytes, data: bytes) -> bytes:
     return scripts.put_data(_selected(card), header, data)
 
 
+def _update_record(card: Card, header: bytes, data: bytes) -> bytes:
+    return scripts.update_record(_selected(card), header, data)
+
+
 def _get_challenge(card: Card, header: bytes, _data: bytes) -> bytes:
     if header[2] or header[3]:
         return transaction.WRONG_PARAMETERS
-    return card.random_bytes(8) + _OK
+    challenge = card.random_bytes(8)
+    if card.current is not None:
+        card.current.challenge = challenge
+    return challenge + _OK
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -250,4 +272,6 @@ _HANDLERS: dict[str, Handler] = {
     "APPLICATION_UNBLOCK": _application_unblock,
     "CARD_BLOCK": _card_block,
     "PUT_DATA": _put_data,
+    "UPDATE_RECORD": _update_record,
+    "INTERNAL_AUTHENTICATE": _internal_authenticate,
 }

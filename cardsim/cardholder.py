@@ -3,38 +3,63 @@
 import hmac
 
 from cardsim.application import Application
-from cardsim.transaction import OK, WRONG_DATA, WRONG_LENGTH, WRONG_PARAMETERS
+from cardsim.transaction import CONDITIONS, OK, WRONG_DATA, WRONG_LENGTH, WRONG_PARAMETERS
+from cardsim.misbehaviour import Misbehaviour
 from protocols.crypto.errors import CryptoError
+from protocols.crypto.oda import decipher_offline_pin
 from protocols.crypto.pin import pin_block_decode
 from protocols.values import SecretBytes
 
 BLOCKED = b"\x69\x83"
 NO_REFERENCE = b"\x69\x84"
-_PLAINTEXT = 0x80
+_PLAINTEXT, _ENCIPHERED = 0x80, 0x88
 
 
 def verify(application: Application, p1: int, p2: int, data: bytes) -> bytes:
-    """Compare a plaintext format 2 PIN block: 9000, 63Cx with tries left, 6983 at none.
+    """Compare a PIN block, plaintext (P2 80) or under the card's key (88): 9000, 63Cx, 6983.
 
-    A try is spent durably before the comparison, so that a tear cannot give it back. Enciphered
-    PIN (P2 88) is 6A86: this card has no RSA key.
+    A try is spent durably before the comparison (for an enciphered block before it is
+    deciphered), so that a tear cannot give it back. An enciphered PIN needs the challenge of the
+    command before. Source: EMV 4.4 Book 3, 6.5.12; Book 2, 7.2.
     """
-    state = application.state
-    if p1 or p2 != _PLAINTEXT:
+    challenge, application.challenge = application.challenge, b""
+    state, key = application.state, application.image.icc_key
+    enciphered = p2 == _ENCIPHERED and key is not None
+    if p1 or not (p2 == _PLAINTEXT or enciphered):
         return WRONG_PARAMETERS
-    if len(data) != 8:
+    if len(data) != (len(key.public) if enciphered and key is not None else 8):
         return WRONG_LENGTH
     if not state.pin:
         return NO_REFERENCE
     if state.pin_tries == 0:
         return BLOCKED
-    try:
-        pin = pin_block_decode(2, SecretBytes(data))
-    except CryptoError:
-        return WRONG_DATA
-    application.write("pin_tries", state.pin_tries - 1)
+    if enciphered:
+        if not challenge:
+            return CONDITIONS
+        _spend(application)
+        pin = _deciphered(application, data, challenge)
+    else:
+        try:
+            pin = pin_block_decode(2, SecretBytes(data))
+        except CryptoError:
+            return WRONG_DATA
+        _spend(application)
     application.pin_verified = hmac.compare_digest(pin.encode("ascii"), state.pin.encode("ascii"))
     if not application.pin_verified:
         return bytes((0x63, 0xC0 | state.pin_tries))
     application.write("pin_tries", application.image.pin_try_limit)
     return OK
+
+
+def _spend(application: Application) -> None:
+    if Misbehaviour.KEEPS_PIN_TRIES not in application.misbehaves:
+        application.write("pin_tries", application.state.pin_tries - 1)
+
+
+def _deciphered(application: Application, data: bytes, challenge: bytes) -> str:
+    """Give the PIN, empty (which no reference PIN is) for a block that is not for this challenge."""
+    assert application.image.icc_key is not None
+    try:
+        return decipher_offline_pin(application.image.icc_key, data, challenge)
+    except CryptoError:
+        return ""

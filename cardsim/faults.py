@@ -10,6 +10,7 @@ from cardsim import limits
 from cardsim.card import Card
 from cardsim.errors import FaultPlanError
 from cardsim.memory import PowerLost
+from cardsim.misbehaviour import Misbehaviour
 from cardsim.states import COMMANDS
 from cardsim.trace import Trace
 from protocols.toml_lines import line_of, line_of_error
@@ -140,7 +141,7 @@ class FaultLayer:
         if fault.action is FaultAction.TORN_AT_WRITE:
             self.card.writer.tear_after(fault.count)
         if fault.action is FaultAction.ACCEPT_ANY_ARPC and self.card.current is not None:
-            self.card.current.accept_any_arpc = True
+            self.card.current.misbehaves |= {Misbehaviour.ACCEPTS_ANY_ARPC}
         reaction = self._answered(command)
         self.card.writer.tear_after(None)
         if reaction.kind is not ReactionKind.ANSWER:

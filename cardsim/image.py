@@ -6,18 +6,23 @@ written with mode 0600, and no repr shows any of it.
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from cardsim import image_file, limits
 from cardsim.errors import CardImageError
+from protocols.crypto.errors import CryptoError
+from protocols.crypto.rsa import RsaPrivateKey, private_key
 from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.errors import EmvDataError
 from protocols.values import SecretBytes
 
 FORMAT = "lumbung-card"
-VERSION = 1
+VERSION = 2
+#: Version 1 had no card key, DDOL and contactless form; its cards read as cards without them.
+READABLE = (1, 2)
 
 
 @dataclass(slots=True, repr=False)
@@ -48,7 +53,9 @@ class ApplicationState:
 class ApplicationImage:
     """One application: its data, its keys, its state.
 
-    `records` maps (SFI, record number) to a whole record. `fci_issuer` is the content of BF0C.
+    `records` maps (SFI, record number) to a whole record. `icc_key` signs dynamically and
+    deciphers PINs; None on a card without. `contactless_pdol` is empty on a card that has no
+    contactless form; `contactless_aip` is its AIP there.
     """
 
     aid: bytes
@@ -72,6 +79,10 @@ class ApplicationImage:
     udk_ac: SecretBytes
     udk_mac: SecretBytes | None
     udk_encipherment: SecretBytes | None
+    ddol: bytes = b""
+    icc_key: RsaPrivateKey | None = None
+    contactless_pdol: bytes = b""
+    contactless_aip: bytes = b"\x00\x00"
     state: ApplicationState = field(default_factory=ApplicationState)
 
     def __repr__(self) -> str:
@@ -115,10 +126,10 @@ class CardImage:
             raise _damaged(where, "no JSON") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise _damaged(where, f"no {FORMAT} file")
-        if document.get("version") != VERSION:
+        if document.get("version") not in READABLE:
             raise CardImageError(
                 f"{where}: a card image of version {_short(document.get('version'))}; "
-                f"this program reads version {VERSION}.",
+                f"this program reads versions 1 to {VERSION}.",
                 fix="Personalise the card anew.",
             )
         card = document.get("card")
@@ -156,6 +167,8 @@ def _checksum(card: dict[str, Any]) -> str:
 
 
 _BYTES = ("aid", "aip", "afl", "pdol", "cdol1", "cdol2")
+#: Fields that came with version 2, with what cards of version 1 have instead.
+_ADDED = {"ddol": "", "contactless_pdol": "", "contactless_aip": "0000"}
 _TEXTS = ("label", "language")
 _NUMBERS = (
     "priority",
@@ -196,6 +209,8 @@ def _encode_application(item: ApplicationImage) -> dict[str, Any]:
     for name in _KEYS:
         key = getattr(item, name)
         encoded[name] = None if key is None else key.reveal().hex()
+    encoded.update({name: getattr(item, name).hex() for name in _ADDED})
+    encoded["icc_key"] = None if item.icc_key is None else _encode_rsa(item.icc_key)
     encoded["issuer_authentication_mandatory"] = item.issuer_authentication_mandatory
     encoded["records"] = {
         f"{sfi}/{number}": record.hex() for (sfi, number), record in item.records.items()
@@ -206,6 +221,32 @@ def _encode_application(item: ApplicationImage) -> dict[str, Any]:
     encoded["state"]["balance_mirror"] = state.balance_mirror.hex()
     encoded["state"]["log"] = [entry.hex() for entry in state.log]
     return encoded
+
+
+def _encode_rsa(key: RsaPrivateKey) -> dict[str, Any]:
+    return {
+        "prime_p": f"{key.prime_p:x}",
+        "prime_q": f"{key.prime_q:x}",
+        "exponent": key.public.exponent,
+    }
+
+
+def _decode_rsa(value: dict[str, Any] | None) -> RsaPrivateKey | None:
+    if value is None:
+        return None
+    primes = [int(_typed(value[name], str), 16) for name in ("prime_p", "prime_q")]
+    if max(primes).bit_length() > limits.PRIME_BITS or min(primes) < 2:
+        raise ValueError("icc_key")
+    return _kept_key(*primes, _in_range(value["exponent"], 65537))
+
+
+@lru_cache(maxsize=64)
+def _kept_key(prime_p: int, prime_q: int, exponent: int) -> RsaPrivateKey:
+    """Give the key of two primes: cards share a pool's keys, so each is set up once."""
+    try:
+        return private_key(prime_p, prime_q, exponent)
+    except CryptoError:
+        raise ValueError("icc_key") from None
 
 
 def _decode(card: dict[str, Any]) -> CardImage:
@@ -229,7 +270,12 @@ def _decode_application(item: dict[str, Any]) -> ApplicationImage:
     fields.update({name: _key(item[name]) for name in _KEYS})
     if fields["udk_ac"] is None:
         raise ValueError("udk_ac")
-    for name in ("pdol", "cdol1", "cdol2"):
+    for name, absent in _ADDED.items():
+        fields[name] = bytes.fromhex(item.get(name, absent))
+    if len(fields["contactless_aip"]) != 2:
+        raise ValueError("contactless_aip")
+    fields["icc_key"] = _decode_rsa(item.get("icc_key"))
+    for name in ("pdol", "cdol1", "cdol2", "ddol", "contactless_pdol"):
         dol_length(parse_dol(fields[name]))
     records: dict[tuple[int, int], bytes] = {}
     for place, record in item["records"].items():

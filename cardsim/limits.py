@@ -14,6 +14,8 @@ RECORD_BYTES = 254
 NAME_BYTES = 26
 #: Bytes of an issuer script's MAC that the card reads: the shortest and longest. Book 2, 9.2.1.
 SCRIPT_MAC_BYTES = (4, 8)
+#: Longest prime of a card's key: half of the longest EMV modulus. EMV 4.4 Book 2, 11.1.
+PRIME_BITS = 992
 #: Highest PIN try limit: one hex digit of the status word 63Cx.
 PIN_TRIES = 15
 #: Largest image file read: a card of 64 full records in hex is under 40 kB.

@@ -1,23 +1,17 @@
 """Making cards: a profile and what one card has of its own give an image."""
 
 import datetime
-from dataclasses import dataclass
 from typing import Any
 
 from cardsim import limits
+from cardsim.authority import Signer, published_authority
 from cardsim.errors import ProfileError
 from cardsim.image import ApplicationImage, ApplicationState, CardImage
-from cardsim.profile import (
-    Profile,
-    RecordTemplate,
-    load_profile,
-    locate,
-)
+from cardsim.profile import Profile, RecordTemplate, load_profile, locate
+from cardsim.signing import DYNAMIC_PLACEHOLDERS, STATIC_PLACEHOLDERS, signed_values
 from protocols.business_time import WITA
 from protocols.clock import RandomBytes
-from protocols.crypto.certificates import CertificateData
-from protocols.crypto.oda import sign_static_data, static_data
-from protocols.crypto.rsa import RsaPrivateKey
+from protocols.crypto.oda import static_data
 from protocols.emv import tlv
 from protocols.emv.balance_mirror import BalanceMirror
 from protocols.emv.flags import Aip
@@ -38,23 +32,9 @@ _COPIED = (
     "issuer_authentication_mandatory",
     "gpo_format",
 )
-_AIP_SDA = int(Aip.SDA_SUPPORTED) >> 8
 #: Tag 9F4A of every card here: the AIP is signed too. EMV 4.4 Book 3, 10.3.
 _STATIC_TAG_LIST = b"\x82"
 _TRACK2_DISCRETIONARY = "00000000000"
-
-
-@dataclass(frozen=True, slots=True)
-class StaticSigner:
-    """An issuer that signs static data: its key, its certificate by CA key `ca_index`.
-
-    `code` is the data authentication code of 2 bytes (9F45). Source: EMV 4.4 Book 2, 5.
-    """
-
-    ca_index: int
-    key: RsaPrivateKey
-    certificate: CertificateData
-    code: bytes = b"\xda\xc0"
 
 
 def personalise(
@@ -69,7 +49,7 @@ def personalise(
     udk_encipherment: SecretBytes | None = None,
     pin: str = "",
     effective: datetime.date = datetime.date(2025, 1, 1),
-    signer: StaticSigner | None = None,
+    signer: Signer | None = None,
     balance_sen: int = 0,
     balance_at: datetime.datetime = datetime.datetime(2025, 1, 1, tzinfo=WITA),
     random_bytes: RandomBytes,
@@ -79,8 +59,8 @@ def personalise(
     `udk_ac` is the card's own master key for cryptograms (option A), `udk_mac` and
     `udk_encipherment` those for scripts (None: the card takes no scripts). `psn` is two digits.
     `name` is written in the card's character set and cut to 26 bytes. `pin` is the offline
-    reference PIN, empty for none. `signer` signs the static data, when the profile has a place for
-    the signature, and sets the AIP's SDA bit. `balance_sen` and `balance_at` (WITA) fill the
+    reference PIN, empty for none. `signer` signs the card, when the profile has a place for what
+    it signs, and sets the AIP's bits; None takes the one that the profile names, if any. `balance_sen` and `balance_at` (WITA) fill the
     balance mirror.
     Raises ProfileError for an unknown profile or values that no card can hold.
     Source: Perwali 70/2025 art. 1(15); EMV 4.4 Book 3, Annex A.
@@ -88,7 +68,9 @@ def personalise(
     template = load_profile(profile) if isinstance(profile, str) else profile
     _check(psn, pin, balance_sen, udk_ac, udk_mac, udk_encipherment)
     values = _values(template, pan, expiry, effective, psn, name)
-    data = _application_data(template, values, signer)
+    if signer is None and template.signer:
+        signer = published_authority().signer(pan)
+    data = _application_data(template, values, signer, pan, expiry)
     state = ApplicationState(
         pin=pin,
         pin_tries=data["pin_try_limit"] if pin else 0,
@@ -102,15 +84,23 @@ def personalise(
 
 
 def _application_data(
-    template: Profile, values: dict[str, bytes], signer: StaticSigner | None
+    template: Profile,
+    values: dict[str, bytes],
+    signer: Signer | None,
+    pan: Pan,
+    expiry: datetime.date,
 ) -> dict[str, Any]:
-    """Give the application's fields but for its keys and state."""
+    """Give the application's fields but for its secret keys and state."""
     application = template.application
     aip = bytes.fromhex(application["aip"])
     wanted = _wanted_records(template, signer)
+    icc_key = None
     if signer is not None:
-        aip = bytes((aip[0] | _AIP_SDA, aip[1]))
-        values = values | _signed_values(signer, wanted, values, aip, template.name)
+        icc_key = signer.card_key(pan)
+        aip = bytes((aip[0] | _signed_aip(signer), aip[1]))
+        signed = [(r.sfi, _encode(r, values, template.name)) for r in wanted if r.authenticated]
+        data = static_data(signed, aip, _STATIC_TAG_LIST)
+        values = values | signed_values(signer, data, pan, expiry)
     records = {(r.sfi, r.number): _encode(r, values, template.name) for r in wanted}
     return {
         **{name: application[name] for name in _COPIED},
@@ -120,8 +110,23 @@ def _application_data(
         "pdol": template.pdol,
         "cdol1": template.cdol1,
         "cdol2": template.cdol2,
+        "ddol": template.ddol if icc_key is not None else b"",
+        "icc_key": icc_key,
+        "contactless_pdol": template.contactless_pdol,
+        "contactless_aip": template.contactless_aip,
         "records": records,
     }
+
+
+def _signed_aip(signer: Signer) -> int:
+    """Give the bits of the AIP's first byte that a signer sets. EMV 4.4 Book 3, Annex C1."""
+    bits = Aip(0)
+    if signer.static:
+        bits |= Aip.SDA_SUPPORTED
+    if signer.card_keys:
+        bits |= Aip.DDA_SUPPORTED
+        bits |= Aip.CDA_SUPPORTED if signer.combined else Aip(0)
+    return int(bits) >> 8
 
 
 def card_name(name: str) -> bytes:
@@ -172,6 +177,7 @@ def _values(
         "{service}": bytes.fromhex(f"0{service}"),
         "{cdol1}": template.cdol1,
         "{cdol2}": template.cdol2,
+        "{ddol}": template.ddol,
     }
 
 
@@ -179,33 +185,22 @@ def _even(digits: str) -> str:
     return digits + "F" * (len(digits) % 2)
 
 
-def _wanted_records(template: Profile, signer: StaticSigner | None) -> tuple[RecordTemplate, ...]:
-    """Give the records that this card has: without a signer none of what a signature needs."""
-    places = [value for record in template.records for _, value in record.objects]
-    if signer is not None:
-        if "{signature}" not in places:
-            raise ProfileError(f"profile {template.name} has no place for a signature.")
-        return template.records
-    return tuple(record for record in template.records if not record.for_signer)
-
-
-def _signed_values(
-    signer: StaticSigner,
-    records: tuple[RecordTemplate, ...],
-    values: dict[str, bytes],
-    aip: bytes,
-    name: str,
-) -> dict[str, bytes]:
-    """Give certificate and signature over the authenticated records and the AIP (9F4A is 82)."""
-    signed = [(r.sfi, _encode(r, values, name)) for r in records if r.authenticated]
-    data = static_data(signed, aip, _STATIC_TAG_LIST)
-    return {
-        "{ca_index}": bytes((signer.ca_index,)),
-        "{certificate}": signer.certificate.certificate,
-        "{remainder}": signer.certificate.remainder,
-        "{exponent}": signer.certificate.exponent,
-        "{signature}": sign_static_data(signer.key, signer.code, data),
-    }
+def _wanted_records(template: Profile, signer: Signer | None) -> tuple[RecordTemplate, ...]:
+    """Give the records that this card has: none that needs a signature which it has not."""
+    if signer is None:
+        return tuple(record for record in template.records if not record.for_signer)
+    absent = frozenset() if signer.static else STATIC_PLACEHOLDERS
+    absent |= frozenset() if signer.card_keys else DYNAMIC_PLACEHOLDERS
+    places = {value for record in template.records for _, value in record.objects}
+    if signer.static and not places & STATIC_PLACEHOLDERS:
+        raise ProfileError(f"profile {template.name} has no place for a signature.")
+    if signer.card_keys and not places >= DYNAMIC_PLACEHOLDERS:
+        raise ProfileError(f"profile {template.name} has no place for a card key.")
+    return tuple(
+        record
+        for record in template.records
+        if not any(value in absent for _, value in record.objects)
+    )
 
 
 def _encode(record: RecordTemplate, values: dict[str, bytes], name: str) -> bytes:

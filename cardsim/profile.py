@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cardsim import limits
@@ -37,6 +38,10 @@ PLACEHOLDERS = frozenset(
         "{remainder}",
         "{exponent}",
         "{signature}",
+        "{ddol}",
+        "{icc_certificate}",
+        "{icc_remainder}",
+        "{icc_exponent}",
     )
 )
 _MANDATORY_TAGS = ("5A", "5F24", "8C", "8D", "57")
@@ -59,15 +64,25 @@ _APPLICATION_KEYS = {
     "issuer_authentication_mandatory": bool,
     "service_code": str,
 }
+#: Keys that a product may do without: a DDOL (its cards sign dynamically), and `signer`:
+#: "published" cards are signed under the published authority unless another signer is given.
+_OPTIONAL_KEYS = {"ddol": list, "signer": str}
+#: The contactless form, for products that have one: its PDOL and its AIP.
+_CONTACTLESS_KEYS = {"pdol": list, "aip": str}
+_OPTIONAL_TOP = {"contactless": dict}
 _TOP_KEYS = {"profile": dict, "card": dict, "application": dict, "record": list}
 _PROFILE_KEYS = {"name": str, "description": str}
 _CARD_KEYS = {"atr": str, "protocol": int}
 _RECORD_KEYS = {"sfi": int, "number": int, "objects": list, "authenticated": bool}
 
-#: What only a card with signed static data has: on other cards their records are left out.
+#: What only a signed card has: on other cards the records that hold it are left out.
 SIGNER_PLACEHOLDERS = frozenset(
-    ("{ca_index}", "{certificate}", "{remainder}", "{exponent}", "{signature}")
-)
+    (
+        "{ca_index}", "{certificate}", "{remainder}", "{exponent}", "{signature}",
+        "{icc_certificate}", "{icc_remainder}", "{icc_exponent}",
+    )
+)  # fmt: skip
+_SIGNERS = ("published",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ class RecordTemplate:
 
     @property
     def for_signer(self) -> bool:
-        """Tell whether only a card with signed static data has this record."""
+        """Tell whether only a signed card has this record."""
         return any(value in SIGNER_PLACEHOLDERS for _, value in self.objects)
 
 
@@ -97,7 +112,11 @@ class Profile:
     pdol: bytes
     cdol1: bytes
     cdol2: bytes
+    ddol: bytes
     records: tuple[RecordTemplate, ...]
+    signer: str = ""
+    contactless_pdol: bytes = b""
+    contactless_aip: bytes = b"\x00\x00"
 
 
 class _Fault(Exception):  # noqa: N818 - becomes a ProfileError, never leaves
@@ -135,7 +154,7 @@ def profile_names() -> tuple[str, ...]:
     """Give the names of the built-in profiles.
 
     >>> profile_names()
-    ('nsiccs-debit', 'ssn')
+    ('emv-generic', 'nsiccs-debit', 'ssn')
     """
     folder = files("cardsim").joinpath("profiles")
     names = (entry.name for entry in folder.iterdir())
@@ -156,18 +175,18 @@ def parse_profile(text: str, where: str) -> Profile:
 
 
 def _build(table: dict[str, Any]) -> Profile:
-    _check_keys(table, _TOP_KEYS, ())
+    _check_keys(table, _TOP_KEYS, (), _OPTIONAL_TOP)
     _check_keys(table["profile"], _PROFILE_KEYS, ("profile",))
     _check_keys(table["card"], _CARD_KEYS, ("card",))
     application = table["application"]
-    _check_keys(application, _APPLICATION_KEYS, ("application",))
-    dols = {name: _dol(application, name) for name in ("pdol", "cdol1", "cdol2")}
+    _check_keys(application, _APPLICATION_KEYS, ("application",), _OPTIONAL_KEYS)
+    names = ("pdol", "cdol1", "cdol2", "ddol")
+    dols = {name: _dol(application, name, ("application",)) for name in names}
+    contactless = _contactless(table.get("contactless"))
+    if application.get("signer", "published") not in _SIGNERS:
+        raise _Fault(("application", "signer"), f"signer is one of {', '.join(_SIGNERS)}")
     for name in ("cdol1", "cdol2"):
-        asked = [entry.split()[0] for entry in application[name]]
-        if missing := [tag for tag in AC_TAGS if tag not in asked]:
-            raise _Fault(
-                ("application", name), f"{name} does not ask for {missing[0]} (cryptogram data)"
-            )
+        _check_asked(application[name], AC_TAGS, ("application", name))
     _check_numbers(application)
     if table["card"]["protocol"] not in (0, 1):
         raise _Fault(("card", "protocol"), "protocol is 0 or 1")
@@ -182,18 +201,29 @@ def _build(table: dict[str, Any]) -> Profile:
         pdol=dols["pdol"],
         cdol1=dols["cdol1"],
         cdol2=dols["cdol2"],
+        ddol=dols["ddol"],
         records=records,
+        signer=application.get("signer", ""),
+        contactless_pdol=contactless[0],
+        contactless_aip=contactless[1],
     )
 
 
-def _check_keys(table: Any, keys: Mapping[str, type], path: tuple[str | int, ...]) -> None:
+def _check_keys(
+    table: Any,
+    keys: Mapping[str, type],
+    path: tuple[str | int, ...],
+    optional: Mapping[str, type] = MappingProxyType({}),
+) -> None:
     if not isinstance(table, dict):
         raise _Fault(path, "a table must stand here")
     for key in table:
-        if key not in keys:
+        if key not in keys and key not in optional:
             raise _Fault((*path, key), f"unknown key {key!r}")
-    for key, kind in keys.items():
+    for key, kind in {**keys, **optional}.items():
         if key not in table:
+            if key in optional:
+                continue
             raise _Fault(path, f"key {key!r} is missing")
         if type(table[key]) is not kind:
             raise _Fault((*path, key), f"{key} must be of type {kind.__name__}")
@@ -235,17 +265,33 @@ def _octets(text: str, path: tuple[str | int, ...], shortest: int, longest: int)
     return value
 
 
-def _dol(application: dict[str, Any], name: str) -> bytes:
+def _check_asked(entries: list[str], tags: tuple[str, ...], path: tuple[str | int, ...]) -> None:
+    asked = [entry.split()[0] for entry in entries]
+    if missing := [tag for tag in tags if tag not in asked]:
+        raise _Fault(path, f"{path[-1]} does not ask for {missing[0]} (cryptogram data)")
+
+
+def _contactless(table: Any) -> tuple[bytes, bytes]:
+    """Give PDOL and AIP of the contactless form, both empty of meaning without one."""
+    if table is None:
+        return b"", bytes(2)
+    _check_keys(table, _CONTACTLESS_KEYS, ("contactless",))
+    pdol = _dol(table, "pdol", ("contactless",))
+    _check_asked(table["pdol"], (*AC_TAGS, "9F66"), ("contactless", "pdol"))
+    return pdol, _octets(table["aip"], ("contactless", "aip"), 2, 2)
+
+
+def _dol(application: dict[str, Any], name: str, path: tuple[str | int, ...]) -> bytes:
     entries: list[tuple[str, int]] = []
-    for entry in application[name]:
+    for entry in application.get(name, []):
         tag, _, length = entry.partition(" ") if isinstance(entry, str) else ("", "", "")
         if not length.isdigit():
-            raise _Fault(("application", name), f"an entry of {name} is not 'TAG LENGTH'")
+            raise _Fault((*path, name), f"an entry of {name} is not 'TAG LENGTH'")
         entries.append((tag, int(length)))
     try:
         return build_dol(entries)
     except (EmvDataError, ValueError, OverflowError):
-        raise _Fault(("application", name), f"{name} is no valid data object list") from None
+        raise _Fault((*path, name), f"{name} is no valid data object list") from None
 
 
 def _record(entry: Any, index: int) -> RecordTemplate:

@@ -6,7 +6,7 @@ from cardsim.application import LOG_SFI
 from cardsim.image import CardImage
 from cardsim.states import CardState
 from protocols.emv import tlv
-from protocols.emv.commands import PSE_NAME
+from protocols.emv.commands import PPSE_NAME, PSE_NAME
 
 if TYPE_CHECKING:
     from cardsim.card import Card
@@ -56,16 +56,21 @@ def select(card: "Card", header: bytes, data: bytes) -> bytes:
     if not 5 <= len(data) <= 16:
         return _WRONG_LENGTH
     if data == PSE_NAME and header[3] == _FIRST:
-        card.current = None
+        card.current, card.contactless = None, False
         card.state = CardState.DIRECTORY
         return _PSE_FCI + _OK
+    if data == PPSE_NAME and header[3] == _FIRST and card.tap_directory:
+        card.current, card.contactless = None, True
+        card.state = CardState.DIRECTORY
+        return card.tap_directory + _OK
     start = card.next_index if header[3] == _NEXT and data == card.last_prefix else 0
     for index in range(start, len(card.applications)):
         application = card.applications[index]
-        if application.image.aid.startswith(data):
+        fci = application.tap_fci if card.contactless else application.fci
+        if fci and application.image.aid.startswith(data):
             card.last_prefix, card.next_index = data, index + 1
             card.select(application)
-            return application.fci + (_INVALIDATED if application.state.blocked else _OK)
+            return fci + (_INVALIDATED if application.state.blocked else _OK)
     return _FILE_NOT_FOUND
 
 
@@ -89,7 +94,7 @@ def read_record(card: "Card", header: bytes, _data: bytes) -> bytes:
 
 
 def _directory_record(card: "Card", sfi: int, number: int) -> bytes:
-    if sfi != _DIRECTORY_SFI:
+    if sfi != _DIRECTORY_SFI or card.contactless:
         return _FILE_NOT_FOUND
     if number > len(card.directory):
         return _RECORD_NOT_FOUND

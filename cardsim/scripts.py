@@ -1,4 +1,4 @@
-"""Issuer scripts: PIN change and unblock, blocking, balance mirror; each under a chained MAC.
+"""Issuer scripts: PIN, blocking, balance mirror, records; each under a chained MAC.
 
 The MAC covers the chaining value (the first cryptogram of the transaction, then the whole MAC of
 the script command before), the five header bytes and the data, by ISO/IEC 9797-1 algorithm 3 with
@@ -16,6 +16,7 @@ from protocols.crypto.pin import pin_block_decode
 from protocols.crypto.scripts import script_mac
 from protocols.emv.balance_mirror import BYTES as MIRROR_BYTES
 from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR, BalanceMirror
+from protocols.emv import tlv
 from protocols.emv.errors import EmvDataError
 from protocols.values import SecretBytes
 
@@ -23,11 +24,15 @@ MAC_MISSING = b"\x69\x87"
 MAC_INCORRECT = b"\x69\x88"
 WRONG_DATA = b"\x6a\x80"
 REFERENCE_NOT_FOUND = b"\x6a\x88"
+RECORD_NOT_FOUND = b"\x6a\x83"
 _NOT_SUPPORTED = b"\x6a\x81"
 
 _UNBLOCK_PIN, _CHANGE_PIN = 0x00, 0x02
 #: A format 2 PIN block and its padding block. EMV 4.4 Book 2, 9.3.
 _PIN_DATA_BYTES = 16
+#: P2 of record commands: the record number is in P1. EMV 4.4 Book 3, 6.5.11.2.
+_RECORD_MODE = 0x04
+_TEMPLATE = "70"
 
 
 def accept_script(application: Application, header: bytes, data: bytes, plain: int) -> bytes | None:
@@ -122,3 +127,42 @@ def put_data(application: Application, header: bytes, data: bytes) -> bytes:
     application.write("balance_mirror", data[:MIRROR_BYTES])
     count_script(application)
     return OK
+
+
+def update_record(application: Application, header: bytes, data: bytes) -> bytes:
+    """Put another record in place of one that is there; it stays one template 70.
+
+    The record's own length tells where the MAC begins. Source: EMV 4.4 Book 3, 6.5 (UPDATE RECORD
+    as in EMV CPS 1.1); ISO/IEC 7816-4, 7.3.5.
+    """
+    place = (header[3] >> 3, header[2])
+    if header[3] & 0x07 != _RECORD_MODE or not header[2]:
+        return WRONG_PARAMETERS
+    if place not in application.image.records:
+        return RECORD_NOT_FOUND
+    plain = _record_bytes(data)
+    if (refusal := accept_script(application, header, data, plain)) is not None:
+        return refusal
+    try:
+        good = [item.tag for item in tlv.parse(data[:plain])] == [_TEMPLATE]
+    except EmvDataError:
+        good = False
+    if not good:
+        application.write("script_failed", True)
+        return WRONG_DATA
+    application.replace_record(place, data[:plain])
+    count_script(application)
+    return OK
+
+
+def _record_bytes(data: bytes) -> int:
+    """Give the length of the record in front of a MAC; all but the longest MAC when it has none."""
+    longest = limits.SCRIPT_MAC_BYTES[1]
+    head = data[1:3]
+    if len(head) == 2 and head[0] < 0x80:
+        length = 2 + head[0]
+    elif len(head) == 2 and head[0] == 0x81:
+        length = 3 + head[1]
+    else:
+        length = len(data)
+    return length if length < len(data) else max(len(data) - longest, 0)

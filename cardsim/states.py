@@ -17,6 +17,7 @@ class CardState(Enum):
     ONLINE = "ONLINE"
     ANSWERED = "ANSWERED"
     FINISHED = "FINISHED"
+    TAPPED = "TAPPED"
     CARD_BLOCKED = "CARD_BLOCKED"
 
 

@@ -58,8 +58,8 @@ def test_image_replaced_keeps_its_mode_and_leaves_no_other_file(tmp_path: Path) 
         (lambda text: text[:-10], "no JSON"),
         (lambda text: "[1]", "no lumbung-card file"),
         (lambda text: text.replace('"lumbung-card"', '"other"'), "no lumbung-card file"),
-        (lambda text: text.replace('"version":1', '"version":2'), "version 2"),
-        (lambda text: text.replace('"version":1', '"version":"x"'), "version unknown"),
+        (lambda text: text.replace('"version":2', '"version":3'), "version 3"),
+        (lambda text: text.replace('"version":2', '"version":"x"'), "version unknown"),
         (lambda text: text.replace('"atc":0', '"atc":7'), "checksum"),
         (lambda text: text.replace('"card":{', '"card":[{', 1).replace("}}", "}}]"), "no JSON"),
     ],
@@ -246,7 +246,7 @@ def test_profile_whose_mandatory_data_only_signed_cards_would_have_is_refused() 
 
 
 def test_profile_unknown_or_unreadable_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match=r"nsiccs-debit, ssn"):
+    with pytest.raises(ProfileError, match=r"emv-generic, nsiccs-debit, ssn"):
         load_profile("visa")
     with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(str(tmp_path / "none.toml"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cardsim import CardImage, ProfileError, StaticSigner
+from cardsim import CardImage, ProfileError, Signer
 from protocols.crypto.certificates import CaPublicKey, make_issuer_certificate
 from protocols.crypto.rsa import generate_key
 from terminal.kernel import KernelOutcome, OutcomeKind, TerminalData, start_transaction
@@ -29,9 +29,9 @@ OTHER = generate_key(768, _SEED)
 RID = bytes.fromhex("A000000602")
 
 
-def signer(expiry: str = "1230", identifier: str = "93600999") -> StaticSigner:
+def signer(expiry: str = "1230", identifier: str = "93600999") -> Signer:
     certificate = make_issuer_certificate(CA, ISSUER.public, identifier, expiry, b"\x00\x00\x01")
-    return StaticSigner(0x92, ISSUER, certificate)
+    return Signer(0x92, ISSUER, certificate)
 
 
 def capable(*keys: CaPublicKey) -> TerminalData:
