@@ -1,7 +1,8 @@
-"""Write the two hash-pinned lock files from pyproject.toml (`make lock`).
+"""Write the hash-pinned lock files from pyproject.toml (`make lock`).
 
 requirements.lock holds what runs and what builds; requirements-dev.lock adds the dev group and the
-`interop` extra, at the same versions. No index, no host name and no local path enters a lock.
+`interop` extra, at the same versions; requirements-bench.lock holds the peers that `make bench`
+measures and nothing of ours. No index, no host name and no local path enters a lock.
 pip-tools runs in a venv of its own under build/, so that it pins nothing of ours.
 """
 
@@ -39,7 +40,10 @@ def main() -> int:
     run([*compiler, "--output-file=requirements.lock", "pyproject.toml", build])
     run([*compiler, "--output-file=requirements-dev.lock", "--extra=interop", "pyproject.toml",
          development])  # fmt: skip
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    bench = ROOT / "build" / "requirements-bench.in"
+    bench.write_text("\n".join(project["dependency-groups"]["bench"]) + "\n")
+    run([*compiler, "--output-file=requirements-bench.lock", bench])
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock"):
         text = (ROOT / name).read_text()
         if "://" in text or str(ROOT) in text:
             raise SystemExit(f"{name}: a host or a local path got in; nothing to commit")
