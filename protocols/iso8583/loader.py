@@ -157,6 +157,7 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
         elements=dict(sorted(elements.items())),
         messages=messages,
         peek=peek,
+        uses=_uses_by_mti(messages),
         mac_note=str(head.get("mac", "")),
         notes=tuple(head.get("notes", ())),
     )
@@ -193,6 +194,14 @@ def _messages(
             echoed=frozenset(entry.get("echoed", ())),
             source=entry.get("source", ""),
         )
+    return uses
+
+
+def _uses_by_mti(messages: dict[str, MessageUse]) -> dict[str, tuple[MessageUse, ...]]:
+    uses: dict[str, tuple[MessageUse, ...]] = {}
+    for use in messages.values():
+        for mti in filter(None, (use.mti, use.repeat)):
+            uses[mti] = (*uses.get(mti, ()), use)
     return uses
 
 

@@ -117,8 +117,8 @@ class Message:
         Raises: MessageError (mti) when the message is itself an answer.
         """
         mti = answer_mti(self.mti)
-        echoed = self._echoed()
-        elements = {number: v for number, v in self.elements.items() if number in echoed}
+        own = self.elements
+        elements = {number: own[number] for number in self._echoed() if number in own}
         elements[39] = response_code
         _change(elements, changes, named)
         return Message(mti, dict(sorted(elements.items())), self.spec)
@@ -166,9 +166,7 @@ def answer_mti(mti: str) -> str:
 def find_use(spec: Spec, message: Message) -> MessageUse | None:
     """Give the first use in the spec that fits MTI, DE3 and DE70, None when none does."""
     code, network = message.elements.get(3), message.elements.get(70)
-    for use in spec.messages.values():
-        if message.mti not in (use.mti, use.repeat):
-            continue
+    for use in spec.uses.get(message.mti, ()):
         if use.processing_codes and not _code_fits(use.processing_codes, code):
             continue
         if use.network_codes and network not in use.network_codes:

@@ -146,7 +146,10 @@ class MessageUse:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One dialect: how MTI and bitmaps are written, every element, every use of a message."""
+    """One dialect: how MTI and bitmaps are written, every element, every use of a message.
+
+    `uses` lists the uses of each MTI, repeats included, in the order of `messages`.
+    """
 
     name: str
     title: str
@@ -159,6 +162,7 @@ class Spec:
     elements: Mapping[int, Element]
     messages: Mapping[str, MessageUse]
     peek: tuple[int, ...]
+    uses: Mapping[str, tuple[MessageUse, ...]] = field(default_factory=dict)
     mac_note: str = ""
     notes: tuple[str, ...] = ()
 

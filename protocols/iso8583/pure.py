@@ -67,7 +67,10 @@ class PureCodec:
         elements = dict(message.elements)
         elements.pop(MAC_PRIMARY, None)
         elements.pop(MAC_SECONDARY, None)
-        is_long = self.spec.bitmap_always_128 or any(n > MAC_PRIMARY for n in elements)
+        try:
+            is_long = self.spec.bitmap_always_128 or max(elements, default=0) > MAC_PRIMARY
+        except TypeError:
+            raise MessageError("message", None, Reason.UNKNOWN_ELEMENT) from None
         number = MAC_SECONDARY if is_long else MAC_PRIMARY
         size = self._mac_sizes.get(number)
         if size is None:
@@ -124,7 +127,12 @@ class PureCodec:
         Raises: MessageError for damage before it.
         """
         wanted = frozenset(self.spec.peek if elements is None else elements)
-        mti, found, _ = Walk(self.spec, as_bytes(raw)).message(last=max(wanted, default=0))
+        try:
+            whole = self.decode(raw)  # quicker than a walk, where nothing is damaged
+        except MessageError:
+            mti, found, _ = Walk(self.spec, as_bytes(raw)).message(last=max(wanted, default=0))
+        else:
+            mti, found = whole.mti, whole.elements
         return Message(mti, {n: v for n, v in found.items() if n in wanted}, self.spec)
 
     def inspect(self, raw: bytes) -> Inspection:
