@@ -21,7 +21,7 @@ test: setup-dev ## all tests (services by apt where allowed; LUMBUNG_REQUIRE=all
 	@$(RUN) scripts/run_tests.py $(TEST_ARGS)
 
 unit: setup-dev ## the quick part of the tests
-	@$(RUN) scripts/run_tests.py -m "not slow and not service" $(TEST_ARGS)
+	@$(RUN) scripts/run_tests.py --quick $(TEST_ARGS)
 
 lint: setup-dev ## format, lint, types, import contracts, Rust lints
 	@$(RUN) scripts/lint.py

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -35,12 +36,29 @@ class Tally:
             self.counts["failed"] += 1
 
 
+def arguments(given: list[str]) -> list[str]:
+    """Give pytest's arguments: one worker a core, a file in one worker for its shared fixtures.
+
+    `--quick` leaves out what is slow or needs a service, and keeps temporary files in memory where
+    there is /dev/shm: what is about the disk itself is marked slow.
+    """
+    spread = ["-q", "-n", str(min(4, len(os.sched_getaffinity(0)))), "--dist", "loadfile"]
+    if "--quick" not in given:
+        return [*spread, *given]
+    given = [each for each in given if each != "--quick"]
+    memory = Path("/dev/shm")  # noqa: S108 - a file system in memory, not a name to guess
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        spread.append(f"--basetemp={memory}/lumbung-unit-{os.getuid()}")
+    return [*spread, "-m", "not slow and not service", *given]
+
+
 def main() -> int:
     """Run; print the line; give pytest's exit code."""
+    # Without cached bytecode every worker would compile the whole project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     tally = Tally()
-    # One worker a core; a file stays in one worker, so that its shared fixtures are made once.
-    spread = ["-n", str(min(4, len(os.sched_getaffinity(0)))), "--dist", "loadfile", "-q"]
-    code = int(pytest.main([*spread, *sys.argv[1:]], plugins=[tally]))
+    code = int(pytest.main(arguments(sys.argv[1:]), plugins=[tally]))
     counts = tally.counts
     print(f"took {time.monotonic() - tally.started_s:.0f} s")
     print(
