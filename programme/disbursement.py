@@ -146,6 +146,18 @@ def disburse(
     return result
 
 
+def check_signers(maker: Actor, checker: Actor) -> None:
+    """Raise DisbursementError unless two people of the right agencies sign (decision 20)."""
+    if maker.agency not in _MAKERS:
+        raise DisbursementError(f"{maker.agency.value} may not disburse (art. 4(2)a: Dinsos PM).")
+    if checker.agency not in _CHECKERS:
+        raise DisbursementError(f"{checker.agency.value} may not countersign a disbursement.")
+    if maker.person.strip().casefold() == checker.person.strip().casefold():
+        raise DisbursementError(
+            "maker and checker are the same person.", fix="Let a second person check."
+        )
+
+
 def _check(
     record: DecreeRecord,
     lines: Sequence[DecreeLine],
@@ -155,14 +167,7 @@ def _check(
     checker: Actor,
 ) -> None:
     number = record.decree_number
-    if maker.agency not in _MAKERS:
-        raise DisbursementError(f"{maker.agency.value} may not disburse (art. 4(2)a: Dinsos PM).")
-    if checker.agency not in _CHECKERS:
-        raise DisbursementError(f"{checker.agency.value} may not countersign a disbursement.")
-    if maker.person.strip().casefold() == checker.person.strip().casefold():
-        raise DisbursementError(
-            "maker and checker are the same person.", fix="Let a second person check."
-        )
+    check_signers(maker, checker)
     if not record.state.creditable:
         raise DisbursementError(
             f"decree {number} is at `{record.state.value}`, not determined (art. 10).",
@@ -211,7 +216,7 @@ def _due(run: _Run, registry: Registry, lines: Sequence[DecreeLine]) -> Iterator
     for line in lines:
         number = newest.get(line.recipient_number)
         card = None if number is None else registry.card(number)
-        reason = _no_credit(card)
+        reason = no_credit_reason(card)
         if reason is None:
             assert card is not None
             yield _Due(line.recipient_number, card.account_id, line.amount_sen)
@@ -219,7 +224,8 @@ def _due(run: _Run, registry: Registry, lines: Sequence[DecreeLine]) -> Iterator
             run.held.append(Held(line.recipient_number, line.amount_sen, *reason))
 
 
-def _no_credit(card: CardView | None) -> tuple[HeldReason, str] | None:
+def no_credit_reason(card: CardView | None) -> tuple[HeldReason, str] | None:
+    """Give why a card may not be credited, with its block; None when it may (R27)."""
     if card is None or card.status is CardStatus.CLOSED:
         return HeldReason.NO_CARD, ""
     if card.status is CardStatus.BLOCKED and card.block_reason in _ENDED:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ledger.port import Entry, Ledger
 from ledger.statuses import CreateTransferStatus
-from ledger.structures import Account, TransferFlags
+from ledger.structures import Account, Transfer, TransferFlags
 from programme.accounts import chart_of
 from programme.chart import AccountCode, TransferCode
 from programme.errors import TrancheError
@@ -48,6 +48,8 @@ class _Seen:
     tranche_fault: str = ""
     credits: dict[tuple[int, str], int] = field(default_factory=dict)
     sold: dict[int, int] = field(default_factory=dict)
+    swept: dict[int, int] = field(default_factory=dict)
+    released: list[Transfer] = field(default_factory=list)
 
 
 def check_equations(
@@ -56,8 +58,9 @@ def check_equations(
     """Give all equations of decision 4, each with its two sides.
 
     Per purse: cards + payables + clearing + parent giro + suspense = funding; tranches left = card
-    balance for every card; decree total = credits + held; all accounts sum to 0. With `slips`, the
-    approved slips of the run that are still in force, also: slips = postings.
+    balance for every card; decree total = credits + held; all accounts sum to 0; released = swept,
+    where a decree released what a year's end held. With `slips`, the approved slips of the run that
+    are still in force, also: slips = postings.
     """
     accounts = list(ledger.accounts())
     seen = _read(ledger, {account.id for account in accounts if account.code == AccountCode.CARD})
@@ -70,6 +73,8 @@ def check_equations(
             _tranches(purse, mine, seen),
         ]
     equations += _decrees(registry, seen)
+    if seen.released:
+        equations.append(_releases(seen))
     if slips is not None:
         equations.append(_slips(slips, seen))
     return equations
@@ -95,7 +100,12 @@ def _count(seen: _Seen, entry: Entry) -> None:
     transfer = entry.transfer
     if transfer.flags & _NO_MONEY_MOVED:
         return
-    if transfer.code == TransferCode.DISBURSEMENT:
+    if transfer.code == TransferCode.SWEEP:
+        seen.swept[transfer.id] = transfer.amount
+    elif transfer.code == TransferCode.DISBURSEMENT and transfer.user_data_128 in seen.swept:
+        # A release is money of an earlier credit that comes back, no credit of its decree.
+        seen.released.append(transfer)
+    elif transfer.code == TransferCode.DISBURSEMENT:
         key = (transfer.user_data_32, tranche_data(transfer.user_data_64).period)
         seen.credits[key] = seen.credits.get(key, 0) + transfer.amount
     elif transfer.code in _SALES:
@@ -178,6 +188,18 @@ def _decrees(registry: Registry, seen: _Seen) -> list[Equation]:
         detail = f"held {run.held_sen}" if run.held_sen else ""
         found.append(Equation(name, total, right, total == right, detail))
     return found
+
+
+def _releases(seen: _Seen) -> Equation:
+    """Compare what was released with what the named sweeps took: each whole, and once."""
+    wrong = ""
+    for transfer in seen.released:
+        if transfer.amount != seen.swept[transfer.user_data_128]:
+            wrong = wrong or f"release {transfer.id:032x} is not what its sweep took"
+    named = {transfer.user_data_128 for transfer in seen.released}
+    left = sum(transfer.amount for transfer in seen.released)
+    right = sum(seen.swept[sweep] for sweep in named)
+    return Equation("released = swept, each once", left, right, not wrong and left == right, wrong)
 
 
 def _slips(slips: Iterable[Slip], seen: _Seen) -> Equation:

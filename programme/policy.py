@@ -2,10 +2,27 @@
 
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
 from protocols.values import SEN_PER_RUPIAH
+
+
+class YearEndRule(StrEnum):
+    """What happens to money that its budget year has outlived (R9; domain.md 8 Q2)."""
+
+    HOLD = "hold"
+    RETURN = "return"
+    CARRY_OVER = "carry over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOver:
+    """The switch of R9. `months` 0 means: rolls over inside the budget year."""
+
+    months: int
+    year_end: YearEndRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +31,7 @@ class Policy:
 
     card_ceiling_sen: int
     print_cost_sen: int
+    left_over: LeftOver
 
 
 @cache
@@ -23,4 +41,8 @@ def policy() -> Policy:
     return Policy(
         card_ceiling_sen=table["card_ceiling"]["rupiah"] * SEN_PER_RUPIAH,
         print_cost_sen=table["print_cost"]["rupiah"] * SEN_PER_RUPIAH,
+        left_over=LeftOver(
+            months=table["left_over_within_year"]["months"],
+            year_end=YearEndRule(table["left_over_at_year_end"]["rule"]),
+        ),
     )

@@ -243,11 +243,18 @@ class TrancheBook:
 
 
 def sweep_transfer(
-    tranche: Tranche, *, account_id: int, parent_giro: int, purse: int, sweep_id: int
+    tranche: Tranche,
+    *,
+    account_id: int,
+    parent_giro: int,
+    purse: int,
+    sweep_id: int,
+    reason_bits: int = 0,
 ) -> Transfer:
     """Give the transfer that takes back what is left of a tranche; it names its tranche.
 
-    `sweep_id` is `protocols.ids.sweep_id(tranche.tranche_id, business_date)`.
+    `sweep_id` is `protocols.ids.sweep_id(tranche.tranche_id, business_date)`; `reason_bits` say
+    why and on which day (`programme.left_over.SweepData`).
     """
     assert tranche.left_sen > 0
     return Transfer(
@@ -258,6 +265,7 @@ def sweep_transfer(
         ledger=purse,
         code=TransferCode.SWEEP,
         user_data_128=tranche.tranche_id,
+        user_data_64=reason_bits,
         user_data_32=tranche.decree_number,
     )
 

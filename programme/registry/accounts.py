@@ -118,6 +118,11 @@ class AccountBook:
             detail = f"{run.period} {run.credited_sen} of {run.total_sen} sen"
             unit.record("decree", run.decree_number, "disbursed", detail)
 
+    def note_sweep(self, purse: int, action: str, detail: str, actor: Actor) -> None:
+        """Keep in the audit trail what a sweep or a release did, and who signed for it."""
+        with self._context.change(actor) as unit:
+            unit.record("purse", purse, action, detail)
+
     def runs(self) -> list[RunRecord]:
         """Give the last result of each decree and period."""
         table = schema.disbursement_runs

@@ -14,6 +14,7 @@ from programme.registry import schema
 from programme.registry.accounts import AccountBook
 from programme.registry.cards import CardBook, CardRequest
 from programme.registry.decrees import DecreeBook
+from programme.registry.lists import ListBook
 from programme.registry.people import PeopleBook
 from programme.registry.sealing import Sealer
 from programme.registry.shops import MerchantKind, MerchantRequest, ShopBook, TerminalRequest
@@ -34,9 +35,9 @@ from protocols.values import Pan, SecretBytes
 class Registry:
     """An open registry: `programme.registry_port.RegistryReader`, and the calls that write.
 
-    `people`, `cards`, `shops`, `decrees` and `accounts` hold everything; the methods here are the
-    read port and the calls used most. Thread-safe. Every write is one durable transaction, dated,
-    with its actor in the audit trail, and in force when the call returns.
+    `people`, `cards`, `shops`, `decrees`, `accounts` and `lists` hold everything; the
+    methods here are the read port and the calls used most. Thread-safe. Every write is one durable
+    transaction, dated, with its actor in the audit trail, and in force when the call returns.
     """
 
     def __init__(self, context: Context) -> None:
@@ -47,6 +48,7 @@ class Registry:
         self.shops = ShopBook(context)
         self.decrees = DecreeBook(context, self.people)
         self.accounts = AccountBook(context)
+        self.lists = ListBook(context)
 
     @classmethod
     def open(

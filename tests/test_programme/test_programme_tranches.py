@@ -12,6 +12,8 @@ from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer, TransferFlags
 from programme.chart import FundSource, TrancheData, TransferCode
 from programme.errors import TrancheError
+from programme.left_over import due_tranches
+from programme.policy import LeftOver, YearEndRule
 from programme.tranches import MonthLeft, Share, TrancheFold
 
 CARD, GIRO, SHOP = 77, 1, 2
@@ -222,50 +224,104 @@ STEPS = st.lists(
 )
 
 
+@dataclass
+class Played:
+    """One random history, told to the ledger's entries and to the oracle alike."""
+
+    history: History = field(default_factory=History)
+    oracle: CoinOracle = field(default_factory=CoinOracle)
+    tranches: list[int] = field(default_factory=list)
+    sales: list[int] = field(default_factory=list)
+    undone: dict[int, int] = field(default_factory=dict)
+    paid_in: int = 0
+    paid_out: int = 0
+
+    def step(self, kind, amount, pick):
+        if kind == "c" and amount:
+            period, expires = f"2026-{pick + 1:02d}", date(2026, 12, 31) if pick % 2 else None
+            tranche = self.history.month(period, amount, expires)
+            self.oracle.credit(tranche, period, expires, len(self.history.entries), amount)
+            self.tranches.append(tranche)
+            self.paid_in += amount
+        elif kind == "s" and self.oracle.purse:
+            amount = min(amount + 1, len(self.oracle.purse))
+            self.sales.append(self.history.sale(amount))
+            self.oracle.sale(self.sales[-1], amount)
+            self.paid_out += amount
+        elif kind == "u" and self.sales:
+            self._undo(self.sales[pick % len(self.sales)], amount)
+        elif kind == "r" and self.undone:
+            self._restore(list(self.undone)[pick % len(self.undone)], amount)
+        elif kind == "w" and self.tranches:
+            self.sweep(self.tranches[pick % len(self.tranches)])
+
+    def _undo(self, sale, amount):
+        amount = min(amount, len(self.oracle.taken[sale]))
+        if amount:
+            self.history.undo(sale, amount)
+            self.oracle.undo(sale, amount)
+            self.undone[sale] = self.undone.get(sale, 0) + amount
+            self.paid_out -= amount
+
+    def _restore(self, sale, amount):
+        amount = min(amount, self.undone[sale], len(self.oracle.purse))
+        if amount:
+            self.history.restore(sale, amount)
+            self.oracle.restore(sale, amount)
+            self.undone[sale] -= amount
+            self.paid_out += amount
+
+    def sweep(self, tranche):
+        left = sum(coin[3] == tranche for coin in self.oracle.purse)
+        if left:
+            self.history.sweep(tranche, left)
+            self.oracle.sweep(tranche, left)
+            self.paid_out += left
+
+    def check(self):
+        fold = self.history.fold()
+        assert fold.months_left() == self.oracle.months()
+        assert fold.left_sen == self.paid_in - self.paid_out
+        assert all(0 <= t.left_sen <= t.amount_sen for t in fold.tranches())
+
+
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_fold_any_history_agrees_with_the_oracle_and_conserves_money(steps):
-    history, oracle = History(), CoinOracle()
-    tranches: list[int] = []
-    sales: list[int] = []
-    undone: dict[int, int] = {}
-    paid_in = paid_out = 0
-    for kind, amount, pick in steps:
-        if kind == "c" and amount:
-            period, expires = f"2026-{pick + 1:02d}", date(2026, 12, 31) if pick % 2 else None
-            tranche = history.month(period, amount, expires)
-            oracle.credit(tranche, period, expires, len(history.entries), amount)
-            tranches.append(tranche)
-            paid_in += amount
-        elif kind == "s" and oracle.purse:
-            amount = min(amount + 1, len(oracle.purse))
-            sales.append(history.sale(amount))
-            oracle.sale(sales[-1], amount)
-            paid_out += amount
-        elif kind == "u" and sales:
-            sale = sales[pick % len(sales)]
-            amount = min(amount, len(oracle.taken[sale]))
-            if amount:
-                history.undo(sale, amount)
-                oracle.undo(sale, amount)
-                undone[sale] = undone.get(sale, 0) + amount
-                paid_out -= amount
-        elif kind == "r" and undone:
-            sale = list(undone)[pick % len(undone)]
-            amount = min(amount, undone[sale], len(oracle.purse))
-            if amount:
-                history.restore(sale, amount)
-                oracle.restore(sale, amount)
-                undone[sale] -= amount
-                paid_out += amount
-        elif kind == "w" and tranches:
-            tranche = tranches[pick % len(tranches)]
-            left = sum(coin[3] == tranche for coin in oracle.purse)
-            if left:
-                history.sweep(tranche, left)
-                oracle.sweep(tranche, left)
-                paid_out += left
-        fold = history.fold()
-        assert fold.months_left() == oracle.months()
-        assert fold.left_sen == paid_in - paid_out
-        assert all(0 <= t.left_sen <= t.amount_sen for t in fold.tranches())
+    played = Played()
+    for step in steps:
+        played.step(*step)
+        played.check()
+
+
+def _coin_is_due(coin, day, rule):
+    """Tell the policy slowly, for one coin of budget year 2026."""
+    expiry, period = coin[0], coin[1]
+    if expiry != date.max and expiry < day:
+        return True
+    if day >= date(2027, 1, 1) and rule.year_end is not YearEndRule.CARRY_OVER:
+        return True
+    kept_until = int(period[5:]) + rule.months
+    return rule.months > 0 and (day.year - 2026) * 12 + day.month > kept_until
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    STEPS,
+    st.lists(st.dates(date(2026, 1, 1), date(2027, 3, 1)), min_size=1, max_size=3),
+    st.integers(0, 3),
+    st.sampled_from(YearEndRule),
+)
+def test_sweep_of_any_history_takes_the_due_coins_and_no_other(steps, days, months, year_end):
+    """Refunds after a sweep restore what they took; the next sweep takes that again."""
+    played, rule = Played(), LeftOver(months=months, year_end=year_end)
+    for number, day in enumerate(sorted(days)):
+        for step in steps[number :: len(days)]:
+            played.step(*step)
+        kept = sorted(coin for coin in played.oracle.purse if not _coin_is_due(coin, day, rule))
+        for tranche, _reason in due_tranches(played.history.fold(), day, rule):
+            assert tranche.left_sen == sum(c[3] == tranche.tranche_id for c in played.oracle.purse)
+            played.sweep(tranche.tranche_id)
+        assert sorted(played.oracle.purse) == kept
+        played.check()
+        assert list(due_tranches(played.history.fold(), day, rule)) == []

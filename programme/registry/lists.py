@@ -1,0 +1,79 @@
+"""Lists for offices and reports: cards with their place and days, never who the holder is."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from programme.registry import schema
+from programme.registry.unit import Context
+from programme.registry_port import BlockReason, CardStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardEntry:
+    """A card as offices see it. `since_ns` (UTC) is when it came to its state, and by whom."""
+
+    card_number: int
+    recipient_number: int
+    account_id: int
+    purse: int
+    last_four: str
+    status: CardStatus
+    block_reason: BlockReason | None
+    replaces_card_number: int | None
+    district: str
+    village: str
+    since_ns: int
+    agency: str
+    person: str
+
+
+class ListBook:
+    """Reads that join what the read port keeps apart."""
+
+    def __init__(self, context: Context) -> None:
+        """Work on one registry."""
+        self._context = context
+
+    def cards(self) -> list[CardEntry]:
+        """Give all cards in the order of issue."""
+        cards, people, steps = schema.cards.c, schema.recipients.c, schema.card_steps.c
+        newest = select(func.max(steps.step)).group_by(steps.card_number)
+        query = (
+            select(
+                cards.card_number, cards.recipient_number, cards.account_id, cards.purse,
+                cards.last_four, cards.status, cards.block_reason, cards.replaces_card_number,
+                people.district, people.village, steps.at_ns, steps.agency, steps.person,
+            )
+            .join(schema.recipients, cards.recipient_number == people.recipient_number)
+            .join(schema.card_steps, steps.card_number == cards.card_number)
+            .where(steps.step.in_(newest))
+            .order_by(cards.card_number)
+        )  # fmt: skip
+        with self._context.storage.reading() as connection:
+            rows = connection.execute(query).all()
+        return [
+            CardEntry(
+                card_number=row.card_number,
+                recipient_number=row.recipient_number,
+                account_id=int.from_bytes(row.account_id, "big"),
+                purse=row.purse,
+                last_four=row.last_four,
+                status=CardStatus(row.status),
+                block_reason=BlockReason(row.block_reason) if row.block_reason else None,
+                replaces_card_number=row.replaces_card_number,
+                district=row.district,
+                village=row.village,
+                since_ns=row.at_ns,
+                agency=row.agency,
+                person=row.person,
+            )
+            for row in rows
+        ]
+
+    def merchant_kinds(self) -> dict[int, str]:
+        """Give the kind of each shop (micro, small, co-operative, KUBE) by its number."""
+        table = schema.merchants.c
+        with self._context.storage.reading() as connection:
+            rows = connection.execute(select(table.merchant_number, table.kind))
+            return {row.merchant_number: row.kind for row in rows}
