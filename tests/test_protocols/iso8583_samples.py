@@ -9,7 +9,7 @@ from protocols.iso8583.codec import CODECS
 
 KINDS = parse_spec(Path(__file__).with_name("iso8583_kinds.toml").read_text("utf-8"), "kinds")
 EDC, BANK, ISO87 = load_spec("edc"), load_spec("bank"), load_spec("iso87")
-SPECS = (EDC, BANK, ISO87, KINDS)
+SPECS = (EDC, BANK, ISO87, KINDS, load_spec("iso93"), load_spec("iso03"))
 
 twins = pytest.mark.parametrize("codec_class", CODECS, ids=lambda one: one.__name__)
 specs = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)

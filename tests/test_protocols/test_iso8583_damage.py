@@ -82,7 +82,7 @@ def test_decode_many_damaged_messages_raise_only_our_error(
     codec_class: type[PureCodec], spec: Spec
 ) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
-    damage_and_compare(WARM[codec_class, spec.name], seed=seed, rounds=4_000)
+    damage_and_compare(WARM[codec_class, spec.name], seed=seed, rounds=2_000)
 
 
 @given(raw=st.binary(max_size=80), spec=st.sampled_from(SPECS), codec_class=st.sampled_from(CODECS))
