@@ -1,0 +1,204 @@
+"""jPOS GenericPackager XML to our words.
+
+What each field class puts on the wire stands in `jpos_fields.toml`. Sub-packagers that list their
+fields one after the other become positional parts, those with a bitmap bitmapped ones; of other
+sub-packagers the field is kept whole and its parts are reported.
+"""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from protocols.iso8583.importers.draft import Draft, Table, plain_name
+from protocols.iso8583.importers.errors import SpecImportError
+from protocols.iso8583.importers.safe_xml import XmlElement, read_xml
+
+_MTI = {
+    "IFA_NUMERIC": "ascii", "IF_CHAR": "ascii", "IFB_NUMERIC": "bcd", "IFE_NUMERIC": "cp037",
+    "IFE_CHAR": "cp037", "IF_ECHAR": "cp037",
+}  # fmt: skip
+_BITMAP = {"IFA_BITMAP": "hex", "IFB_BITMAP": "binary", "IFE_BITMAP": "ebcdic-hex"}
+_SUB_PACKAGERS = ("GenericSubFieldPackager", "")
+_EBCDIC = "EBCDIC is code page 1047 there and 037 here: [ ] and ^ differ"
+
+
+@cache
+def field_classes() -> dict[str, dict[str, Any]]:
+    """Give the table of field classes."""
+    folder = files("protocols.iso8583.importers")
+    return tomllib.loads(folder.joinpath("jpos_fields.toml").read_text("utf-8"))
+
+
+def read_jpos(text: str, draft: Draft) -> None:
+    """Take a GenericPackager file over into a draft.
+
+    Raises: SpecImportError when the file is no such XML.
+    """
+    root = read_xml(text)
+    if root.tag != "isopackager":
+        raise SpecImportError(f"line {root.line}: the root is no isopackager.")
+    for node in root.children:
+        draft.count()
+        number = _number(node)
+        if number is None:
+            draft.leave_out(f"line {node.line}", "no field number")
+        elif number == 0:
+            _take_mti(node, draft)
+        elif number == 1:
+            _take_bitmap(node, draft)
+        elif number == 65 and _class_of(node) in _BITMAP:
+            draft.leave_out("65", "a third bitmap in the place of element 65")
+        elif number in draft.elements:
+            draft.leave_out(str(number), f"stands twice (line {node.line})")
+        else:
+            table = _field(node, str(number), number, draft)
+            if table is not None:
+                draft.put(number, table)
+    if any("cp037" in str(table) for table in draft.elements.values()):
+        draft.leave_out("all EBCDIC fields", _EBCDIC)
+    if root.attributes.get("headerLength", "0") not in ("", "0"):
+        draft.leave_out("header", "belongs to the framing of the link, not to the message")
+
+
+def _number(node: XmlElement) -> int | None:
+    text = node.attributes.get("id", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None
+
+
+def _class_of(node: XmlElement) -> str:
+    return node.attributes.get("class", "").rsplit(".", 1)[-1]
+
+
+def _take_mti(node: XmlElement, draft: Draft) -> None:
+    encoding = _MTI.get(_class_of(node))
+    if encoding is None:
+        draft.leave_out("0", "its class gives no message type of four digits; ASCII is assumed")
+    draft.mti = encoding or "ascii"
+
+
+def _take_bitmap(node: XmlElement, draft: Draft) -> None:
+    encoding = _BITMAP.get(_class_of(node))
+    if encoding is None:
+        draft.leave_out("1", "its class is no bitmap that is known; binary is assumed")
+    draft.bitmap = encoding or "binary"
+    draft.tertiary = (_length(node) or 16) > 16
+
+
+def _length(node: XmlElement) -> int | None:
+    text = node.attributes.get("length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None
+
+
+def _field(node: XmlElement, path: str, number: int, draft: Draft) -> Table | None:
+    """Give the table of one field, None when it cannot be taken over (which is then noted)."""
+    name, class_name = node.attributes.get("name", ""), _class_of(node)
+    known = field_classes().get(class_name)
+    length = _length(node)
+    if known is None or "not" in known or not length:
+        why = "no length" if known else f"the field class {plain_name(class_name, '?')} is unknown"
+        draft.leave_out(path, str(known["not"]) if known and "not" in known else why)
+        return None
+    table: Table = {"name": plain_name(name, f"Field {path}"), "kind": known["kind"]}
+    prefix = _prefix(known)
+    if number == 35 and prefix is not None and known["kind"] in ("text", "digits"):
+        table["kind"] = "track2"
+    if node.children:
+        parts = _composite(node, table, prefix, path, draft)
+        if parts is not None:
+            return parts
+    table["encoding"] = known.get("encoding", "binary" if known["kind"] == "bytes" else "ascii")
+    if prefix is None:
+        table["len"] = length
+    else:
+        table["max"] = length
+        table["prefix"] = prefix
+    if table["encoding"] == "bcd":
+        is_left = node.attributes.get("pad", "").lower() == "true"
+        table["odd"] = "left-0" if is_left else known.get("odd", "right-0")
+    if known.get("filled") and table["kind"] != "track2":
+        table["pad"] = "right-space" if known["kind"] == "text" else "left-0"
+    if "charset" in known:
+        table["charset"] = known["charset"]
+    table["source"] = f"jPOS packager, field {path} ({class_name})"
+    return table
+
+
+def _prefix(known: dict[str, Any]) -> dict[str, Any] | None:
+    if "bytes" in known:
+        return {"bytes": known["bytes"]}
+    if "digits" not in known:
+        return None
+    prefix = {"digits": known["digits"], "encoding": known.get("prefix", "ascii")}
+    return prefix | ({"counts": known["counts"]} if "counts" in known else {})
+
+
+def _composite(
+    node: XmlElement, table: Table, prefix: dict[str, Any] | None, path: str, draft: Draft
+) -> Table | None:
+    """Give a positional or bitmapped element, None to keep the field whole."""
+    known = field_classes()[_class_of(node)]
+    packager = node.attributes.get("packager", "").rsplit(".", 1)[-1]
+    has_bitmap = node.attributes.get("emitBitmap", "true").lower() == "true"
+    has_bitmap = has_bitmap and any(_class_of(child) in _BITMAP for child in node.children)
+    bitmap_at = node.attributes.get("bitmapField", "1" if has_bitmap else "")
+    why = ""
+    if packager not in _SUB_PACKAGERS:
+        why = f"parts of a {plain_name(packager, '?')}: kept whole"
+    elif known.get("encoding", "ascii") not in ("ascii", "binary"):
+        why = "parts inside hexadecimal digits or another encoding: kept whole"
+    if why:
+        draft.leave_out(path, why)
+        return None
+    bitmap_bytes, parts = 0, {}
+    for child in node.children:
+        draft.count()
+        number = _number(child)
+        if number is None or str(number) in parts:
+            draft.leave_out(f"{path}, line {child.line}", "no field number of its own")
+            return None
+        if _class_of(child) in _BITMAP:
+            bitmap_bytes = 8 if _class_of(child) == "IFB_BITMAP" else 0
+            bitmap_at = str(number)
+        elif _class_of(child) not in ("IF_NOP", "IF_UNUSED"):
+            part = _field(child, f"{path}.{number}", 0, draft)
+            if part is None:
+                draft.leave_out(path, "a part of it cannot be taken over: kept whole")
+                return None
+            parts[str(number)] = part
+    if has_bitmap and (not bitmap_bytes or not all(_fits(key, bitmap_at) for key in parts)):
+        draft.leave_out(path, "a bitmap of another form than 64 bits: kept whole")
+        return None
+    return _with_parts(node, table, prefix, path, parts, bitmap_bytes if has_bitmap else 0, draft)
+
+
+def _fits(key: str, bitmap_at: str) -> bool:
+    return key != bitmap_at and 2 <= int(key) <= 64
+
+
+def _with_parts(
+    node: XmlElement,
+    table: Table,
+    prefix: dict[str, Any] | None,
+    path: str,
+    parts: dict[str, Table],
+    bitmap_bytes: int,
+    draft: Draft,
+) -> Table | None:
+    ordered = {key: parts[key] for key in sorted(parts, key=int)}
+    if not ordered:
+        return None
+    out: Table = {"name": table["name"], "kind": "bitmapped" if bitmap_bytes else "positional"}
+    if bitmap_bytes:
+        out["bitmap_bytes"] = bitmap_bytes
+        out["max"] = _length(node)
+    elif len(ordered) > 1:
+        draft.leave_out(path, "parts at its end may be missing there; all are required here")
+    if prefix is not None:
+        out["prefix"] = prefix | {"counts": "bytes"}
+    elif bitmap_bytes or not all("len" in part for part in ordered.values()):
+        draft.leave_out(path, "parts of changing length without a length in front: kept whole")
+        return None
+    out["source"] = f"jPOS packager, field {path} ({_class_of(node)})"
+    out["sub"] = ordered
+    return out
