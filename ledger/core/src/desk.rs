@@ -24,7 +24,7 @@ use crate::queue::{Answer, Events, Mailbox, Outcome, ReplyTo, Request};
 use crate::wire::{u32_at, u64_at, WireTransfer, RECORD_SIZE};
 
 /// Events that are announced before the turn of the loop ends.
-const ANNOUNCED_EARLY: usize = 64;
+const ANNOUNCED_EARLY: usize = 128;
 
 /// The futures that wait, by token.
 #[derive(Default)]
