@@ -11,6 +11,7 @@ import click
 
 from lumbung.composition import Composition, compose
 from lumbung.data_directory import DataDirectory, read_manifest
+from lumbung.event_loop import run_loop
 from lumbung.logs import log_to
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
@@ -50,7 +51,7 @@ def run(directory: Path, file: Path | None, port: int | None, as_json: bool) -> 
         )
         stack.enter_context(log_to(data.logs / "lumbung.log"))
         parts = stack.enter_context(compose(data, SystemClock(), _system_random_for))
-        asyncio.run(_serve(parts, config, as_json=as_json))
+        run_loop(_serve(parts, config, as_json=as_json))
 
 
 def _system_random_for(_part: str) -> RandomBytes:

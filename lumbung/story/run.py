@@ -4,7 +4,6 @@ Any run may be killed at any moment. The next one on the same directory recovers
 acknowledged, settles what was open, and plays the next business day with other cards.
 """
 
-import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from ledger import open_ledger
 from lumbung.composition import Composition, RandomFor, compose
 from lumbung.data_directory import DataDirectory
+from lumbung.event_loop import run_loop
 from lumbung.story import cast
 from lumbung.story.counter import Counter, transfer_id_of
 from lumbung.story.outcome import Step, StoryOutcome
@@ -196,7 +196,7 @@ def _verify(
 
 def run(data: DataDirectory, say: Say, tell: Callable[[Step], None]) -> StoryOutcome:
     """Run one day of the story to its end."""
-    return asyncio.run(run_story(data, say, tell))
+    return run_loop(run_story(data, say, tell))
 
 
 def story_created() -> str:
