@@ -134,7 +134,7 @@ def statement(directory: Path, account: int, limit: int, newest_first: bool, as_
     ledger = open_for_reading(directory)
     try:
         wanted = StatementFilter(account_id=account, limit=limit, reverse=newest_first)
-        _show_entries(ledger.statement(wanted), as_json=as_json)
+        show_entries(ledger.statement(wanted), as_json=as_json)
     finally:
         ledger.close()
 
@@ -148,7 +148,7 @@ def entries(directory: Path, after: int, limit: int, as_json: bool) -> None:
     """List transfers in order, refusals included."""
     ledger = open_for_reading(directory)
     try:
-        _show_entries(ledger.entries(after, limit), as_json=as_json)
+        show_entries(ledger.entries(after, limit), as_json=as_json)
     finally:
         ledger.close()
 
@@ -216,7 +216,8 @@ def _answer(
         raise click.exceptions.Exit(1)
 
 
-def _show_entries(found: Iterable[Entry], *, as_json: bool) -> None:
+def show_entries(found: Iterable[Entry], *, as_json: bool) -> None:
+    """Write entries, a line each."""
     for entry in found:
         transfer = entry.transfer
         status = CreateTransferStatus(entry.status).name.lower()
