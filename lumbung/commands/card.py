@@ -15,7 +15,7 @@ from cardsim import Card, CardImage, CardImageError, personalise, profile_names
 from lumbung.story.cast import pan_of
 from lumbung.system import SystemClock, seeded_random, system_random
 from protocols.crypto.emv_keys import icc_master_key
-from protocols.emv.status_words import status_word
+from protocols.emv.status_words import meaning_of
 from protocols.emv.trace import masked_command, masked_response
 from protocols.values import SecretBytes
 
@@ -104,12 +104,11 @@ def apdu(file: Path, commands: tuple[str, ...], as_json: bool) -> None:
 
 
 def _row(command: bytes, answer: bytes) -> dict[str, str]:
-    found = status_word(int.from_bytes(answer[-2:], "big"))
     return {
         "command": masked_command(command),
         "answer": masked_response(answer, command),
         "status": answer[-2:].hex().upper(),
-        "meaning": found.meaning if found else "",
+        "meaning": meaning_of(answer[-2:]),
     }
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from protocols.crypto.engine import current
 from protocols.emv import limits
 from protocols.emv.errors import EmvDataError, TlvError
-from protocols.emv.tags import may_show
 
 _LOW_FIVE = 0x1F
 _CONSTRUCTED = 0x20
@@ -29,7 +28,6 @@ __all__ = [
     "build",
     "encode_length",
     "is_constructed",
-    "mask_record",
     "parse",
     "parse_flat",
     "tag_at",
@@ -130,27 +128,6 @@ def tag_at(
     if after - at >= limits.TLV_TAG_BYTES:
         raise error(path, at, f"a tag longer than {limits.TLV_TAG_BYTES} bytes")
     raise error(path, at, "the input ends inside a tag")
-
-
-def mask_record(data: bytes) -> str:
-    """Give public objects in hex and all others as lengths; data that is no TLV as a length.
-
-    What the dictionary does not know is not shown (design decision 19).
-
-    >>> mask_record(bytes.fromhex("700B5A0493600999" "9F36020001"))
-    '70{5A[4] 9F36=0001}'
-    """
-    try:
-        return " ".join(_masked(item) for item in parse(data))
-    except TlvError:
-        return f"[{len(data)} bytes]"
-
-
-def _masked(item: Tlv) -> str:
-    if item.children:
-        return f"{item.tag}{{{' '.join(map(_masked, item.children))}}}"
-    shown = f"={item.value.hex().upper()}" if may_show(item.tag) else f"[{len(item.value)}]"
-    return item.tag + shown
 
 
 def encode_length(length: int) -> bytes:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from protocols.emv import dol, limits, tags, tlv
 from protocols.emv.errors import DolError, EmvDataError, TlvError
+from protocols.emv.trace import masked_response
 
 #: Enough for every run; a longer search raises it here.
 QUICK = settings(max_examples=25)
@@ -234,7 +235,9 @@ def test_dol_longer_than_its_record_is_refused() -> None:
 
 @QUICK
 @given(st.binary(max_size=60))
-def test_masked_record_of_any_bytes_shows_public_values_only(data: bytes) -> None:
-    assert isinstance(tlv.mask_record(data), str)
-    record = tlv.build({"5A": data, "9F36": b"\0\1", "DF01": data})
-    assert tlv.mask_record(record) == f"5A[{len(data)}] 9F36=0001 DF01[{len(data)}]"
+def test_masked_answer_of_any_bytes_shows_public_values_only(data: bytes) -> None:
+    read_record = bytes.fromhex("00B2010C00")
+    assert isinstance(masked_response(data, read_record), str)
+    record = tlv.build({"5A": data, "9F36": b"\0\1", "DF01": data}) + b"\x90\x00"
+    shown = f"5A[{len(data)}] 9F36=0001 DF01[{len(data)}] 9000"
+    assert masked_response(record, read_record) == shown
