@@ -2,7 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +40,12 @@ def open_native(path: Path, segment_size: int = SEGMENT_SIZE) -> Ledger:
         engine="native",
         segment_size=segment_size,
     )
+
+
+def exhaust(work: Iterable[object]) -> None:
+    """Do work until it fails or ends."""
+    for _ in work:
+        pass
 
 
 @contextmanager
@@ -120,6 +128,40 @@ def test_without_room_for_a_segment_work_is_refused_before_it_is_applied(tmp_pat
     assert ledger.create_transfers([move(posted + 1)])[0].status is Status.CREATED
     ledger.close()
     assert open_native(tmp_path).verify().transfers == 6
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a real file system with room for five segments and a little more."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    size = 5 * SEGMENT_SIZE + 2 * 12_288
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root: run the tests as root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_refuses_definitely_and_what_was_posted_stands(small_disk: Path) -> None:
+    directory = small_disk / "ledger"
+    ledger = open_native(directory)
+    ledger.create_accounts(TWO)
+    posted = iter(range(1, 40))
+    with pytest.raises(LedgerFullError, match=r"nothing was submitted.*free room"):
+        exhaust(ledger.create_transfers([move(n)]) for n in posted)
+    refused = next(posted) - 1
+    # What was made of the next segment is given back.
+    assert not (directory / "spare.tmp").exists()
+    assert ledger.lookup_entries([refused]) == [None]
+    # A refusal is no failure: reading and verifying go on, and so does the ledger after reopening.
+    assert ledger.verify().transfers == refused - 1
+    ledger.close()
+    ledger = open_native(directory)
+    assert ledger.last_sequence == refused + 1
+    with pytest.raises(LedgerFullError):
+        ledger.create_transfers([move(refused)])
+    ledger.close()
 
 
 def test_random_bytes_that_fail_while_a_ledger_is_made_are_named(tmp_path: Path) -> None:

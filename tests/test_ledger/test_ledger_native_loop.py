@@ -1,6 +1,8 @@
 """Coroutines on the native engine: many awaiters, several event loops, closing under way."""
 
 import asyncio
+import gc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,40 @@ def test_one_ledger_serves_event_loops_one_after_another(ledger: NativeLedger) -
         result = asyncio.run(ledger.post(move(number)))
         assert result.status is Status.CREATED
     ledger.close()
+
+
+def test_event_loops_of_several_threads_share_one_ledger(ledger: NativeLedger) -> None:
+    async def post_range(first: int) -> set[Status]:
+        rounds = [range(first + 20 * n, first + 20 * n + 20) for n in range(10)]
+        found: set[Status] = set()
+        for numbers in rounds:
+            results = await asyncio.gather(*(ledger.post(move(n)) for n in numbers))
+            found |= {result.status for result in results}
+        return found
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(asyncio.run, post_range(first)) for first in (1, 1_001, 2_001)]
+        assert [run.result(timeout=30) for run in runs] == [{Status.CREATED}] * 3
+    assert ledger.verify().transfers == 600
+    ledger.close()
+
+
+def test_a_ledger_that_nobody_closed_is_closed_when_nobody_holds_it(
+    ledger: NativeLedger, tmp_path: Path
+) -> None:
+    asyncio.run(ledger.post(move(1)))
+    # What holds the ledger are its core and the desk of the loop that ran.
+    core = ledger._core
+    ledger._desks.clear()
+    ledger._last_desk = None
+    del ledger._core
+    del core
+    gc.collect()
+    again = open_ledger(
+        tmp_path, now_ns=SteppingClock(), random_bytes=counting_bytes(9), engine="native"
+    )
+    assert again.lookup_entries([1])[0] is not None
+    again.close()
 
 
 async def test_closing_answers_what_was_submitted(ledger: NativeLedger) -> None:

@@ -131,11 +131,22 @@ impl Shared {
         });
         self.settle(match made {
             Ok(()) => Stage::Ready,
-            Err(error) => {
-                let doing = "no room for another segment: nothing was submitted";
-                Stage::Failed(Fault::from_io(&self.directory, doing, &error))
-            }
+            Err(error) => Stage::Failed(self.give_up(&error)),
         });
+    }
+
+    /// Give back the room that a half-made spare took; say what went wrong.
+    fn give_up(&self, error: &io::Error) -> Fault {
+        let doing = "no room for another segment: nothing was submitted";
+        let mut fault = Fault::from_io(&self.directory, doing, error);
+        let half_made = self.directory.join(SPARE_TEMPORARY);
+        if let Err(error) = fs::remove_file(&half_made) {
+            if error.kind() != io::ErrorKind::NotFound {
+                let also = Fault::from_io(&half_made, "cannot remove", &error);
+                fault.text = format!("{fault}; {also}");
+            }
+        }
+        fault
     }
 
     fn settle(&self, stage: Stage) {
