@@ -11,16 +11,17 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from ledger.errors import LedgerBatchError
 from ledger.events import check_accounts
-from ledger.limits import SEGMENT_SIZE_DEFAULT
+from ledger.limits import SEGMENT_SIZE_DEFAULT, STATEMENT_ROWS_MAX
 from ledger.pages import segment_name
 from ledger.port import Entry, StatementFilter, VerifyReport
 from ledger.recovery import TornTail
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
 from ledger.structures import (
+    ID_MAX,
     RECORD_SIZE,
     Account,
     CreateAccountResult,
@@ -39,6 +40,7 @@ _ENTRY_TAIL = struct.Struct("<QI4xqq")
 _ENTRY_SIZE = RECORD_SIZE + _ENTRY_TAIL.size
 #: Accounts and entries that an iterator holds in memory at a time.
 _PAGE_ROWS = 1_000
+_U64_MAX = (1 << 64) - 1
 
 
 def _load_core() -> Any:
@@ -58,7 +60,7 @@ class NativeLedger:
 
     engine = "native"
 
-    def __init__(self, core: "_core.NativeEngine", path: Path, now_ns: Callable[[], int]) -> None:
+    def __init__(self, core: "_core.NativeEngine", now_ns: Callable[[], int]) -> None:
         self._core = core
         self._now_ns = now_ns
         self._desks: list[_LoopDesk] = []
@@ -67,7 +69,6 @@ class NativeLedger:
         torn = core.torn
         #: The tail that recovery set to zero, None when the log ended cleanly.
         self.torn_tail = torn and TornTail(segment_name(torn[0]), torn[1], torn[2])
-        self._path = path
 
     @property
     def last_sequence(self) -> int:
@@ -141,18 +142,22 @@ class NativeLedger:
     def statement(self, wanted: StatementFilter) -> list[Entry]:
         """Give the entries of one account, oldest first unless reversed; no refusals."""
         self._core.check()
-        if wanted.limit < 0:
-            raise LedgerBatchError(f"limit {wanted.limit}: a page has a positive number of rows")
+        if not 0 < wanted.limit <= STATEMENT_ROWS_MAX:
+            raise LedgerBatchError(
+                f"limit {wanted.limit}: a page has 1 to {STATEMENT_ROWS_MAX} rows"
+            )
+        if not 0 < wanted.account_id <= ID_MAX:
+            return []  # Nothing was ever given such an id.
         packed = self._core.statement(
             (
                 wanted.account_id,
                 wanted.debits,
                 wanted.credits,
                 wanted.code,
-                max(wanted.timestamp_min, 0),
-                max(wanted.timestamp_max, 0),
+                _within_u64(wanted.timestamp_min),
+                _within_u64(wanted.timestamp_max),
                 wanted.reverse,
-                wanted.cursor,
+                _within_u64(wanted.cursor),
                 wanted.limit,
             )
         )
@@ -163,7 +168,7 @@ class NativeLedger:
     ) -> int | None:
         """Give posted credits minus debits as of a record or an instant; None if not yet born."""
         self._core.check()
-        return self._core.balance_at(account_id, sequence, timestamp)
+        return self._core.balance_at(account_id, _within_u64(sequence), _within_u64(timestamp))
 
     def entries(self, after_sequence: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield transfer entries (refusals included) in order, from the record after the given."""
@@ -277,6 +282,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+@overload
+def _within_u64(value: int) -> int: ...
+@overload
+def _within_u64(value: None) -> None: ...
+def _within_u64(value: int | None) -> int | None:
+    """Give the nearest unsigned 64-bit number: no sequence and no time lies beyond it."""
+    return None if value is None else min(max(value, 0), _U64_MAX)
+
+
 def _transfer_results(packed: bytes) -> list[CreateTransferResult]:
     return [
         CreateTransferResult(timestamp, _TRANSFER_STATUS[status])
@@ -322,4 +336,4 @@ def open_native(
         core = _CORE.NativeEngine.open_writer(
             str(path), random_bytes, create, segment_size, expected
         )
-    return NativeLedger(core, path, now_ns)
+    return NativeLedger(core, now_ns)

@@ -10,6 +10,7 @@ import pytest
 from ledger import open_ledger
 from ledger.errors import LedgerBatchError, LedgerError, LedgerReadOnlyError
 from ledger.native import NativeLedger
+from ledger.port import StatementFilter
 from ledger.statuses import CreateTransferStatus as Status
 from ledger.structures import Account, CreateTransferResult, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
@@ -128,4 +129,21 @@ async def test_a_reader_takes_no_work(ledger: NativeLedger, tmp_path: Path) -> N
     with pytest.raises(LedgerReadOnlyError, match="read-only"):
         await reader.post(move(1))
     reader.close()
+    ledger.close()
+
+
+def test_questions_beyond_every_width_are_answered_like_any_unknown(ledger: NativeLedger) -> None:
+    ledger.create_transfers([move(1)])
+    beyond = [-1, 0, 1 << 128, 1 << 200]
+    assert ledger.lookup_accounts([*beyond, 1])[:4] == [None] * 4
+    assert ledger.lookup_entries([*beyond, 1])[:4] == [None] * 4
+    for account_id in beyond:
+        assert ledger.statement(StatementFilter(account_id=account_id)) == []
+        assert ledger.balance_at(account_id) is None
+    assert ledger.balance_at(2, sequence=-1) is None
+    assert ledger.balance_at(2, timestamp=-1) is None
+    assert ledger.balance_at(2, sequence=1 << 90, timestamp=1 << 90) == 1
+    for limit in (-1, 0, 8_190, 1 << 70):
+        with pytest.raises(LedgerBatchError, match="a page has"):
+            ledger.statement(StatementFilter(account_id=1, limit=limit))
     ledger.close()

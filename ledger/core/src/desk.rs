@@ -260,7 +260,7 @@ fn too_wide(py: Python<'_>, position: usize) -> PyErr {
 
 /// Read an integer of at most 128 bits; `None` when it is none, negative or wider.
 #[inline]
-fn read_integer(value: &Bound<'_, PyAny>) -> Option<u128> {
+pub fn read_integer(value: &Bound<'_, PyAny>) -> Option<u128> {
     let mut overflow = 0;
     // SAFETY: the object is alive and the interpreter's lock is held for as long as `value` is
     // borrowed; the call reads the object and writes to `overflow` only.

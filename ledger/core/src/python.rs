@@ -14,7 +14,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::desk::pack_transfers;
+use crate::desk::{pack_transfers, read_integer};
 use crate::engine::{hold, Engine};
 use crate::execute::EventKind;
 use crate::fault::{Fault, FaultKind};
@@ -115,6 +115,11 @@ fn filter_of(wanted: StatementTuple) -> StatementFilter {
 }
 
 type PackedOptions<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+
+/// Ids that are asked for; one that fits no id was never given to anything, as 0 was not.
+fn ids_of(ids: &[Bound<'_, PyAny>]) -> Vec<u128> {
+    ids.iter().map(|id| read_integer(id).unwrap_or(0)).collect()
+}
 
 /// Events of a batch as bytes; a broken length is the caller's mistake.
 pub fn whole_events(py: Python<'_>, events: Vec<u8>) -> PyResult<Events> {
@@ -238,7 +243,12 @@ impl NativeEngine {
     }
 
     /// Give packed accounts by id, None where unknown.
-    fn accounts_by_id<'py>(&self, py: Python<'py>, ids: Vec<u128>) -> PackedOptions<'py> {
+    fn accounts_by_id<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Vec<Bound<'py, PyAny>>,
+    ) -> PackedOptions<'py> {
+        let ids = ids_of(&ids);
         let found = py.detach(|| reads::accounts_by_id(&self.handle, &ids));
         let pack = |account: &WireAccount| PyBytes::new(py, &account.pack());
         found
@@ -295,10 +305,11 @@ impl NativeEngine {
     fn balance_at(
         &self,
         py: Python<'_>,
-        account_id: u128,
+        account_id: Bound<'_, PyAny>,
         sequence: Option<u64>,
         timestamp: Option<u64>,
     ) -> PyResult<Option<i64>> {
+        let account_id = read_integer(&account_id).unwrap_or(0);
         detached(py, || {
             reads::balance_at(&self.handle, account_id, sequence, timestamp)
         })
