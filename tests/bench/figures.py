@@ -1,8 +1,8 @@
 """How figures are handed on: rows for build/bench.json and a table for people.
 
-The shape is frozen (design section 8): {"machine", "commit", "native", "rows": [{"suite", "case",
-"subject", "metric", "value", "unit"}]}. A bench module measures and returns rows; it asserts nothing
-about time, because a benchmark is never a timed test.
+The shape is frozen (design section 8): {"machine", "commit", "native", "rows": [{"suite",
+"case", "subject", "metric", "value", "unit"}]}. A bench module measures and returns rows; it
+asserts nothing about time, because a benchmark is never a timed test.
 """
 
 import json
