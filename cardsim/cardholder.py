@@ -3,8 +3,8 @@
 import hmac
 
 from cardsim.application import Application
-from cardsim.transaction import CONDITIONS, OK, WRONG_DATA, WRONG_LENGTH, WRONG_PARAMETERS
 from cardsim.misbehaviour import Misbehaviour
+from cardsim.transaction import CONDITIONS, OK, WRONG_DATA, WRONG_LENGTH, WRONG_PARAMETERS
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.oda import decipher_offline_pin
 from protocols.crypto.pin import pin_block_decode
@@ -57,7 +57,7 @@ def _spend(application: Application) -> None:
 
 
 def _deciphered(application: Application, data: bytes, challenge: bytes) -> str:
-    """Give the PIN, empty (which no reference PIN is) for a block that is not for this challenge."""
+    """Give the PIN; empty, which no reference PIN is, for a block of another challenge."""
     assert application.image.icc_key is not None
     try:
         return decipher_offline_pin(application.image.icc_key, data, challenge)

@@ -60,8 +60,8 @@ def personalise(
     `udk_encipherment` those for scripts (None: the card takes no scripts). `psn` is two digits.
     `name` is written in the card's character set and cut to 26 bytes. `pin` is the offline
     reference PIN, empty for none. `signer` signs the card, when the profile has a place for what
-    it signs, and sets the AIP's bits; None takes the one that the profile names, if any. `balance_sen` and `balance_at` (WITA) fill the
-    balance mirror.
+    it signs, and sets the AIP's bits; None takes the one that the profile names, if any.
+    `balance_sen` and `balance_at` (WITA) fill the balance mirror.
     Raises ProfileError for an unknown profile or values that no card can hold.
     Source: Perwali 70/2025 art. 1(15); EMV 4.4 Book 3, Annex A.
     """

@@ -14,9 +14,9 @@ from protocols.crypto.errors import CryptoError
 from protocols.crypto.mac import same_mac
 from protocols.crypto.pin import pin_block_decode
 from protocols.crypto.scripts import script_mac
+from protocols.emv import tlv
 from protocols.emv.balance_mirror import BYTES as MIRROR_BYTES
 from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR, BalanceMirror
-from protocols.emv import tlv
 from protocols.emv.errors import EmvDataError
 from protocols.values import SecretBytes
 

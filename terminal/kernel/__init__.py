@@ -1,4 +1,4 @@
-"""The EMV contact kernel: every step a function, every transaction a generator of commands.
+"""The EMV kernel, contact and tap: every step a function, every transaction a generator.
 
 `start_transaction` and `complete_online` yield command APDUs, are sent response APDUs and return
 an outcome. No I/O, no clock, no randomness; `terminal.card_link` drives them over a card channel.
@@ -12,7 +12,9 @@ from terminal.kernel.configuration import (
     default_terminal_data,
 )
 from terminal.kernel.context import KernelContext
+from terminal.kernel.laboratory import known_ca_keys, laboratory_terminal_data
 from terminal.kernel.mirror import read_balance_mirror
+from terminal.kernel.offline_pin import enter_offline_pin
 from terminal.kernel.outcomes import (
     CompletionKind,
     CompletionOutcome,
@@ -20,7 +22,9 @@ from terminal.kernel.outcomes import (
     OutcomeKind,
 )
 from terminal.kernel.reasons import Reason, reason
+from terminal.kernel.tap import finish_tap, start_tap
 from terminal.kernel.transaction import (
+    PinEntry,
     authorise,
     pin_not_entered,
     prepare_transaction,
@@ -33,6 +37,7 @@ __all__ = [
     "KernelContext",
     "KernelOutcome",
     "OutcomeKind",
+    "PinEntry",
     "Reason",
     "TerminalApplication",
     "TerminalData",
@@ -40,11 +45,16 @@ __all__ = [
     "authorise",
     "complete_online",
     "default_terminal_data",
+    "enter_offline_pin",
+    "finish_tap",
     "give_up",
+    "known_ca_keys",
+    "laboratory_terminal_data",
     "pin_not_entered",
     "prepare_transaction",
     "read_balance_mirror",
     "reason",
+    "start_tap",
     "start_transaction",
     "unable_to_go_online",
 ]

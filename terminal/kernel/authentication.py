@@ -1,73 +1,155 @@
-"""Offline data authentication: static (SDA). Source: EMV 4.4 Book 3, 10.3; Book 2, 5.
+"""Offline data authentication: which method, and static data (SDA).
 
-DDA and CDA are not performed by this kernel; `TerminalData` refuses capabilities that claim them.
+Dynamic methods go on in `terminal.kernel.dynamic`. Source: EMV 4.4 Book 3, 10.3; Book 2, 5 and 6.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
+from enum import Enum
 
-from protocols.crypto.certificates import CertificateData
+from protocols.crypto.certificates import CertificateData, recover_icc_key, recover_issuer_key
 from protocols.crypto.errors import CryptoError
-from protocols.crypto.oda import recover_issuer_key, recover_static_data, static_data
+from protocols.crypto.oda import recover_static_data, static_data
 from protocols.crypto.rsa import RsaPublicKey
+from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.flags import Aip, TerminalCapabilities, Tsi, Tvr
-from protocols.values import Pan
-from terminal.kernel.configuration import TerminalData, TransactionInput
+from terminal.kernel import dynamic
+from terminal.kernel.context import KernelContext
 
-#: What a card must hold for SDA; 92 may be absent when the key fits its certificate. Book 2, 5.1.
-_NEEDED = ("8F", "90", "93", "9F32")
+#: What a card must hold; 92 and 9F48 may be absent when the keys fit their certificates.
+#: EMV 4.4 Book 2, 5.1.1 table 4 and 6.1.1 table 12.
+_STATIC_NEEDED = ("8F", "90", "93", "9F32")
+_DYNAMIC_NEEDED = ("8F", "90", "9F32", "9F46", "9F47")
 _RID_BYTES = 5
 
-Records = Sequence[tuple[int, bytes]]
+
+class Method(Enum):
+    """The method that card and terminal have in common."""
+
+    NONE = "none"
+    STATIC = "sda"
+    DYNAMIC = "dda"
+    COMBINED = "cda"
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """What authentication came to; `code` is the data authentication code (9F45), or empty."""
+def choose_method(aip: Aip, capabilities: TerminalCapabilities) -> Method:
+    """Give the strongest method that both support: CDA, else DDA, else SDA. Book 3, 10.3.
 
-    tvr: Tvr
-    tsi: Tsi
-    code: bytes = b""
-
-
-_NOT_PERFORMED = Authentication(Tvr.OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED, Tsi(0))
-
-
-def authenticate_static_data(
-    card: Mapping[str, bytes],
-    records: Records,
-    data: TerminalData,
-    transaction: TransactionInput,
-    aid: bytes,
-    pan: Pan,
-) -> Authentication:
-    """Perform SDA when card and terminal both support it and give its result; never raises.
-
-    `records` are those that the AFL marks, as read. Missing objects, an unknown CA key, an expired
-    certificate or a signature that does not hold are a failure. EMV 4.4 Book 3, 7.5 and 10.3.
+    >>> choose_method(Aip(0x6100), TerminalCapabilities(0xC8)).name
+    'COMBINED'
+    >>> choose_method(Aip(0x6100), TerminalCapabilities(0xC0)).name
+    'DYNAMIC'
     """
-    capable = TerminalCapabilities.read(data.terminal_capabilities) & TerminalCapabilities.SDA
-    if not (capable and Aip.read(card["82"]) & Aip.SDA_SUPPORTED):
-        return _NOT_PERFORMED
-    tvr, tsi = Tvr.SDA_SELECTED, Tsi.OFFLINE_DATA_AUTHENTICATION_PERFORMED
-    if any(not card.get(tag) for tag in _NEEDED):
-        return Authentication(tvr | Tvr.ICC_DATA_MISSING | Tvr.SDA_FAILED, tsi)
-    ca_key = _ca_key(data, aid, card["8F"])
-    if ca_key is None:
-        return Authentication(tvr | Tvr.SDA_FAILED, tsi)
+    if aip & Aip.CDA_SUPPORTED and capabilities & TerminalCapabilities.CDA:
+        return Method.COMBINED
+    if aip & Aip.DDA_SUPPORTED and capabilities & TerminalCapabilities.DDA:
+        return Method.DYNAMIC
+    if aip & Aip.SDA_SUPPORTED and capabilities & TerminalCapabilities.SDA:
+        return Method.STATIC
+    return Method.NONE
+
+
+def authenticate(context: KernelContext) -> Generator[CommandApdu, ResponseApdu, None]:
+    """Perform the method chosen and set its TVR and TSI bits.
+
+    Missing objects, an unknown CA key, an expired certificate or a signature that does not hold
+    are a failure, never the end. Raises KernelStop when INTERNAL AUTHENTICATE breaks the rules.
+    """
+    capabilities = TerminalCapabilities.read(context.data.terminal_capabilities)
+    method = choose_method(context.aip, capabilities)
+    if method is Method.NONE:
+        context.tvr |= Tvr.OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED
+    elif method is Method.STATIC:
+        _authenticate_static(context)
+    else:
+        failed = Tvr.CDA_FAILED if method is Method.COMBINED else Tvr.DDA_FAILED
+        missing = any(not context.card.get(tag) for tag in _DYNAMIC_NEEDED)
+        context.icc_key = None if missing else recover_card_key(context)
+        if context.icc_key is None:
+            context.tvr |= failed | (Tvr.ICC_DATA_MISSING if missing else Tvr(0))
+            context.tsi |= Tsi.OFFLINE_DATA_AUTHENTICATION_PERFORMED
+        elif method is Method.COMBINED:
+            # Performed with the first cryptogram, which sets the TSI bit. Book 2, 6.6.
+            context.combined = True
+        else:
+            yield from dynamic.authenticate_card(context, context.icc_key)
+
+
+def _authenticate_static(context: KernelContext) -> None:
+    context.tvr |= Tvr.SDA_SELECTED
+    context.tsi |= Tsi.OFFLINE_DATA_AUTHENTICATION_PERFORMED
+    if any(not context.card.get(tag) for tag in _STATIC_NEEDED):
+        context.tvr |= Tvr.ICC_DATA_MISSING | Tvr.SDA_FAILED
+        return
+    issuer_key = recover_issuer(context)
     try:
-        issuer = CertificateData(card["90"], card.get("92", b""), card["9F32"])
-        issuer_key = recover_issuer_key(ca_key, issuer, pan, transaction.date)
-        covered = static_data(records, card["82"], card.get("9F4A"))
-        code = recover_static_data(issuer_key, card["93"], covered)
+        if issuer_key is None:
+            context.tvr |= Tvr.SDA_FAILED
+            return
+        covered = static_data(context.static_records, context.card["82"], context.card.get("9F4A"))
+        context.card["9F45"] = recover_static_data(issuer_key, context.card["93"], covered)
     except CryptoError:
-        return Authentication(tvr | Tvr.SDA_FAILED, tsi)
-    return Authentication(tvr, tsi, code)
+        context.tvr |= Tvr.SDA_FAILED
 
 
-def _ca_key(data: TerminalData, aid: bytes, index: bytes) -> RsaPublicKey | None:
-    rid = aid[:_RID_BYTES]
-    for known in data.ca_keys:
+def recover_issuer(context: KernelContext) -> RsaPublicKey | None:
+    """Give the issuer's key from its certificate, None when anything about it is wrong."""
+    card, pan = context.card, context.pan
+    assert pan is not None
+    ca_key = _ca_key(context, card["8F"])
+    if ca_key is None:
+        return None
+    try:
+        certificate = CertificateData(card["90"], card.get("92", b""), card["9F32"])
+        return recover_issuer_key(ca_key, certificate, pan, context.transaction.date)
+    except CryptoError:
+        return None
+
+
+def recover_card_key(context: KernelContext) -> RsaPublicKey | None:
+    """Give the card's key from its certificate over its static data, None when it is wrong.
+
+    Source: EMV 4.4 Book 2, 6.4.
+    """
+    issuer_key, card, pan = recover_issuer(context), context.card, context.pan
+    assert pan is not None
+    if issuer_key is None:
+        return None
+    try:
+        covered = static_data(context.static_records, card["82"], card.get("9F4A"))
+        certificate = CertificateData(card["9F46"], card.get("9F48", b""), card["9F47"])
+        return recover_icc_key(issuer_key, certificate, pan, covered, context.transaction.date)
+    except CryptoError:
+        return None
+
+
+def recover_pin_key(context: KernelContext) -> RsaPublicKey | None:
+    """Give the key that enciphers the offline PIN: the card's PIN key, else its own key.
+
+    None when a certificate is missing or wrong. Source: EMV 4.4 Book 2, 7.1.
+    """
+    card, pan = context.card, context.pan
+    assert pan is not None
+    own = "9F2D" not in card
+    if own and context.icc_key is not None:
+        return context.icc_key
+    needed = _DYNAMIC_NEEDED if own else ("8F", "90", "9F32", "9F2D", "9F2E")
+    if any(not card.get(tag) for tag in needed):
+        return None
+    if own:
+        return recover_card_key(context)
+    issuer_key = recover_issuer(context)
+    if issuer_key is None:
+        return None
+    try:
+        certificate = CertificateData(card["9F2D"], card.get("9F2F", b""), card["9F2E"])
+        return recover_icc_key(issuer_key, certificate, pan, b"", context.transaction.date)
+    except CryptoError:
+        return None
+
+
+def _ca_key(context: KernelContext, index: bytes) -> RsaPublicKey | None:
+    rid = context.aid[:_RID_BYTES]
+    for known in context.data.ca_keys:
         if known.rid == rid and bytes((known.index,)) == index:
             return known.key
     return None

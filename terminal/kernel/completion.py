@@ -79,7 +79,9 @@ def _without_host(context: KernelContext, asked: AcType, arc: str, code: str) ->
     given = yield from _final(context, asked)
     if isinstance(given, AcError):
         return _outcome(context, CompletionKind.CARD_ERROR, given.code, False, arc, [])
-    if given.kind is AcType.TC:
+    if given.combined_failed:
+        kind, code = CompletionKind.DECLINED, "cda-failed"
+    elif given.kind is AcType.TC:
         kind, code = CompletionKind.APPROVED, "approved-unable"
     else:
         kind = CompletionKind.DECLINED
@@ -130,6 +132,8 @@ def _final(
 def _kind(given: CardCryptogram, approves: bool) -> tuple[CompletionKind, str]:
     if not approves:
         return CompletionKind.DECLINED, "host-declined"
+    if given.combined_failed:
+        return CompletionKind.REFUSED_AFTER_APPROVAL, "cda-failed"
     if given.kind is AcType.TC:
         return CompletionKind.APPROVED, "approved"
     return CompletionKind.REFUSED_AFTER_APPROVAL, "card-refused"

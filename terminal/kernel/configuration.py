@@ -14,7 +14,8 @@ from protocols.emv.dol import parse_dol
 from protocols.emv.flags import TerminalCapabilities
 
 _AMOUNT_DIGITS = 12
-_NOT_PERFORMED = TerminalCapabilities.DDA | TerminalCapabilities.CDA | TerminalCapabilities.XDA
+#: EMV lists that a terminal without a better one sends, and its contactless qualifiers.
+_DEFAULT_DDOL, _TAP_QUALIFIERS = bytes.fromhex("9F3704"), bytes.fromhex("24800000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class TerminalData:
     """The terminal's own data objects, bytes as the wire carries them. Source: EMV 4.4 Book 4, A.
 
     `floor_limit_sen` 0 sends every transaction online. The three TACs are 5 bytes in TVR order.
-    `ca_keys` serve static data authentication, which happens when `terminal_capabilities` say so.
+    `ca_keys` serve offline data authentication, which happens as `terminal_capabilities` say.
+    `tap_qualifiers` (9F66) are those of a transaction without cardholder verification.
     """
 
     applications: tuple[TerminalApplication, ...]
@@ -56,6 +58,8 @@ class TerminalData:
     tac_default: bytes
     floor_limit_sen: int
     default_tdol: bytes
+    default_ddol: bytes = _DEFAULT_DDOL
+    tap_qualifiers: bytes = _TAP_QUALIFIERS
     ca_keys: tuple[CaPublicKey, ...] = ()
     terminal_id: str = ""
     merchant_id: str = ""
@@ -74,6 +78,7 @@ class TerminalData:
             "tac_denial": 5,
             "tac_online": 5,
             "tac_default": 5,
+            "tap_qualifiers": 4,
         }
         for name, size in sizes.items():
             if len(getattr(self, name)) != size:
@@ -84,8 +89,8 @@ class TerminalData:
             )
         parse_dol(self.default_tdol)
         claimed = TerminalCapabilities.read(self.terminal_capabilities)
-        if claimed & _NOT_PERFORMED:
-            raise ValueError("terminal_capabilities claim DDA, CDA or XDA, which are not performed")
+        if claimed & TerminalCapabilities.XDA:
+            raise ValueError("terminal_capabilities claim XDA, which is not performed")
 
     @property
     def online_only(self) -> bool:
@@ -171,6 +176,8 @@ def default_terminal_data(
         tac_default=octets("tac_default"),
         floor_limit_sen=int(table["data"]["floor_limit_sen"]),
         default_tdol=octets("tdol"),
+        default_ddol=octets("ddol"),
+        tap_qualifiers=octets("9F66"),
         terminal_id=terminal_id,
         merchant_id=merchant_id,
         merchant_category_code=merchant_category_code,

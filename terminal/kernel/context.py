@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from protocols.crypto.rsa import RsaPublicKey
 from protocols.emv.commands import AcType
+from protocols.emv.cvm import CvmResult, CvmRule
 from protocols.emv.dol import Dol
 from protocols.emv.flags import Aip, Tsi, Tvr
 from protocols.values import Pan, Track2
@@ -19,7 +21,9 @@ class KernelContext:
 
     `card` holds every data object read from the card, `values` the terminal's own; data object
     lists are filled from both, the terminal's first; `lists` keeps CDOL1 and CDOL2 parsed,
-    `static_records` the records for offline data authentication.
+    `static_records` the records for offline data authentication. `combined`: cryptograms are to
+    be signed (CDA) with `icc_key`. `offline_rule` is the rule that wants an offline PIN now,
+    `pin_tries_left` what the card said of its tries (None: nothing).
     """
 
     data: TerminalData
@@ -36,7 +40,16 @@ class KernelContext:
     pan: Pan | None = None
     track2: Track2 | None = None
     cvm_results: bytes = b"\x3f\x00\x00"
+    cvm_next: int = 0
+    cvm_last: CvmResult | None = None
+    offline_rule: CvmRule | None = None
+    pin_tries_left: int | None = None
+    pin_key: RsaPublicKey | None = None
     needs_online_pin: bool = False
+    icc_key: RsaPublicKey | None = None
+    combined: bool = False
+    pdol_values: bytes = b""
+    cdol1_values: bytes = b""
     requested: AcType | None = None
     cid: int | None = None
     cryptogram: bytes = b""
@@ -48,6 +61,11 @@ class KernelContext:
 
     def __repr__(self) -> str:
         return f"<KernelContext {self.aid.hex().upper()} tvr {self.tvr.encoded().hex().upper()}>"
+
+    @property
+    def needs_offline_pin(self) -> bool:
+        """Tell whether `enter_offline_pin` must come before `authorise`."""
+        return self.offline_rule is not None
 
     @property
     def aip(self) -> Aip:

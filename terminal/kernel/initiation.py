@@ -40,7 +40,8 @@ def get_processing_options(
     Raises KernelStop. Source: EMV 4.4 Book 3, 10.1; Book 4, 6.3.1.
     """
     try:
-        command = commands.get_processing_options(dol.fill_dol(pdol, context.dol_values()))
+        context.pdol_values = dol.fill_dol(pdol, context.dol_values())
+        command = commands.get_processing_options(context.pdol_values)
     except EmvDataError:
         raise card_error("pdol-malformed") from None
     answer = yield command

@@ -51,6 +51,15 @@ def read_date(value: bytes) -> datetime.date:
     )
 
 
+def month_has_ended(expiry_yymm: str, on: datetime.date) -> bool:
+    """Tell whether a card of this end month is expired on a day.
+
+    >>> month_has_ended("2601", datetime.date(2026, 1, 31))
+    False
+    """
+    return read_date(bytes.fromhex(expiry_yymm + "31")) < on
+
+
 def _usage_allowed(
     card: Mapping[str, bytes], data: TerminalData, transaction: TransactionInput
 ) -> bool:

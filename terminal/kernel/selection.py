@@ -75,7 +75,7 @@ def _from_directory(
         if entries is None:
             return []
         for entry in entries:
-            found.extend(_match(entry, data.applications))
+            found.extend(match_entry(entry, data.applications))
     return found[: limits.CANDIDATES]
 
 
@@ -101,7 +101,10 @@ def _directory_entries(record: bytes) -> list[dict[str, bytes]] | None:
     return entries if all(5 <= len(entry.get("4F", b"")) <= 16 for entry in entries) else None
 
 
-def _match(entry: dict[str, bytes], applications: Iterable[TerminalApplication]) -> list[Candidate]:
+def match_entry(
+    entry: dict[str, bytes], applications: Iterable[TerminalApplication]
+) -> list[Candidate]:
+    """Give the candidate of a directory entry with a name (4F), none when it is not supported."""
     aid = entry["4F"]
     return [
         _candidate(aid, entry, application)

@@ -1,14 +1,16 @@
 """The first half of a transaction: from selection to the first GENERATE AC, in EMV's order."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
+from protocols.clock import RandomBytes
 from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.commands import AcType
 from protocols.emv.cvm import CvmOutcome
 from protocols.emv.flags import Tsi, Tvr
-from terminal.kernel import initiation, restrictions, risk, selection, verification
+from protocols.values import SecretBytes
+from terminal.kernel import initiation, offline_pin, restrictions, risk, selection
 from terminal.kernel.action import analyse_action
-from terminal.kernel.authentication import authenticate_static_data
+from terminal.kernel.authentication import authenticate
 from terminal.kernel.configuration import TerminalData, TransactionInput
 from terminal.kernel.context import KernelContext
 from terminal.kernel.cryptogram import AcError, CardCryptogram, generate_ac
@@ -20,18 +22,35 @@ from terminal.kernel.values import DE55_TAGS
 #: The card's advice that it does not serve this transaction. 9F27, EMV 4.4 Book 3, 6.5.5.4.
 _ADVICE_BITS, _SERVICE_NOT_ALLOWED = 0x07, 0x01
 
+#: The terminal's response code of an offline decline. EMV 4.4 Book 4, A6.
+_OFFLINE_DECLINED = b"Z1"
+
 FirstHalf = Generator[CommandApdu, ResponseApdu, KernelOutcome]
 
 
-def start_transaction(data: TerminalData, transaction: TransactionInput) -> FirstHalf:
+#: Asks the cardholder for the offline PIN (ASCII digits), with the tries left when the card told
+#: them; None: none was entered.
+PinEntry = Callable[[int | None], SecretBytes | None]
+
+
+def start_transaction(
+    data: TerminalData,
+    transaction: TransactionInput,
+    pin_entry: PinEntry | None = None,
+    random_bytes: RandomBytes = bytes,
+) -> FirstHalf:
     """Run everything up to the first cryptogram and give the outcome; never raises for a card.
 
-    Each yielded command is answered by `send(response)`. Source: EMV 4.4 Book 3, chapter 10;
-    Book 4, chapter 6.
+    Each yielded command is answered by `send(response)`. Without `pin_entry` no offline PIN is
+    entered; `random_bytes` fills an enciphered one. Source: EMV 4.4 Book 3, chapter 10; Book 4,
+    chapter 6.
     """
     prepared = yield from prepare_transaction(data, transaction)
     if isinstance(prepared, KernelOutcome):
         return prepared
+    while prepared.needs_offline_pin:
+        pin = pin_entry(prepared.pin_tries_left) if pin_entry is not None else None
+        yield from offline_pin.enter_offline_pin(prepared, pin, random_bytes)
     return (yield from authorise(prepared))
 
 
@@ -40,8 +59,9 @@ def prepare_transaction(
 ) -> Generator[CommandApdu, ResponseApdu, KernelContext | KernelOutcome]:
     """Run all steps before the terminal's decision; give the context, or the outcome that ends it.
 
-    Between this and `authorise` the PIN pad may ask for the PIN that `context.needs_online_pin`
-    announces; `pin_not_entered` then says that none came.
+    Between this and `authorise` the PIN pad asks for the PIN that `context.needs_offline_pin`
+    (then `offline_pin.enter_offline_pin`, as often as it stays true) or `needs_online_pin`
+    announces; `pin_not_entered` says that no online PIN came.
     """
     context = KernelContext(data, transaction)
     try:
@@ -53,37 +73,16 @@ def prepare_transaction(
             if not found.candidates:
                 raise KernelStop(OutcomeKind.NOT_ACCEPTED, "conditions-of-use")
         yield from initiation.read_application_data(context)
-        _check_card(context)
+        yield from authenticate(context)
+        assert context.application is not None
+        context.tvr |= restrictions.check_restrictions(
+            context.card, data, transaction, context.application.version
+        )
+        yield from offline_pin.verify(context)
         yield from risk.manage_risk(context)
     except KernelStop as stop:
         return outcome(context, stop.kind, stop.code)
     return context
-
-
-def _check_card(context: KernelContext) -> None:
-    """Do what needs no command: authentication, restrictions, verification."""
-    assert context.application is not None
-    assert context.pan is not None
-    authenticated = authenticate_static_data(
-        context.card,
-        context.static_records,
-        context.data,
-        context.transaction,
-        context.aid,
-        context.pan,
-    )
-    context.tvr |= authenticated.tvr
-    context.tsi |= authenticated.tsi
-    if authenticated.code:
-        context.card["9F45"] = authenticated.code
-    context.tvr |= restrictions.check_restrictions(
-        context.card, context.data, context.transaction, context.application.version
-    )
-    decision = verification.verify_cardholder(context.card, context.data, context.transaction)
-    context.tvr |= decision.tvr
-    context.tsi |= decision.tsi
-    context.cvm_results = decision.results.encoded()
-    context.needs_online_pin = decision.online_pin
 
 
 def pin_not_entered(context: KernelContext) -> None:
@@ -97,6 +96,7 @@ def pin_not_entered(context: KernelContext) -> None:
 
 def authorise(context: KernelContext) -> FirstHalf:
     """Decide, ask the card for its first cryptogram and give the outcome. Book 3, 10.7-10.8."""
+    assert not context.needs_offline_pin, "the offline PIN has not been entered"
     context.requested = analyse_action(context.tvr, context.card, context.data)
     try:
         given = yield from generate_ac(context, context.requested, "8C")
@@ -104,7 +104,22 @@ def authorise(context: KernelContext) -> FirstHalf:
         return outcome(context, OutcomeKind.CARD_ERROR, error.code)
     context.tsi |= Tsi.CARD_RISK_MANAGEMENT_PERFORMED
     take_cryptogram(context, given)
+    if given.combined_failed:
+        return (yield from _decline_unsigned(context, given))
     return outcome(context, *_first_outcome(context, given))
+
+
+def _decline_unsigned(context: KernelContext, given: CardCryptogram) -> FirstHalf:
+    """End a transaction whose combined signature did not hold: an ARQC is answered with a request
+    for an AAC, a TC is not accepted. Source: EMV 4.4 Book 2, 6.6.2; Book 4, 6.3.2.
+    """
+    if given.kind is AcType.ARQC:
+        context.values["8A"] = _OFFLINE_DECLINED
+        try:
+            take_cryptogram(context, (yield from generate_ac(context, AcType.AAC, "8D")))
+        except AcError as error:
+            return outcome(context, OutcomeKind.CARD_ERROR, error.code)
+    return outcome(context, OutcomeKind.DECLINED_OFFLINE, "cda-failed")
 
 
 def _first_outcome(context: KernelContext, given: CardCryptogram) -> tuple[OutcomeKind, str]:
@@ -141,7 +156,7 @@ def outcome(context: KernelContext, kind: OutcomeKind, code: str) -> KernelOutco
         pan=context.pan,
         track2=context.track2,
         pan_sequence=context.card["5F34"].hex() if context.pan and "5F34" in context.card else "",
-        expiry_yymm=context.card["5F24"].hex()[:4] if context.pan else "",
+        expiry_yymm=context.track2.expiry_yymm if context.track2 else "",
         needs_online_pin=context.needs_online_pin,
         tvr=context.tvr.encoded(),
         tsi=context.tsi.encoded(),
@@ -159,6 +174,7 @@ def de55(context: KernelContext) -> dict[str, bytes]:
 
 __all__ = [
     "FirstHalf",
+    "PinEntry",
     "authorise",
     "pin_not_entered",
     "prepare_transaction",

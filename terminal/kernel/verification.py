@@ -26,8 +26,10 @@ _NEEDS = {
     CvmMethod.SIGNATURE: TerminalCapabilities.SIGNATURE,
     CvmMethod.NO_CVM_REQUIRED: TerminalCapabilities.NO_CVM_REQUIRED,
 }
-#: Methods that this kernel carries out: the project's terminals ask for the PIN online only (R20).
-PERFORMED = frozenset((CvmMethod.ENCIPHERED_PIN_ONLINE, CvmMethod.NO_CVM_REQUIRED))
+#: Methods that this kernel carries out, where the terminal's capabilities say so (the city's ask
+#: for the PIN online only, R20); the offline PIN by `terminal.kernel.offline_pin`.
+_OFFLINE = frozenset((CvmMethod.PLAINTEXT_PIN_OFFLINE, CvmMethod.ENCIPHERED_PIN_OFFLINE))
+PERFORMED = _OFFLINE | {CvmMethod.ENCIPHERED_PIN_ONLINE, CvmMethod.NO_CVM_REQUIRED}
 _PIN_METHODS = frozenset(
     (
         CvmMethod.PLAINTEXT_PIN_OFFLINE,
@@ -43,25 +45,36 @@ _NO_TVR, _NO_TSI = Tvr(0), Tsi(0)
 
 @dataclass(frozen=True, slots=True)
 class CvmDecision:
-    """What verification came to: 9F34, the bits it sets, and whether an online PIN is to come."""
+    """What verification came to: 9F34, the bits it sets, and whether an online PIN is to come.
+
+    `offline_rule`: nothing is decided, that rule wants an offline PIN; when its method fails and
+    lets the list go on, the walk continues at `next_rule`.
+    """
 
     results: CvmResult
     tvr: Tvr = _NO_TVR
     tsi: Tsi = _NO_TSI
     online_pin: bool = False
+    offline_rule: CvmRule | None = None
+    next_rule: int = 0
 
 
 _NOT_PERFORMED = CvmResult(CvmMethod.NOT_PERFORMED, 0, CvmOutcome.UNKNOWN)
 
 
 def verify_cardholder(
-    card: Mapping[str, bytes], data: TerminalData, transaction: TransactionInput
+    card: Mapping[str, bytes],
+    data: TerminalData,
+    transaction: TransactionInput,
+    start: int = 0,
+    last: CvmResult | None = None,
 ) -> CvmDecision:
-    """Go through the card's list and give the decision.
+    """Go through the card's list from rule `start` on and give the decision.
 
     The first rule whose condition holds decides, unless its method fails and it allows the next.
     An online PIN counts as carried out (result unknown): the PIN pad asks for it afterwards, and
-    `terminal.kernel.transaction.pin_not_entered` takes it back. Raises KernelStop for a malformed
+    `terminal.kernel.transaction.pin_not_entered` takes it back. `last` is the result of a method
+    that failed before `start`. Raises KernelStop for a malformed
     list. Source: EMV 4.4 Book 3, 10.5; Book 4, 6.3.4.5.
     """
     if not Aip.read(card["82"]) & Aip.CARDHOLDER_VERIFICATION_SUPPORTED:
@@ -74,21 +87,29 @@ def verify_cardholder(
         raise card_error("cvm-list-malformed") from None
     if not methods.rules:
         return CvmDecision(_NOT_PERFORMED, Tvr.ICC_DATA_MISSING)
-    return _walk(methods, card, data, transaction)
+    last = last or CvmResult(CvmMethod.NOT_PERFORMED, 0, CvmOutcome.FAILED)
+    return _walk(methods, card, data, transaction, start, last)
 
 
 def _walk(
-    methods: CvmList, card: Mapping[str, bytes], data: TerminalData, transaction: TransactionInput
+    methods: CvmList,
+    card: Mapping[str, bytes],
+    data: TerminalData,
+    transaction: TransactionInput,
+    start: int,
+    last: CvmResult,
 ) -> CvmDecision:
     capabilities = TerminalCapabilities.read(data.terminal_capabilities)
-    tvr, last = Tvr(0), CvmResult(CvmMethod.NOT_PERFORMED, 0, CvmOutcome.FAILED)
-    for rule in methods.rules:
+    tvr = Tvr(0)
+    for number, rule in enumerate(methods.rules[start:], start + 1):
         if not condition_holds(rule, methods, card, data, transaction):
             continue
         method = rule.known_method
         if method is None or method is CvmMethod.NOT_PERFORMED:
             tvr |= Tvr.UNRECOGNISED_CVM
         elif _is_supported(method, capabilities):
+            if method in _OFFLINE:
+                return CvmDecision(last, tvr, offline_rule=rule, next_rule=number)
             if method is not CvmMethod.FAIL:
                 return _success(rule, method, tvr)
             last = CvmResult(rule.encoded()[0], rule.condition, CvmOutcome.FAILED)
