@@ -270,7 +270,12 @@ impl NativeEngine {
     }
 
     /// Give packed entries by transfer id, None where the id is unused.
-    fn entries_by_id<'py>(&self, py: Python<'py>, ids: Vec<u128>) -> PyResult<PackedOptions<'py>> {
+    fn entries_by_id<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<PackedOptions<'py>> {
+        let ids = ids_of(&ids);
         let found = detached(py, || reads::entries_by_id(&self.handle, &ids))?;
         Ok(found
             .iter()
