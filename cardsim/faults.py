@@ -1,70 +1,50 @@
 """Faults as data: what goes wrong at which command. Pure; transports do the waiting."""
 
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from cardsim import limits
+from cardsim import alterations, limits
 from cardsim.card import Card
 from cardsim.errors import FaultPlanError
+from cardsim.fault import GET_RESPONSE, POWER, UNKNOWN, Fault, FaultAction
+from cardsim.fault_plan import parse_faults
 from cardsim.memory import PowerLost
 from cardsim.misbehaviour import Misbehaviour
 from cardsim.states import COMMANDS
 from cardsim.trace import Trace
-from protocols.toml_lines import line_of, line_of_error
 
-_POWER = "POWER"
-_GET_RESPONSE = "GET_RESPONSE"
-_UNKNOWN = "UNKNOWN"
-#: What a fault may name as its command; empty means any command (not POWER).
-COMMAND_NAMES = frozenset(
-    (*(entry.name for entry in COMMANDS.values()), _GET_RESPONSE, _UNKNOWN, _POWER)
-)
+__all__ = [
+    "Fault",
+    "FaultAction",
+    "FaultLayer",
+    "Reaction",
+    "ReactionKind",
+    "command_name",
+    "parse_faults",
+]
 
+_MISBEHAVIOURS = {item.value: item for item in Misbehaviour}
+#: The published authority's certificates name these leading digits. EMV 4.4 Book 2, table 5.
+_ISSUER_IDENTIFIER = "93600999"
+_STATUS_BYTES = 2
 
-class FaultAction(Enum):
-    """What a fault does to the exchange that it strikes."""
-
-    MUTE = "mute"
-    SLOW = "slow"
-    TORN_BEFORE = "torn before"
-    TORN_AFTER = "torn after"
-    TORN_AT_WRITE = "torn at write"
-    STATUS = "status"
-    ANSWER = "answer"
-    TRUNCATE = "truncate"
-    ACCEPT_ANY_ARPC = "accept any arpc"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault: at the `ordinal`-th command of this name since the plan began (and, with
-    `every`, at all later ones).
-
-    STATUS answers `status_word` without the card seeing the command; ANSWER gives `data` after the
-    card ran it; TRUNCATE gives the first `count` bytes; SLOW waits `delay_ms`; TORN_AT_WRITE cuts
-    power after `count` non-volatile writes of the command. On command POWER, ANSWER gives the ATR.
-    """
-
-    action: FaultAction
-    command: str = ""
-    ordinal: int = 1
-    every: bool = False
-    status_word: int = 0
-    data: bytes = b""
-    count: int = 0
-    delay_ms: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the ranges; raise FaultPlanError."""
-        if self.command and self.command not in COMMAND_NAMES:
-            raise FaultPlanError(f"fault: unknown command {self.command[:32]!r}.")
-        if self.ordinal < 1 or self.count < 0 or not 0 <= self.delay_ms <= limits.DELAY_MS:
-            raise FaultPlanError("fault: ordinal, count or delay_ms is out of range.")
-        if not 0 <= self.status_word <= 0xFFFF:
-            raise FaultPlanError("fault: a status word is four hex digits.")
+Alteration = Callable[[bytes, Fault], bytes | None]
+_ALTERATIONS: dict[FaultAction, Alteration] = {
+    FaultAction.BAD_LENGTH: lambda data, fault: alterations.bad_length(data, fault.tag),
+    FaultAction.INDEFINITE_LENGTH: lambda data, f: alterations.indefinite_length(data, f.tag),
+    FaultAction.DUPLICATE_OBJECT: lambda data, fault: alterations.duplicate(data, fault.tag),
+    FaultAction.MISSING_OBJECT: lambda data, fault: alterations.missing(data, fault.tag),
+    FaultAction.REPLACE_OBJECT: lambda data, f: alterations.replaced(data, f.tag, f.data),
+    FaultAction.ADD_OBJECTS: lambda data, fault: alterations.added(data, fault.data),
+    FaultAction.CORRUPT_OBJECT: lambda data, fault: alterations.corrupt(data, fault.tag),
+    FaultAction.TRAILING_BYTES: lambda data, fault: alterations.trailing(data, fault.data),
+    FaultAction.WRONG_TEMPLATE: lambda data, fault: alterations.wrong_template(data, fault.tag),
+    FaultAction.AFL_BEYOND_RECORDS: lambda data, _fault: alterations.locator_beyond(data),
+    FaultAction.EXPIRED_CERTIFICATE: lambda data, _fault: alterations.expired_certificate(
+        data, _ISSUER_IDENTIFIER
+    ),
+}
 
 
 class ReactionKind(Enum):
@@ -106,7 +86,7 @@ class FaultLayer:
 
     def power(self) -> Reaction:
         """Power or reset the card and give the reaction with its ATR."""
-        fault = self._match(_POWER)
+        fault = self._match(POWER)
         atr = self.card.power()
         if fault is None:
             return Reaction(ReactionKind.ANSWER, atr)
@@ -118,9 +98,11 @@ class FaultLayer:
         fault = self._match(name)
         if fault is None and not self.card.powered:
             return Reaction(ReactionKind.REMOVED)
-        reaction = self._struck(fault, command) if fault else self._answered(command)
+        reaction, struck = (
+            self._struck(fault, command) if fault else (self._answered(command), False)
+        )
         answered = reaction.kind is ReactionKind.ANSWER
-        note = fault.action.value if fault else ""
+        note = fault.action.value if fault and struck else ""
         self.trace.note(command, reaction.data if answered else None, note)
         return reaction
 
@@ -130,23 +112,32 @@ class FaultLayer:
         except PowerLost:
             return Reaction(ReactionKind.REMOVED)
 
-    def _struck(self, fault: Fault, command: bytes) -> Reaction:
-        if fault.action is FaultAction.MUTE:
-            return Reaction(ReactionKind.MUTE)
-        if fault.action is FaultAction.STATUS:
-            return Reaction(ReactionKind.ANSWER, fault.status_word.to_bytes(2, "big"))
-        if fault.action is FaultAction.TORN_BEFORE:
+    def _struck(self, fault: Fault, command: bytes) -> tuple[Reaction, bool]:
+        """Give the reaction to a command with its fault, and whether the fault struck."""
+        action = fault.action
+        if action is FaultAction.MUTE:
+            return Reaction(ReactionKind.MUTE), True
+        if action is FaultAction.STATUS:
+            return Reaction(ReactionKind.ANSWER, fault.status_word.to_bytes(2, "big")), True
+        if action is FaultAction.TORN_BEFORE:
             self.card.power_off()
-            return Reaction(ReactionKind.REMOVED)
-        if fault.action is FaultAction.TORN_AT_WRITE:
+            return Reaction(ReactionKind.REMOVED), True
+        if action is FaultAction.TORN_AT_WRITE:
             self.card.writer.tear_after(fault.count)
-        if fault.action is FaultAction.ACCEPT_ANY_ARPC and self.card.current is not None:
-            self.card.current.misbehaves |= {Misbehaviour.ACCEPTS_ANY_ARPC}
+        if (misbehaviour := _MISBEHAVIOURS.get(action.value)) is not None:
+            for application in self.card.applications:
+                application.misbehaves |= {misbehaviour}
         reaction = self._answered(command)
         self.card.writer.tear_after(None)
         if reaction.kind is not ReactionKind.ANSWER:
-            return reaction
-        return self._alter(fault, reaction.data)
+            return reaction, True
+        if action in _ALTERATIONS:
+            answer = reaction.data
+            altered = _ALTERATIONS[action](answer[:-_STATUS_BYTES], fault)
+            if altered is None:
+                return reaction, False
+            return Reaction(ReactionKind.ANSWER, altered + answer[-_STATUS_BYTES:]), True
+        return self._alter(fault, reaction.data), True
 
     def _alter(self, fault: Fault, answer: bytes) -> Reaction:
         if fault.action is FaultAction.TORN_AFTER:
@@ -164,14 +155,17 @@ class FaultLayer:
     def _match(self, name: str) -> Fault | None:
         """Count the command and give the first fault that strikes it."""
         self._counts[name] = self._counts.get(name, 0) + 1
-        if name != _POWER:
+        if name != POWER:
             self._total += 1
-        for fault in self.faults:
+        for place, fault in enumerate(self.faults):
             if fault.command:
                 number = self._counts[name] if fault.command == name else 0
             else:
-                number = 0 if name == _POWER else self._total
-            if number == fault.ordinal or (fault.every and number > fault.ordinal):
+                number = 0 if name == POWER else self._total
+            if fault.state and fault.state != self.card.state.value:
+                continue
+            due = number == fault.ordinal or (fault.every and number > fault.ordinal)
+            if due and fault.draw(place, number):
                 return fault
         return None
 
@@ -183,49 +177,6 @@ def command_name(command: bytes) -> str:
     ('GENERATE_AC', 'UNKNOWN')
     """
     if command[:2] == b"\x00\xc0":
-        return _GET_RESPONSE
+        return GET_RESPONSE
     entry = COMMANDS.get(command[:2])
-    return entry.name if entry is not None else _UNKNOWN
-
-
-_FAULT_KEYS = frozenset(
-    ("action", "command", "ordinal", "every", "status_word", "data", "count", "delay_ms")
-)
-_ACTIONS = {action.value: action for action in FaultAction}
-
-
-def parse_faults(text: str, where: str) -> tuple[Fault, ...]:
-    """Give the faults of a TOML text with `[[fault]]` tables; FaultPlanError with `where:line:`.
-
-    >>> parse_faults('[[fault]]\\naction = "mute"\\ncommand = "GENERATE_AC"\\n', "plan")[0].action
-    <FaultAction.MUTE: 'mute'>
-    """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FaultPlanError(f"{where}:{line_of_error(error)}: no TOML: {error}") from None
-    entries = table.get("fault", [])
-    if set(table) - {"fault"} or not isinstance(entries, list):
-        raise FaultPlanError(f"{where}:1: only [[fault]] tables may stand here.")
-    return tuple(
-        _parse_fault(entry, f"{where}:{line_of(text, ('fault', index))}:")
-        for index, entry in enumerate(entries)
-    )
-
-
-def _parse_fault(entry: dict[str, Any], place: str) -> Fault:
-    if unknown := set(entry) - _FAULT_KEYS:
-        raise FaultPlanError(f"{place} unknown key {min(unknown)!r}.")
-    if entry.get("action") not in _ACTIONS:
-        raise FaultPlanError(f"{place} action is one of {', '.join(_ACTIONS)}.")
-    fields: dict[str, Any] = {**entry, "action": _ACTIONS[entry["action"]]}
-    try:
-        if "status_word" in fields:
-            fields["status_word"] = int(fields["status_word"], 16)
-        if "data" in fields:
-            fields["data"] = bytes.fromhex(fields["data"])
-        return Fault(**fields)
-    except (TypeError, ValueError):
-        raise FaultPlanError(f"{place} a value has the wrong form.") from None
-    except FaultPlanError as error:
-        raise FaultPlanError(f"{place} {error.external}") from None
+    return entry.name if entry is not None else UNKNOWN

@@ -7,6 +7,7 @@ import pytest
 from cardsim import CardImage, CardImageError, FaultPlanError, limits
 from cardsim.channel import InProcessChannel
 from cardsim.faults import (
+    _ALTERATIONS,
     Fault,
     FaultAction,
     FaultLayer,
@@ -14,6 +15,7 @@ from cardsim.faults import (
     command_name,
     parse_faults,
 )
+from cardsim.misbehaviour import Misbehaviour
 from cardsim.trace import Trace
 from protocols.card_slot import CardRemovedError
 from protocols.emv import commands
@@ -38,9 +40,7 @@ def kinds(fault_layer: FaultLayer, *sent: bytes) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("fault", "expected"),
-    [
+STRIKES = [
         (Fault(A.STATUS, "SELECT", 1, status_word=0x6A81), ["6a81", "6985", "9000", "9000"]),
         (Fault(A.STATUS, "SELECT", 2, status_word=0x6A81), ["9000", "9000", "6a81", "9000"]),
         (Fault(A.STATUS, "", 2, status_word=0x6F00), ["9000", "6f00", "9000", "9000"]),
@@ -55,29 +55,116 @@ def kinds(fault_layer: FaultLayer, *sent: bytes) -> list[str]:
         (Fault(A.TORN_AT_WRITE, "SELECT", count=1), ["9000", "9000", "9000", "9000"]),
         (Fault(A.ANSWER, "GET_DATA", data=b"\x6d\x00"), ["9000", "9000", "9000", "6d00"]),
         (Fault(A.TRUNCATE, "GET_DATA", count=3), ["9000", "9000", "9000", "3602"]),
-    ],
-)  # fmt: skip
-def test_fault_strikes_its_command_and_no_other(fault: Fault, expected: list[str]) -> None:
-    assert kinds(layer(fault), SELECT, GPO, SELECT, GET_ATC) == expected
+        (Fault(A.STATUS, "", 1, every=True, state="INITIATED", status_word=0x6F00),
+         ["9000", "9000", "6f00", "6f00"]),
+        (Fault(A.STATUS, "", 1, every=True, probability=0.0, status_word=0x6F00),
+         ["9000", "9000", "9000", "9000"]),
+        (Fault(A.BAD_LENGTH, "GET_DATA", tag="9F36"), ["9000", "9000", "9000", "9000"]),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("fault", "counter"),
-    [
-        (Fault(A.TORN_BEFORE, "GET_PROCESSING_OPTIONS"), 0),
-        (Fault(A.TORN_AT_WRITE, "GET_PROCESSING_OPTIONS", count=0), 0),
-        (Fault(A.TORN_AT_WRITE, "GET_PROCESSING_OPTIONS", count=1), 1),
-        (Fault(A.TORN_AFTER, "GET_PROCESSING_OPTIONS"), 1),
-        (Fault(A.STATUS, "GET_PROCESSING_OPTIONS", status_word=0x6985), 0),
-        (Fault(A.ANSWER, "GET_PROCESSING_OPTIONS", data=b"\x69\x85"), 1),
-    ],
-)
-def test_fault_before_or_after_the_card_saw_the_command_shows_in_its_counter(
-    fault: Fault, counter: int
-) -> None:
-    struck = layer(fault)
-    kinds(struck, SELECT, GPO)
-    assert struck.card.image.applications[0].state.atc == counter
+def test_fault_strikes_its_command_and_no_other() -> None:
+    wrong = []
+    for fault, expected in STRIKES:
+        given = kinds(layer(fault), SELECT, GPO, SELECT, GET_ATC)
+        if given != expected:
+            wrong.append((fault, expected, given))
+    assert not wrong
+
+
+COUNTERS = [
+    (Fault(A.TORN_BEFORE, "GET_PROCESSING_OPTIONS"), 0),
+    (Fault(A.TORN_AT_WRITE, "GET_PROCESSING_OPTIONS", count=0), 0),
+    (Fault(A.TORN_AT_WRITE, "GET_PROCESSING_OPTIONS", count=1), 1),
+    (Fault(A.TORN_AFTER, "GET_PROCESSING_OPTIONS"), 1),
+    (Fault(A.STATUS, "GET_PROCESSING_OPTIONS", status_word=0x6985), 0),
+    (Fault(A.ANSWER, "GET_PROCESSING_OPTIONS", data=b"\x69\x85"), 1),
+    (Fault(A.STUCK_ATC, "SELECT"), 1),
+]
+
+
+def test_fault_before_or_after_the_card_saw_the_command_shows_in_its_counter() -> None:
+    wrong = []
+    for fault, counter in COUNTERS:
+        struck = layer(fault)
+        kinds(struck, SELECT, GPO)
+        if struck.card.image.applications[0].state.atc != counter:
+            wrong.append(fault)
+    assert not wrong
+
+
+#: What each data fault makes of 70{9F36 0001, 5A 9360}; None: nothing that it could strike.
+ALTERED = [
+    (Fault(A.BAD_LENGTH, tag="9F36"), "70099F360300015A029360"),
+    (Fault(A.BAD_LENGTH), "700A9F360200015A029360"),
+    (Fault(A.INDEFINITE_LENGTH, tag="5A"), "700B9F360200015A8093600000"),
+    (Fault(A.DUPLICATE_OBJECT, tag="5A"), "700D9F360200015A0293605A029360"),
+    (Fault(A.MISSING_OBJECT, tag="5A"), "70059F36020001"),
+    (Fault(A.REPLACE_OBJECT, tag="5A", data=b"\x12"), "70089F360200015A0112"),
+    (Fault(A.ADD_OBJECTS, data=b"\x9c\x01\x00"), "700C9F360200015A0293609C0100"),
+    (Fault(A.CORRUPT_OBJECT, tag="5A"), "70099F360200015A029361"),
+    (Fault(A.TRAILING_BYTES), "70099F360200015A0293605F"),
+    (Fault(A.TRAILING_BYTES, data=b"\x00\x01"), "70099F360200015A0293600001"),
+    (Fault(A.WRONG_TEMPLATE, tag="77"), "77099F360200015A029360"),
+    (Fault(A.MISSING_OBJECT, tag="57"), None),
+    (Fault(A.AFL_BEYOND_RECORDS), None),
+    (Fault(A.EXPIRED_CERTIFICATE), None),
+]
+
+
+def test_data_fault_alters_its_object_and_leaves_other_answers_alone() -> None:
+    answer = bytes.fromhex("70099F360200015A029360")
+    wrong = []
+    for fault, expected in ALTERED:
+        given = _ALTERATIONS[fault.action](answer, fault)
+        if given != (None if expected is None else bytes.fromhex(expected)):
+            wrong.append((fault.action, given and given.hex().upper(), expected))
+        if _ALTERATIONS[fault.action](b"\x70\x05\x5a", fault) not in (
+            None,
+            b"\x70\x05\x5a\x5f",
+            b"\x70\x05\x5a\x00\x01",
+        ):
+            wrong.append((fault.action, "malformed data", None))
+    assert not wrong
+    assert {fault.action for fault, _ in ALTERED} == set(_ALTERATIONS)
+
+
+def test_data_fault_that_finds_no_object_is_not_in_the_trace() -> None:
+    faults = [Fault(A.MISSING_OBJECT, "READ_RECORD", every=True, tag="8E")]
+    struck = layer(*faults)
+    kinds(struck, SELECT, GPO, *(bytes.fromhex(f"00B2{place}00") for place in ("010C", "0214")))
+    assert [entry.fault for entry in struck.trace.entries] == ["", "", "", "missing object"]
+
+
+def test_chance_is_the_same_under_a_seed_and_differs_between_streams() -> None:
+    def struck(seed: int, stream: str) -> str:
+        plan = parse_faults(
+            f'seed = {seed}\nstream = "{stream}"\n'
+            '[[fault]]\naction = "status"\nstatus_word = "6F00"\ncommand = "GET_DATA"\n'
+            "every = true\nprobability = 0.25\n",
+            "plan",
+        )
+        chance = layer(*plan)
+        kinds(chance, SELECT)
+        return "".join("x" if k == "6f00" else "." for k in kinds(chance, *[GET_ATC] * 200))
+
+    first = struck(7, "card-1")
+    assert first == struck(7, "card-1")
+    assert first != struck(8, "card-1")
+    assert first != struck(7, "card-2")
+    assert 30 <= first.count("x") <= 70
+
+
+def test_misbehaviour_of_every_kind_is_a_fault_and_is_seen() -> None:
+    named = {action.value for action in FaultAction}
+    assert {item.value for item in Misbehaviour} <= named
+    verify = bytes.fromhex("0020008008269999 99FFFFFFFF".replace(" ", ""))
+    good, kept = layer(), layer(Fault(A.KEEPS_PIN_TRIES, "SELECT"))
+    assert kinds(good, SELECT, GPO, verify, verify)[-2:] == ["63c2", "63c1"]
+    assert kinds(kept, SELECT, GPO, verify, verify)[-2:] == ["63c3", "63c3"]
+    stuck = layer(Fault(A.STUCK_ATC, "GET_PROCESSING_OPTIONS", 2))
+    kinds(stuck, SELECT, GPO, SELECT, GPO)
+    assert stuck.card.image.applications[0].state.atc == 1
 
 
 def test_fault_of_a_lax_card_accepts_a_wrong_arpc_only_when_asked_for() -> None:
@@ -111,27 +198,35 @@ def test_command_names_tell_unknown_commands_apart() -> None:
     assert command_name(bytes.fromhex("00C0000010")) == "GET_RESPONSE"
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("x", "plan:1: no TOML"),
-        ("[other]\n", "plan:1: only"),
-        ("fault = 1\n", "plan:1: only"),
-        ('[[fault]]\naction = "explode"\n', "plan:1: action is one of"),
-        ('\n[[fault]]\naction = "mute"\ncolour = 1\n', "plan:2: unknown key 'colour'"),
-        ('[[fault]]\naction = "mute"\ncommand = "DANCE"\n', "plan:1: fault: unknown command"),
-        ('[[fault]]\naction = "mute"\nordinal = 0\n', "plan:1: fault: ordinal"),
-        ('[[fault]]\naction = "mute"\nordinal = "x"\n', "plan:1: a value"),
-        ('[[fault]]\naction = "slow"\ndelay_ms = 99999999\n', "plan:1: fault: ordinal"),
-        ('[[fault]]\naction = "status"\nstatus_word = "XYZ"\n', "plan:1: a value"),
-        ('[[fault]]\naction = "status"\nstatus_word = "12345"\n', "plan:1: fault: a status"),
-        ('[[fault]]\naction = "answer"\ndata = "9"\n', "plan:1: a value"),
-    ],
-)
-def test_fault_plan_that_is_wrong_is_an_error_with_file_and_line(text: str, words: str) -> None:
-    with pytest.raises(FaultPlanError) as caught:
-        parse_faults(text, "plan")
-    assert caught.value.external.startswith(words)
+WRONG_PLANS = [
+    ("x", "plan:1: no TOML"),
+    ("[other]\n", "plan:1: only"),
+    ("fault = 1\n", "plan:1: only"),
+    ('[[fault]]\naction = "explode"\n', "plan:1: action is one of"),
+    ('\n[[fault]]\naction = "mute"\ncolour = 1\n', "plan:2: unknown key 'colour'"),
+    ('[[fault]]\naction = "mute"\ncommand = "DANCE"\n', "plan:1: fault: unknown command"),
+    ('[[fault]]\naction = "mute"\nordinal = 0\n', "plan:1: fault: ordinal"),
+    ('[[fault]]\naction = "mute"\nordinal = "x"\n', "plan:1: a value"),
+    ('[[fault]]\naction = "slow"\ndelay_ms = 99999999\n', "plan:1: fault: ordinal"),
+    ('[[fault]]\naction = "status"\nstatus_word = "XYZ"\n', "plan:1: a value"),
+    ('[[fault]]\naction = "status"\nstatus_word = "12345"\n', "plan:1: fault: a status"),
+    ('[[fault]]\naction = "answer"\ndata = "9"\n', "plan:1: a value"),
+    ('[[fault]]\naction = "missing object"\n', "plan:1: fault: 'missing object' needs a tag"),
+    ('[[fault]]\naction = "mute"\nstate = "ASLEEP"\n', "plan:1: fault: unknown card state"),
+    ('[[fault]]\naction = "mute"\nprobability = 1.5\n', "plan:1: fault: a probability"),
+    ('seed = -1\n[[fault]]\naction = "mute"\n', "plan:2: fault: a probability"),
+    ("colour = 1\n", "plan:1: only"),
+]
+
+
+def test_fault_plan_that_is_wrong_is_an_error_with_file_and_line() -> None:
+    wrong = []
+    for text, words in WRONG_PLANS:
+        with pytest.raises(FaultPlanError) as caught:
+            parse_faults(text, "plan")
+        if not caught.value.external.startswith(words):
+            wrong.append((words, caught.value.external))
+    assert not wrong
 
 
 def test_fault_plan_gives_its_faults_in_order() -> None:
