@@ -13,12 +13,15 @@ import click
 from ledger.errors import LedgerCorruptError, LedgerError, LedgerRollbackError
 from lumbung import __version__
 from lumbung.command_table import TableGroup
+from programme.errors import DisbursementError, DuplicateError, NotFoundError, RuleError
 from protocols.errors import ConfigurationError, LumbungError
 
 EXIT_CHECK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 3
 EXIT_INTEGRITY = 4
+#: The programme's "no": what was asked is against a rule or the books, the machine is sound.
+_RULES = (RuleError, NotFoundError, DuplicateError, DisbursementError)
 
 
 @click.group(cls=TableGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +62,7 @@ def exit_code_of(error: LumbungError | LedgerError) -> int:
     """Give the exit code for an operating error."""
     if isinstance(error, (LedgerCorruptError, LedgerRollbackError)):
         return EXIT_INTEGRITY
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, (ConfigurationError, *_RULES)):
         return EXIT_CHECK_FAILED
     return EXIT_ENVIRONMENT
 

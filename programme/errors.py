@@ -1,7 +1,7 @@
 """Operating errors of the programme: what, where and how to mend; never a name, NIK or card number.
 
 Codes are stable: `E-PG-00xx` registry, `E-PG-01xx` keystore, `E-PG-02xx` decree files,
-`E-PG-03xx` money.
+`E-PG-03xx` money, `E-PG-04xx` reports.
 """
 
 from protocols.errors import LumbungError
@@ -95,3 +95,9 @@ class ChartError(LumbungError):
     """The ledger refused an account of the chart."""
 
     code = "E-PG-0303"
+
+
+class ReportError(LumbungError):
+    """A report could not be made of one state of the books."""
+
+    code = "E-PG-0401"

@@ -34,3 +34,7 @@ STATEMENT_VALUES_MAX = 500
 SHOP_FILE_BYTES_MAX = 8 << 20
 #: Accounts looked up or created in one call: under the ledger's batch limit of 8,189.
 ACCOUNTS_GROUP_MAX = 4_096
+#: Times a report is read again because the ledger grew meanwhile: a quiet second comes sooner.
+REPORT_ATTEMPTS_MAX = 5
+#: Lines of a decree file between two words of progress: several a second on a long file.
+PROGRESS_LINES = 5_000

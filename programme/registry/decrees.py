@@ -180,6 +180,19 @@ class DecreeBook:
         with self._context.storage.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def before(self, decree: DecreeRecord) -> DecreeRecord | None:
+        """Give the decree that this one follows: the last determined earlier one that pays the same
+        purse from the same fund, None for a first.
+        """
+        earlier = [
+            other
+            for other in self.all()
+            if other.decree_number < decree.decree_number
+            and (other.purse, other.source) == (decree.purse, decree.source)
+            and other.state.creditable
+        ]
+        return earlier[-1] if earlier else None
+
     def lines(self, decree_number: int) -> list[DecreeLine]:
         """Give the lines in the order of recipient numbers."""
         table = schema.decree_lines

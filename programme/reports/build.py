@@ -1,0 +1,146 @@
+"""The reports themselves: lines from the ledger's sums and the registry's places."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from ledger.port import Ledger
+from programme.accounts import chart_of
+from programme.chart import Purse
+from programme.errors import NotFoundError, ReportError
+from programme.limits import REPORT_ATTEMPTS_MAX
+from programme.registry.decrees import LineOutcome
+from programme.registry.registry import Registry
+from programme.registry_port import CardStatus
+from programme.reports.figures import CardFigures, ShopFigures, read_figures
+from programme.reports.table import Basis, Cell, Report, layouts
+from protocols.business_time import wita
+
+#: Cards that wait for their holder (R23).
+_WAITING = {CardStatus.PRINTED: "dicetak", CardStatus.AT_BANK: "di bank"}
+
+
+def build_report(
+    name: str, ledger: Ledger, registry: Registry, day: date, purse: int = Purse.FOOD
+) -> Report:
+    """Give a report as of the ledger's and the registry's state now.
+
+    `day` counts only in reports of waiting days. Raises: NotFoundError for a name that is none,
+    ChartError before the purse was opened, ReportError while another process posts all the time.
+    """
+    maker = _MAKERS.get(name)
+    if maker is None:
+        raise NotFoundError(f"there is no report `{name}`: give {', '.join(_MAKERS)}.")
+    for _attempt in range(REPORT_ATTEMPTS_MAX):
+        basis = _basis(ledger, registry, day.isoformat() if name in _BY_DAY else "")
+        rows = tuple(maker(ledger, registry, purse, day))
+        # Beside a running switch the ledger grows while it is read; then the sums are of no moment.
+        if _basis(ledger, registry, basis.day) == basis:
+            return Report(layout=layouts()[name], basis=basis, rows=rows)
+    raise ReportError(
+        "the ledger grew during each attempt to read it.", fix="Try again at a quieter moment."
+    )
+
+
+def _basis(ledger: Ledger, registry: Registry, day: str) -> Basis:
+    point = ledger.checkpoint()
+    return Basis(
+        ledger_sequence=point["sequence"],
+        root_hash=str(point["root_hash"]),
+        registry_version=registry.version,
+        day=day,
+    )
+
+
+def _disbursement(
+    ledger: Ledger, registry: Registry, purse: int, _day: date
+) -> Iterator[tuple[Cell, ...]]:
+    figures = read_figures(ledger, purse)
+    runs = {(run.decree_number, run.period): run for run in registry.accounts.runs()}
+    for decree in registry.decrees.all():
+        if decree.purse != purse:
+            continue
+        number = decree.decree_number
+        lines = [
+            line for line in registry.decrees.lines(number) if line.outcome is LineOutcome.ELIGIBLE
+        ]
+        total = sum(line.amount_sen for line in lines)
+        for key in sorted(key for key in figures.credits.keys() | runs.keys() if key[0] == number):
+            month, run = figures.credits.get(key), runs.get(key)
+            credited = month.credited if month else 0
+            yield (
+                decree.name, key[1], decree.source.name, len(lines), total,
+                month.count if month else 0, credited, total - credited,
+                run.maker if run else "", run.checker if run else "",
+            )  # fmt: skip
+
+
+def _balances(
+    ledger: Ledger, registry: Registry, purse: int, _day: date
+) -> Iterator[tuple[Cell, ...]]:
+    figures = read_figures(ledger, purse)
+    # The newest card of an account says where its holder lives; a replaced one shares the account.
+    place = {
+        card.account_id: (card.district, card.village)
+        for card in registry.lists.cards()
+        if card.purse == purse
+    }
+    balances = ledger.lookup_accounts(list(place))
+    sums: dict[tuple[str, str], list[int]] = {}
+    for (account, where), found in zip(place.items(), balances, strict=True):
+        of_card = figures.cards.get(account, CardFigures())
+        left = 0 if found is None else found.credit_balance
+        line = (1, of_card.credited, of_card.released, of_card.spent, of_card.swept, left)
+        before = sums.get(where, [0] * len(line))
+        sums[where] = [one + other for one, other in zip(before, line, strict=True)]
+    for (district, village), figures_of_place in sorted(sums.items()):
+        yield (district, village, *figures_of_place)
+
+
+def _uncollected(
+    _ledger: Ledger, registry: Registry, purse: int, day: date
+) -> Iterator[tuple[Cell, ...]]:
+    waiting = []
+    for card in registry.lists.cards():
+        if card.purse == purse and card.status in _WAITING:
+            since = wita(card.since_ns).date()
+            days = (day - since).days
+            waiting.append((card.district, card.village, -days, card.card_number, since, card))
+    for district, village, negative_days, number, since, card in sorted(
+        waiting, key=lambda w: w[:4]
+    ):
+        yield (
+            district, village, str(number), card.last_four, _WAITING[card.status],
+            since.isoformat(), -negative_days,
+        )  # fmt: skip
+
+
+def _turnover(
+    ledger: Ledger, registry: Registry, purse: int, _day: date
+) -> Iterator[tuple[Cell, ...]]:
+    figures = read_figures(ledger, purse)
+    kinds = registry.lists.merchant_kinds()
+    payables = chart_of(registry, purse).payables
+    shops = {shop.merchant_number: shop for shop in registry.all_merchants()}
+    rows = []
+    for number, account in payables.items():
+        shop, of_shop = shops[number], figures.shops.get(account, ShopFigures())
+        (found,) = ledger.lookup_accounts([account])
+        net = of_shop.gross - of_shop.back
+        rows.append(
+            (
+                shop.district, shop.village, shop.merchant_id, shop.name, kinds[number],
+                of_shop.sales, of_shop.gross, of_shop.back, net, of_shop.paid_out,
+                0 if found is None else found.credit_balance,
+            )
+        )  # fmt: skip
+    yield from sorted(rows)
+
+
+_MAKERS: dict[str, Callable[[Ledger, Registry, int, date], Iterator[tuple[Cell, ...]]]] = {
+    "disbursement": _disbursement,
+    "balances": _balances,
+    "uncollected": _uncollected,
+    "turnover": _turnover,
+}
+_BY_DAY = frozenset({"uncollected"})
+REPORT_NAMES = tuple(_MAKERS)
