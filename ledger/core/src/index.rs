@@ -5,9 +5,11 @@
 //! fingerprint are never confused. The table is split into shards that grow one by one, so that no
 //! commit waits for millions of ids to be placed anew.
 
-/// A shard grows when more than 3 of 4 slots are taken: probes stay short.
-const LOAD_NUMERATOR: usize = 3;
-const LOAD_DENOMINATOR: usize = 4;
+/// The first shard grows when more than 140 of 256 slots are taken, the last at 200: probes stay
+/// short, and the shards, which fill evenly, grow one after another instead of in the same commit.
+const LOAD_FIRST: usize = 140;
+const LOAD_LAST: usize = 200;
+const LOAD_OF: usize = 256;
 /// Slots of a new shard.
 const SLOTS_INITIAL: usize = 1 << 4;
 /// Shards, by the top bits of the fingerprint: at 10 million ids one shard grows in about 1 ms.
@@ -28,6 +30,8 @@ pub struct IdIndex {
 struct Shard {
     slots: Vec<Slot>,
     used: usize,
+    /// Of 256 slots so many may be taken.
+    load_max: usize,
 }
 
 /// Mix an id to 64 bits. Ids may be counters or chosen by a caller, so every bit must count.
@@ -45,7 +49,7 @@ pub fn fingerprint(id: u128) -> u64 {
 impl Default for IdIndex {
     fn default() -> Self {
         Self {
-            shards: (0..1 << SHARD_BITS).map(|_| Shard::new()).collect(),
+            shards: (0..1 << SHARD_BITS).map(Shard::new).collect(),
         }
     }
 }
@@ -99,10 +103,11 @@ impl IdIndex {
 }
 
 impl Shard {
-    fn new() -> Self {
+    fn new(place: usize) -> Self {
         Self {
             slots: vec![Slot::default(); SLOTS_INITIAL],
             used: 0,
+            load_max: LOAD_FIRST + (((LOAD_LAST - LOAD_FIRST) * place) >> SHARD_BITS),
         }
     }
 
@@ -124,7 +129,7 @@ impl Shard {
 
     #[inline]
     fn insert(&mut self, new: Slot) {
-        if (self.used + 1) * LOAD_DENOMINATOR > self.slots.len() * LOAD_NUMERATOR {
+        if (self.used + 1) * LOAD_OF > self.slots.len() * self.load_max {
             self.grow();
         }
         place(&mut self.slots, new);
