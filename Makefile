@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin/python
-.PHONY: help demo up test unit lint format bench fuzz soak sim lock docs clean setup setup-dev
+.PHONY: help demo up test unit lint format bench fuzz soak sim lock docs clean setup setup-dev setup-bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ format: setup-dev ## rewrite the sources in the house's format
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
 	@if command -v cargo >/dev/null; then cargo fmt; fi
 
-bench: setup-dev ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards)
+setup-bench:
+	@$(PYTHON) scripts/setup.py --bench
+
+bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards)
 	@$(RUN) scripts/bench.py $(SUITE)
 
 docs: setup-dev ## write the generated pages of docs/reference anew

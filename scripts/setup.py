@@ -23,7 +23,9 @@ def main() -> int:
     """Install what is missing; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with the test and lint tools")
-    dev = parser.parse_args().dev
+    parser.add_argument("--bench", action="store_true", help="with the peers that bench measures")
+    given = parser.parse_args()
+    dev = given.dev or given.bench
     if sys.version_info < (3, 11):
         print(f"lumbung needs Python 3.11 or newer; this is {sys.version.split()[0]}")
         return 3
@@ -32,18 +34,22 @@ def main() -> int:
         venv.create(VENV, with_pip=True)
     lock = ROOT / ("requirements-dev.lock" if dev else "requirements.lock")
     install_packages(lock)
+    if given.bench:
+        install_packages(ROOT / "requirements-bench.lock", optional=True)
     install_project()
     return 0
 
 
-def install_packages(lock: Path) -> None:
-    """Install the pinned packages unless this lock was installed already."""
+def install_packages(lock: Path, *, optional: bool = False) -> None:
+    """Install the pinned packages unless this lock was installed already; `optional` may fail."""
     stamp = VENV / f".{lock.stem}"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"setup: packages of {lock.name}")
-    pip("install", "--quiet", "--require-hashes", "--requirement", str(lock))
+    arguments = ["install", "--quiet", "--require-hashes", "--requirement", str(lock)]
+    if not pip(*arguments, optional=optional):
+        return
     stamp.write_text(digest)
 
 
@@ -75,13 +81,15 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
-def pip(*arguments: str) -> None:
-    """Run the venv's own pip; stop with its exit code when it fails."""
+def pip(*arguments: str, optional: bool = False) -> bool:
+    """Run the venv's own pip; say whether it worked, or stop unless that is optional."""
     settings = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run([str(PYTHON), "-m", "pip", *arguments], cwd=ROOT, env=settings)
     if done.returncode:
         print("setup: pip could not install; with no network the packages must be in pip's cache")
-        raise SystemExit(3)
+        if not optional:
+            raise SystemExit(3)
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,263 @@
+"""The suite `ledger`: our engines beside SQLite, LMDB and PostgreSQL, durable, on one disk.
+
+`make bench SUITE=ledger`; LUMBUNG_BENCH_DIRECTORY names the disk that matters (default /var/tmp).
+Case by case all subjects post the same purchases one after the other, so that they meet the same
+neighbours; ids are random, as the product's are (SHA-256). Our engines keep all their evidence:
+checksums, hash chain, Merkle tree. A peer that is not here is named, never left out in silence.
+`cpu_us` is processor time a transfer in this process: it tells a busy machine from a slow engine.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import figures
+from ledger_limits import disk_rows, hash_rows
+from ledger_load import (
+    CARDS,
+    FIRST_CARD,
+    FIRST_SHOP,
+    GIRO,
+    LEDGER,
+    SHOPS,
+    Drawer,
+    Purchase,
+    as_transfer,
+    latency_rows,
+    row,
+    timed_batches,
+)
+from ledger_peers import Lmdb, Sqlite
+from ledger_postgres import CONNECTIONS, Postgres, PostgresMissingError
+
+from ledger import open_ledger
+from ledger.native import NATIVE_AVAILABLE
+from ledger.port import Ledger
+from ledger.statuses import CreateTransferStatus as Status
+from ledger.structures import RESULT_SIZE, Account, AccountFlags
+
+SEED = 1
+#: No subject gets longer for one case.
+BUDGET_S = 2.5
+#: Batch size and how many transfers at most.
+BATCHES = {1: 2_000, 64: 64_000, 1_000: 250_000, 8_189: 327_560}
+IN_FLIGHT = {16: 16_000, 256: 102_400}
+_CREATED = int(Status.CREATED).to_bytes(4, "little")
+
+
+class Ours:
+    """One of our engines through the ledger port."""
+
+    def __init__(self, directory: Path, engine: str) -> None:
+        self.name = f"ours-{engine}"
+        self._engine = engine
+        self.ledger: Ledger
+        self.open(directory)
+        limited = int(AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS)
+        accounts = [Account(id=GIRO, ledger=LEDGER, code=1)]
+        accounts += [Account(id=FIRST_SHOP + n, ledger=LEDGER, code=2) for n in range(SHOPS)]
+        accounts += [
+            Account(id=FIRST_CARD + n, ledger=LEDGER, code=3, flags=limited) for n in range(CARDS)
+        ]
+        for start in range(0, len(accounts), 8_000):
+            self.ledger.create_accounts(accounts[start : start + 8_000])
+
+    def open(self, directory: Path) -> None:
+        """Open the ledger, making it the first time."""
+        self.ledger = open_ledger(
+            directory / f"ledger-{self._engine}",
+            now_ns=time.time_ns,
+            random_bytes=os.urandom,
+            engine=self._engine,  # type: ignore[arg-type]
+        )
+
+    def prepare(self, batch: Sequence[Purchase]) -> object:
+        """Give the packed batch: what a caller hands over without an object a transfer."""
+        return b"".join([as_transfer(purchase).pack() for purchase in batch])
+
+    def post(self, prepared: Any) -> None:
+        """Post one batch durably."""
+        results = self.ledger.create_transfers_packed(prepared)
+        created = results.count(_CREATED)
+        assert created == len(results) // RESULT_SIZE, "a transfer of the bench was refused"
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+
+def measure() -> list[figures.Row]:
+    """Give every row of the suite; prints how it goes, as it takes minutes."""
+    rows = hash_rows()
+    place = os.environ.get("LUMBUNG_BENCH_DIRECTORY", "/var/tmp")
+    say(f"machine {figures.machine()}")
+    with tempfile.TemporaryDirectory(dir=place) as name, ExitStack() as stack:
+        directory = Path(name)
+        directory.chmod(0o755)  # The database server runs as a user of its own.
+        rows += disk_rows(directory)
+        subjects = open_subjects(directory, stack)
+        drawer = Drawer(SEED)
+        funding = drawer.funding()
+        for start in range(0, CARDS, 5_000):
+            for subject in subjects:
+                subject.post(subject.prepare(funding[start : start + 5_000]))
+        for size, total in BATCHES.items():
+            rows += batch_case(subjects, size, drawer.batches(size, total))
+        for tasks, total in IN_FLIGHT.items():
+            rows += in_flight_case(subjects, tasks, drawer.batches(1, total))
+        for subject in subjects:
+            if isinstance(subject, Ours):
+                rows += verify_case(subject)
+                rows += restart_case(subject, directory)
+    say(f"machine {figures.machine()}")
+    return rows
+
+
+def open_subjects(directory: Path, stack: ExitStack) -> list[Any]:
+    """Give whoever can be measured here; say of the others why not."""
+    subjects: list[Any] = []
+    makers: list[tuple[str, Callable[[], Any]]] = [
+        ("ours-pure", lambda: Ours(directory, "pure")),
+        ("sqlite-wal-full", lambda: Sqlite(directory)),
+        ("lmdb", lambda: Lmdb(directory)),
+        ("postgresql", lambda: Postgres(directory)),
+    ]
+    if NATIVE_AVAILABLE:
+        makers.insert(0, ("ours-native", lambda: Ours(directory, "native")))
+    else:
+        say("ours-native: NOT measured: the native core is not built (no Rust tool-chain)")
+    for name, make in makers:
+        try:
+            subject = make()
+        except (ModuleNotFoundError, PostgresMissingError) as error:
+            say(f"{name}: NOT measured: {error}; peers come with requirements-bench.lock")
+            continue
+        stack.callback(subject.close)
+        subjects.append(subject)
+    return subjects
+
+
+def batch_case(
+    subjects: Sequence[Any], size: int, batches: Sequence[Sequence[Purchase]]
+) -> list[figures.Row]:
+    """Post the batches to every subject, one caller."""
+    rows = []
+    for subject in subjects:
+        prepared, case = [subject.prepare(batch) for batch in batches], f"batch-{size}"
+        cpu = time.process_time()
+        count, seconds, took = timed_batches(prepared, subject.post, BUDGET_S)
+        cpu = time.process_time() - cpu
+        found = latency_rows(case, subject.name, count * size / seconds, took)
+        if not isinstance(subject, Postgres):  # Its work is done in processes of its own.
+            found.append(row(case, subject.name, "cpu_us", cpu / (count * size) * 1e6))
+        rows += noted(found)
+    return rows
+
+
+def in_flight_case(
+    subjects: Sequence[Any], tasks: int, singles: Sequence[Sequence[Purchase]]
+) -> list[figures.Row]:
+    """Post one by one from so many coroutines, each awaiting its own transfer."""
+    rows = []
+    for subject in subjects:
+        name = subject.name
+        if isinstance(subject, Postgres):
+            name = f"{name}-{CONNECTIONS}"
+        with poster(subject) as (post, loop, prepare):
+            work = [prepare(single) for single in singles]
+            count, seconds, took = loop.run_until_complete(post_all(work, tasks, post))
+        rows += noted(latency_rows(f"asyncio-{tasks}", name, count / seconds, took))
+    return rows
+
+
+Poster = tuple[
+    Callable[[Any], Awaitable[Any]], asyncio.AbstractEventLoop, Callable[[Sequence[Purchase]], Any]
+]
+
+
+@contextmanager
+def poster(subject: Any) -> Iterator[Poster]:
+    """Give how one transfer is posted from a coroutine of this subject's kind, and the loop."""
+    if isinstance(subject, Postgres):
+        yield subject.post_soon, subject.loop, subject.prepare
+        return
+    loop = asyncio.new_event_loop()
+    try:
+        if isinstance(subject, Ours):
+            yield subject.ledger.post, loop, lambda single: as_transfer(single[0])
+            return
+        # An embedded database has one writer: a thread, one commit for each transfer.
+        with ThreadPoolExecutor(1) as writer:
+
+            async def post(prepared: Any) -> None:
+                await loop.run_in_executor(writer, subject.post, prepared)
+
+            yield post, loop, subject.prepare
+    finally:
+        loop.close()
+
+
+async def post_all(
+    work: list[Any], tasks: int, post: Callable[[Any], Awaitable[Any]]
+) -> tuple[int, float, list[float]]:
+    """Post until all are posted or the time is up; give the count, seconds, and each one's."""
+    await post(work.pop())  # What starts with the first post is up before the clock.
+    took: list[float] = []
+    queue = iter(work)
+    started = time.perf_counter()
+
+    async def one() -> None:
+        for prepared in queue:
+            before = time.perf_counter()
+            answer = await post(prepared)
+            assert answer is None or answer.status is Status.CREATED, "a transfer was refused"
+            now = time.perf_counter()
+            took.append(now - before)
+            if now - started > BUDGET_S:
+                return
+
+    await asyncio.gather(*(one() for _ in range(tasks)))
+    return len(took), time.perf_counter() - started, took
+
+
+def verify_case(ours: Ours) -> list[figures.Row]:
+    """Replay everything from genesis; no peer offers that."""
+    report = ours.ledger.verify()
+    assert report.sum_minor == 0
+    return noted([row("verify", ours.name, "per_s", report.records / report.seconds)])
+
+
+def restart_case(ours: Ours, directory: Path) -> list[figures.Row]:
+    """Close and open again; opening checks every frame and record."""
+    ours.close()
+    began = time.perf_counter()
+    ours.open(directory)
+    seconds = time.perf_counter() - began
+    rows = [
+        row("restart", ours.name, "per_s", ours.ledger.last_sequence / seconds),
+        row("restart", ours.name, "seconds", seconds, "s"),
+    ]
+    return noted(rows)
+
+
+def noted(rows: list[figures.Row]) -> list[figures.Row]:
+    """Say the rows of one subject on one line."""
+    cells = "  ".join(f"{r.metric} {r.value:,.0f}" for r in rows)
+    say(f"{rows[0].case:12} {rows[0].subject:28} {cells}")
+    return rows
+
+
+def say(text: str) -> None:
+    """Tell the person at the screen how it goes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    print(figures.table(measure()))
