@@ -18,18 +18,23 @@ DELIMITER = ";"
 #: A spreadsheet takes a cell that begins so for a formula; an apostrophe in front makes it text.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t")
 
+#: Texts up to this length stay on one line.
+_UNBROKEN_CHARACTERS = 20
+
 _STYLE = """
-body { font: 11pt/1.4 system-ui, sans-serif; color: #111; margin: 2rem auto; max-width: 70rem;
+body { font: 11pt/1.4 system-ui, sans-serif; color: #111; margin: 2rem auto; max-width: 84rem;
   padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; } .en { color: #555; font-weight: normal; font-size: .85em; }
-p { margin: .3rem 0; } table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
-th, td { border-bottom: 1px solid #ccc; padding: .25rem .5rem; text-align: left;
+p { margin: .3rem 0; } .wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
+th, td { border-bottom: 1px solid #ccc; padding: .2rem .35rem; text-align: left;
   vertical-align: top; }
 th { border-bottom: 2px solid #111; } th .en { display: block; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.n { text-align: right; font-variant-numeric: tabular-nums; } td.n, .s { white-space: nowrap; }
 tfoot td { border-top: 2px solid #111; border-bottom: 0; font-weight: bold; }
 footer { color: #555; font-size: .8rem; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 9pt; }
+@media print { body { margin: 0; max-width: none; padding: 0; font-size: 9pt; }
+  table { font-size: 7.5pt; } .wide { overflow: visible; }
   thead { display: table-header-group; } tr { break-inside: avoid; }
   @page { size: A4 landscape; margin: 12mm; } }
 """
@@ -81,6 +86,7 @@ def as_html(report: Report) -> str:
 <h1>{escape(layout.title_id)} <span class="en" lang="en">{escape(layout.title_en)}</span></h1>
 <p>{escape(layout.note_id)} <span class="en" lang="en">{escape(layout.note_en)}</span></p>
 <p>{count} baris <span class="en" lang="en">{count} lines</span>. Rupiah.</p>
+<div class="wide">
 <table>
 <thead><tr>{head}</tr></thead>
 <tbody>
@@ -88,6 +94,7 @@ def as_html(report: Report) -> str:
 </tbody>
 {foot}
 </table>
+</div>
 <footer>{_basis(report.basis)} {escape(layout.source)}</footer>
 </body>
 </html>
@@ -108,9 +115,15 @@ def _class(column: Column) -> str:
 
 def _cells(columns: tuple[Column, ...], row: tuple[Cell, ...]) -> str:
     return "".join(
-        f"<td{_class(column)}>{escape(_shown(column, cell))}</td>"
+        f"<td{_cell_class(column, cell)}>{escape(_shown(column, cell))}</td>"
         for column, cell in zip(columns, row, strict=True)
     )
+
+
+def _cell_class(column: Column, cell: Cell) -> str:
+    # A month or a shop's id must not be broken at its hyphen; a long name may.
+    short = column.kind is CellKind.TEXT and len(str(cell)) <= _UNBROKEN_CHARACTERS
+    return ' class="s"' if short else _class(column)
 
 
 def _totals(columns: tuple[Column, ...], totals: tuple[Cell, ...]) -> str:
