@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import cast
@@ -33,6 +33,9 @@ MUTE_MS = 60_000
 REQUESTS_WAITING_MAX = 64
 #: Opening a connection on one's own machine takes microseconds.
 CONNECT_S = 5.0
+#: How long a card that left is away before it enters a reader again. pcscd looks at its slots every
+#: 0.4 s; a card that is back before it was missed may never be powered again.
+AWAY_S = 0.8
 # Linux only, and gone from nowhere else's kernel: where it is missing, acknowledgements are as
 # quick as that system makes them.
 _QUICK_ACKNOWLEDGE = getattr(socket, "TCP_QUICKACK", None)
@@ -83,6 +86,7 @@ class CardOnWire:
         self._unix_path: Path | None = None
         self._over: asyncio.Future[Ending] | None = None
         self._entering: asyncio.Future[None] | None = None
+        self._left_at: float | None = None
         if persist is not None:
             image, save = card.image, persist
             card.writer.on_write = lambda _field: save(image)
@@ -94,7 +98,7 @@ class CardOnWire:
 
     async def connect(self, host: str, port: int) -> None:
         """Enter a reader that listens; raise CardWireError when it does not."""
-        self._enter()
+        await self._enter()
         try:
             async with asyncio.timeout(CONNECT_S):
                 await asyncio.get_running_loop().create_connection(self._new_wire, host, port)
@@ -105,9 +109,10 @@ class CardOnWire:
                 fix="Is pcscd running with its vpcd reader? lumbung pcsc exec starts both.",
             ) from error
 
-    async def attach(self, connection: socket.socket) -> None:
-        """Enter a reader over a connected socket, which is ours from now on."""
-        self._enter()
+    async def attach(self, connect: Callable[[], Awaitable[socket.socket]]) -> None:
+        """Enter a reader over the socket that `connect` gives, which is ours from then on."""
+        await self._enter()
+        connection = await connect()
         await asyncio.get_running_loop().create_connection(self._new_wire, sock=connection)
 
     async def listen(self, host: str, port: int) -> int:
@@ -168,8 +173,13 @@ class CardOnWire:
             self._unix_path.unlink(missing_ok=True)
             self._unix_path = None
 
-    def _enter(self) -> None:
-        assert self._wire is None, "a card is in one reader at a time"
+    async def _enter(self) -> None:
+        assert self._wire is None or not self.inserted, "a card is in one reader at a time"
+        loop = asyncio.get_running_loop()
+        if self._over is not None and not self.inserted:
+            await asyncio.wait([self._over])
+        if self._left_at is not None:
+            await asyncio.sleep(self._left_at + AWAY_S - loop.time())
         self.inserted = True
 
     def _new_wire(self) -> "_Wire":
@@ -191,6 +201,7 @@ class CardOnWire:
         if self._wire is not wire:
             return
         self._wire = None
+        self._left_at = asyncio.get_running_loop().time()
         assert self._over is not None
         if error is not None:
             self._over.set_exception(error)

@@ -44,6 +44,10 @@ class Service:
         """Give what a test lacks: the service itself, or the Python module that reaches it."""
         return self.missing() or self.missing_module()
 
+    def line_for_tests(self) -> str:
+        """Give the command that obtains what a test lacks."""
+        return self.install_line if self.missing() else self.module_line
+
     def missing_module(self) -> str:
         """Give the Python module that is not installed, or an empty string."""
         if self.module and importlib.util.find_spec(self.module) is None:

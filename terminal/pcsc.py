@@ -85,14 +85,10 @@ class PcscChannel:
         if thread is None or slot is None:
             raise CardRemovedError
         try:
-            answer = await thread.call(lambda: slot.transmit(command), timeout_ms)
+            return await thread.call(lambda: slot.transmit(command), timeout_ms)
         except TimeoutError:
             self._forget()
             raise CardMuteError from None
-        if len(answer) < _SHORTEST_ANSWER:
-            await self.disconnect()
-            raise CardRemovedError
-        return answer
 
     async def disconnect(self) -> None:
         """Power the card down; idempotent, never raises for a card that has gone."""
@@ -155,12 +151,12 @@ class _Slot:
             module.SCARD_PROTOCOL_T0 | module.SCARD_PROTOCOL_T1, how,
         )  # fmt: skip
         if result != module.SCARD_S_SUCCESS:
-            self.disconnect()
+            self._let_go()
             return self._seen_atr(result)
         self._protocol = protocol
         result, _reader, _state, _protocol, atr = module.SCardStatus(self._card)
         if result != module.SCARD_S_SUCCESS:
-            self.disconnect()
+            self._let_go()
             return self._seen_atr(result)
         return bytes(atr)
 
@@ -177,7 +173,7 @@ class _Slot:
         raise CardRemovedError(f"PC/SC {refused & 0xFFFFFFFF:08X}")
 
     def transmit(self, command: bytes) -> bytes:
-        """Give whatever answers the command; raise CardRemovedError for everything else."""
+        """Give an answer with its status; raise CardRemovedError for everything else."""
         if self._card is None:
             raise CardRemovedError
         module = self._module
@@ -186,9 +182,10 @@ class _Slot:
             else module.SCARD_PCI_T0
         )  # fmt: skip
         result, answer = module.SCardTransmit(self._card, pci, list(command))
-        if result != module.SCARD_S_SUCCESS:
-            self.disconnect()
-            raise CardRemovedError(f"PC/SC {result & 0xFFFFFFFF:08X}")
+        # A torn card gives success with no bytes.
+        if result != module.SCARD_S_SUCCESS or len(answer) < _SHORTEST_ANSWER:
+            self._let_go()
+            raise CardRemovedError(f"PC/SC {result & 0xFFFFFFFF:08X}, {len(answer)} bytes")
         return bytes(answer)
 
     def disconnect(self) -> None:
@@ -196,6 +193,16 @@ class _Slot:
         card, self._card = self._card, None
         if card is not None:
             self._module.SCardDisconnect(card, self._module.SCARD_UNPOWER_CARD)
+
+    def _let_go(self) -> None:
+        """Hand a card back that is not there any more.
+
+        Not by powering it down: pcscd takes a failed power-down for an empty slot at once, and
+        then a card that is back before its next look (0.4 s) is never powered again.
+        """
+        card, self._card = self._card, None
+        if card is not None:
+            self._module.SCardDisconnect(card, self._module.SCARD_LEAVE_CARD)
 
     def release(self) -> None:
         """Hand card and context back."""

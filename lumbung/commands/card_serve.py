@@ -79,7 +79,6 @@ async def _stay_in_vpcd(
     while True:
         ending = await card.left()
         tell(ending.value)
-        await asyncio.sleep(PUT_BACK_S)
         while True:
             try:
                 await card.connect(host, port)

@@ -15,8 +15,6 @@ from lumbung.pcsc import READERS_MAX, PrivatePcscd
 
 #: A reader looks for cards every 0.4 s; a busy machine may take longer.
 SEEN_S = 5.0
-#: A card that left its reader is put back after this time, as a hand would.
-PUT_BACK_S = 1.0
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -88,8 +86,7 @@ async def _run_when_seen(daemon: PrivatePcscd, cards: list[CardOnWire], command:
 
 
 async def _stay(card: CardOnWire, daemon: PrivatePcscd, reader: int) -> None:
-    """Keep a card in its reader: put it back whenever it left."""
+    """Keep a card in its reader: put it back whenever it left, after a second as a hand would."""
     while True:
-        await card.attach(await daemon.connect(reader))
+        await card.attach(lambda: daemon.connect(reader))
         await card.left()
-        await asyncio.sleep(PUT_BACK_S)
