@@ -21,7 +21,7 @@ from switch.key_sets import SessionKeys
 from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
-from switch.reception import Accepted, Reception, Rejected, Unreadable
+from switch.reception import Accepted, Received, Reception, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
 from switch.work import Work
@@ -104,8 +104,11 @@ class SwitchCore:
         """Take messages in order; give the answers that may leave at once."""
         self._desk.now_ns = now_ns
         self._follow_calendar()
-        for arrival in arrivals:
-            self._receive_one(arrival)
+        waiting = [(arrival, *self._let_in(arrival)) for arrival in arrivals]
+        self._desk.look_up([a.request for _, a, _ in waiting if isinstance(a, Accepted)])
+        for arrival, received, did_change in waiting:
+            self._receive_one(arrival, received, did_change)
+        self._desk.forget_look_ups()
         return self._take_departures()
 
     def next_work(self) -> Work | None:
@@ -182,9 +185,14 @@ class SwitchCore:
         self._desk.memory.pin_tries.clear(card_number, actor)
         self._event("pin-unblocked", card_number=card_number, actor=actor)
 
-    def _receive_one(self, arrival: Arrival) -> None:
+    def _let_in(self, arrival: Arrival) -> tuple[Received, bool]:
+        """Give what the door says, and whether that changed something (a key set's first use)."""
         changes_before = len(self._desk.memory.changes)
         received = self._reception.receive(arrival.payload)
+        return received, len(self._desk.memory.changes) > changes_before
+
+    def _receive_one(self, arrival: Arrival, received: Received, did_change: bool) -> None:
+        changes_before = len(self._desk.memory.changes) - did_change
         if isinstance(received, Unreadable):
             self._cut(arrival, received.why)
         elif isinstance(received, Rejected):

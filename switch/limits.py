@@ -43,3 +43,5 @@ MONTHS_MAX = 24
 STATEMENT_LINES_MAX = 5
 #: Entries of a card read at a time for its months.
 STATEMENT_PAGE = 1_000
+#: Different DE7 kept as instants: terminals' clocks differ by minutes, and messages share seconds.
+SECONDS_KEPT_MAX = 4_096

@@ -1,27 +1,56 @@
 """What is left of a card's months, now or right after one of its records (R8, decision 7).
 
-Used in the worker thread, beside the ledger. A stored answer lists the months as they stood after
-its own record, whatever came later.
+Read when a turn is durable, from the ledger's memory. A stored answer lists the months as they
+stood after its own record, whatever came later.
 """
+
+from collections import OrderedDict
+from collections.abc import Iterable
 
 import structlog
 
 from ledger.port import Entry, Ledger, StatementFilter
 from programme.errors import TrancheError
-from programme.tranches import TrancheBook, TrancheFold
+from programme.tranches import TrancheFold
 from switch.decision import MonthLeft
 from switch.limits import CARD_ENTRIES_MAX, FOLDED_CARDS_MAX, STATEMENT_PAGE
 
 _log = structlog.get_logger("switch")
+_NO_FOLD: tuple[int, TrancheFold | None] = (-1, None)
 
 
 class MonthBook:
-    """The months of every card, folded as they are asked for."""
+    """The months of every card, folded as they are asked for and kept up with the ledger.
+
+    Whoever posts shows the records (`follow`), so that a sale costs no statement. What was not
+    shown, because another part posted it, is noticed by its sequence: the folds then catch up from
+    the ledger when they are next asked for.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         """Work on an open ledger."""
         self._ledger = ledger
-        self._book = TrancheBook(ledger, cards_max=FOLDED_CARDS_MAX)
+        self._folds: OrderedDict[int, tuple[int, TrancheFold]] = OrderedDict()
+        self._seen = ledger.last_sequence
+        #: Folds of an earlier generation may have missed records.
+        self._generation = 0
+
+    def follow(self, entries: Iterable[Entry | None]) -> None:
+        """Take in the records of a batch that is durable; any order, older ones may be among them.
+
+        The count decides: every record since the last batch is here, or the folds must catch up.
+        """
+        last = self._ledger.last_sequence
+        new = {e.sequence: e for e in entries if e is not None and self._seen < e.sequence <= last}
+        complete = len(new) == last - self._seen
+        self._seen = last
+        if not complete:
+            self._generation += 1
+            return
+        for sequence in sorted(new):
+            transfer = new[sequence].transfer
+            self._apply(transfer.debit_account_id, new[sequence])
+            self._apply(transfer.credit_account_id, new[sequence])
 
     def months(self, account_id: int, at_sequence: int | None) -> tuple[MonthLeft, ...]:
         """Give the months with money left, oldest first, now or right after a record.
@@ -29,13 +58,38 @@ class MonthBook:
         Nothing when the entries cannot be explained: the sale stands, the fault is told loudly.
         """
         try:
-            fold = self._book.fold(account_id)
+            fold = self._fold(account_id)
             if at_sequence is not None and fold.sequence > at_sequence:
                 fold = self._fold_until(account_id, at_sequence)
         except TrancheError as error:
             _log.error("months unknown", why=error.internal)
             return ()
         return tuple(MonthLeft(month.period, month.left_sen) for month in fold.months_left())
+
+    def _apply(self, account_id: int, entry: Entry) -> None:
+        generation, fold = self._folds.get(account_id, _NO_FOLD)
+        if fold is None or generation != self._generation or entry.sequence <= fold.sequence:
+            return
+        try:
+            fold.apply(entry)
+        except TrancheError:
+            # Whoever asks for this card reads it anew and tells the fault.
+            del self._folds[account_id]
+
+    def _fold(self, account_id: int) -> TrancheFold:
+        """Give a card's fold as of now; raise TrancheError."""
+        generation, fold = self._folds.pop(account_id, _NO_FOLD)
+        if fold is None or generation != self._generation:
+            fold = fold or TrancheFold(account_id)
+            while True:
+                page = self._page(account_id, fold.sequence)
+                fold.apply_all(page)
+                if len(page) < STATEMENT_PAGE:
+                    break
+        self._folds[account_id] = (self._generation, fold)
+        if len(self._folds) > FOLDED_CARDS_MAX:
+            self._folds.popitem(last=False)
+        return fold
 
     def _fold_until(self, account_id: int, sequence: int) -> TrancheFold:
         fold = TrancheFold(account_id)

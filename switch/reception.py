@@ -47,6 +47,10 @@ class Unreadable:
     why: str
 
 
+#: What the door makes of a message.
+Received = Accepted | Rejected | Unreadable
+
+
 class Reception:
     """The door of one link."""
 
@@ -59,7 +63,7 @@ class Reception:
         self._registry = registry
         self._key_sets = key_sets
 
-    def receive(self, payload: bytes) -> Accepted | Rejected | Unreadable:
+    def receive(self, payload: bytes) -> Received:
         """Give the proved request, or what to answer instead.
 
         Decoding is pure and strict, so it may come first; only the terminal's name is used before

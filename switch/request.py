@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from protocols.ids import MessageKey
+from protocols.ids import MessageKey, transfer_id
 from protocols.iso8583 import Message
 from protocols.iso8583.errors import MessageError, Reason
 from protocols.values import Pan, PinBlock, Track2
 
 _PIN_BLOCK_BYTES = 8
 _NO_CODE = "000000"
+_FINANCIAL = "02"
+_NO_TYPES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Request:
     network_code: str
     original: Original | None
     replacement_sen: int
+    #: The chip's transaction counter, 0 without chip data.
+    atc: int
+    #: The ledger id that a financial message asks for (decision 5), 0 for any other.
+    transfer_id: int
 
     @property
     def transaction_type(self) -> str:
@@ -63,24 +69,6 @@ class Request:
     def is_credit(self) -> bool:
         """Tell whether money goes to the card."""
         return self.transaction_type == "20"
-
-    @property
-    def atc(self) -> int:
-        """Give the chip's transaction counter, 0 without chip data."""
-        return int.from_bytes(self.chip.get("9F36", b"")[:2], "big")
-
-    @property
-    def key(self) -> MessageKey:
-        """Give the elements that name this message (decision 5)."""
-        return MessageKey(
-            self.link,
-            self.acquirer,
-            self.terminal_id,
-            self.transmission_time,
-            self.stan,
-            self.rrn,
-            self.mti[:2],
-        )
 
     def original_key(self) -> MessageKey:
         """Give the key of the message that DE90 names; DE41 and DE37 are the same in both."""
@@ -111,6 +99,7 @@ def read_request(message: Message, link: str) -> Request:
     """Give the request that a decoded message holds; raise MessageError when a part is unsound."""
     sender = message.parts(61)
     key_set = sender.get("key_set")
+    chip = {tag: v for tag, v in message.parts(55).items() if isinstance(v, bytes)}
     return Request(
         message=message,
         link=link,
@@ -128,20 +117,39 @@ def read_request(message: Message, link: str) -> Request:
         pan=_pan(message),
         pan_sequence=_text(message, 23),
         pin_block=_pin_block(message),
-        chip={tag: v for tag, v in message.parts(55).items() if isinstance(v, bytes)},
-        additional_amount_types=frozenset(
-            str(group.get("amount_type", "")) for group in message.groups(54)
-        ),
+        chip=chip,
+        additional_amount_types=_amount_types(message) if 54 in message else _NO_TYPES,
         operator=str(sender.get("operator", "")),
         key_set=int(key_set) if isinstance(key_set, str) else None,
         network_code=_text(message, 70),
         original=_original(message),
         replacement_sen=int(str(message.parts(95).get("transaction_amount", "0"))),
+        atc=int.from_bytes(chip.get("9F36", b"")[:2], "big"),
+        transfer_id=_transfer_id(message, link) if message.mti[:2] == _FINANCIAL else 0,
     )
 
 
 def _text(message: Message, number: int) -> str:
-    return message.text(number) if number in message else ""
+    found = message.elements.get(number, "")
+    return found if isinstance(found, str) else message.text(number)
+
+
+def _transfer_id(message: Message, link: str) -> int:
+    return transfer_id(
+        MessageKey(
+            link,
+            _text(message, 32),
+            _text(message, 41),
+            _text(message, 7),
+            _text(message, 11) or _NO_CODE,
+            _text(message, 37),
+            message.mti[:2],
+        )
+    )
+
+
+def _amount_types(message: Message) -> frozenset[str]:
+    return frozenset(str(group.get("amount_type", "")) for group in message.groups(54))
 
 
 def _pan(message: Message) -> Pan | None:

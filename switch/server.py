@@ -6,12 +6,20 @@ one piece: one state transaction, one ledger batch. The loop never waits for the
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from ledger.errors import LedgerBusyError, LedgerDeadlineError, LedgerError, LedgerFullError
+from ledger.errors import (
+    LedgerBusyError,
+    LedgerDeadlineError,
+    LedgerError,
+    LedgerFullError,
+    LedgerPoisonedError,
+)
 from ledger.port import Ledger
+from ledger.structures import CreateTransferResult
 from programme.registry_port import RegistryReader
 from protocols.clock import Clock, RandomBytes
 from switch.assembly import Node, assemble
@@ -22,7 +30,7 @@ from switch.key_sets import KeySource
 from switch.rules import load_rules
 from switch.session import Arrival, Departure
 from switch.state import StateError
-from switch.work import Work, run_work
+from switch.work import Work, make_durable, read_results
 
 _log = structlog.get_logger("switch")
 #: Seconds between two looks for connections that are overdue.
@@ -199,18 +207,34 @@ class SwitchServer:
         work = self._node.core.next_work()
         if work is not None:
             loop = asyncio.get_running_loop()
-            done = loop.run_in_executor(self._executor, self._run_work, work)
-            done.add_done_callback(self._work_done)
+            state, ledger = self._node.state, self._ledger
+            done = loop.run_in_executor(self._executor, make_durable, work, state, ledger)
+            done.add_done_callback(partial(self._work_done, work))
 
-    def _run_work(self, work: Work) -> list[StepResult]:
+    def _read(
+        self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]"
+    ) -> list[StepResult] | BaseException:
+        """Give what durable work gave, or why there is nothing to give."""
         assert self._node is not None
-        return run_work(work, self._node.state, self._ledger, self._node.months)
+        error = done.exception()
+        if error is not None:
+            return error
+        results: list[StepResult] | BaseException = AssertionError("a fault in the reading")
+        try:
+            results = read_results(work, done.result(), self._ledger, self._node.months)
+        except LedgerError as lost:
+            # Posted and not readable: whatever the reason, the outcome is unknown to the terminal.
+            results = LedgerPoisonedError(str(lost))
+        finally:
+            if isinstance(results, AssertionError):
+                self._dispatch(self._node.core.become_unfit(str(results)))
+        return results
 
-    def _work_done(self, done: "asyncio.Future[list[StepResult]]") -> None:
+    def _work_done(self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]") -> None:
         assert self._node is not None
-        core, error = self._node.core, done.exception()
-        if error is None:
-            departures = core.complete(done.result(), self._clock.now_ns())
+        core, error = self._node.core, self._read(work, done)
+        if isinstance(error, list):
+            departures = core.complete(error, self._clock.now_ns())
         elif isinstance(error, LedgerBusyError | LedgerDeadlineError):
             departures = core.refuse_work("91", error.code)
         elif isinstance(error, LedgerFullError):

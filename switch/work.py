@@ -1,15 +1,19 @@
 """One durable step of the switch: changes of its own state, then transfers, then readings.
 
-The core makes it, an adapter runs it in a worker thread, the core takes the result. State comes
-first: a crash between the two leaves a PIN try counted and no sale posted, never the reverse.
+The core makes it, an adapter makes it durable in a worker thread, the core takes the result. State
+comes first: a crash between the two leaves a PIN try counted and no sale posted, never the reverse.
+
+Only what waits for the disk is the worker's. The readings that follow come from memory and belong
+to the thread of the core: two threads that both run Python take turns of milliseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ledger.port import Entry, Ledger, StatementFilter
 from ledger.statuses import CreateTransferStatus
+from ledger.structures import CreateTransferResult
 from switch.changes import Change
 from switch.decision import LedgerStep, MonthLeft, StepResult
 from switch.limits import STATEMENT_LINES_MAX
@@ -27,6 +31,9 @@ class StateWriter(Protocol):
 class MonthReader(Protocol):
     """Gives a card's open months (decision 7)."""
 
+    def follow(self, entries: Iterable[Entry | None]) -> None:
+        """Take in the records of a batch that is durable."""
+
     def months(self, account_id: int, at_sequence: int | None) -> tuple[MonthLeft, ...]:
         """Give what is left by month, now or right after a record."""
 
@@ -43,13 +50,31 @@ def run_work(
     work: Work, state: StateWriter, ledger: Ledger, months: MonthReader
 ) -> list[StepResult]:
     """Do the work and give one result per step. Raises StateError and LedgerError as they come."""
+    return read_results(work, make_durable(work, state, ledger), ledger, months)
+
+
+def make_durable(work: Work, state: StateWriter, ledger: Ledger) -> list[CreateTransferResult]:
+    """Do the part that waits for the disk; give what became of each transfer, in order.
+
+    Raises StateError and LedgerError as they come.
+    """
     if work.changes:
         state.commit(work.changes)
     transfers = [transfer for step in work.steps for transfer in step.transfers]
-    posted = iter(ledger.create_transfers(transfers) if transfers else [])
+    return ledger.create_transfers(transfers) if transfers else []
+
+
+def read_results(
+    work: Work, posted_transfers: list[CreateTransferResult], ledger: Ledger, months: MonthReader
+) -> list[StepResult]:
+    """Give one result per step of work that is durable. Raises LedgerError."""
+    posted = iter(posted_transfers)
     results = [tuple(next(posted) for _ in step.transfers) for step in work.steps]
-    entry_ids = [i for step in work.steps for i in (*step.entry_ids, *_months_id(step))]
+    wanted = [i for step in work.steps for i in (*step.entry_ids, *_months_id(step))]
+    wanted += [transfer.id for step in work.steps for transfer in step.transfers]
+    entry_ids = list(dict.fromkeys(wanted))
     entries = _by_id(entry_ids, ledger.lookup_entries(entry_ids) if entry_ids else [])
+    months.follow(entries.values())
     account_ids = [i for step in work.steps for i in step.account_ids]
     accounts = _by_id(account_ids, ledger.lookup_accounts(account_ids) if account_ids else [])
     return [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from programme.chart import TransferCode
-from protocols.iso8583 import MessageError, check_shape, find_use
+from protocols.iso8583 import MessageError, check_shape
 from protocols.refusals import Refusal
 from switch import pipeline
 from switch.decision import Decision, Flow
@@ -63,11 +63,11 @@ def _shape(context: Context) -> Decision | None:
     """Give 12 for a message that the spec does not have, 30 for one without its elements."""
     message = context.request.message
     assert message.spec is not None, "the codec decoded it"
-    if find_use(message.spec, message) is None:
-        return Decision(code="12", evidence="shape: no such message", remember=False)
     try:
         check_shape(message.spec, message)
     except MessageError as error:
+        if error.path == "mti":
+            return Decision(code="12", evidence="shape: no such message", remember=False)
         return Decision(code="30", evidence=f"shape: {error.external}", remember=False)
     return None
 

@@ -24,7 +24,7 @@ from switch.pipeline.verdict import Park
 def lock_original(context: Context) -> Refusal | Park | None:
     """Find the original's key; refuse 25 when it cannot be found, park while it is under way."""
     request, desk = context.request, context.desk
-    context.transfer_id = transfer_id(request.key)
+    context.transfer_id = request.transfer_id
     context.fingerprint = fingerprint(*request.fingerprint_parts())
     if request.original is not None:
         context.original_id = transfer_id(request.original_key())

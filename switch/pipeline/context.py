@@ -1,8 +1,11 @@
 """What the stages share: one message's context, and the desk with everything they may ask."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ledger.errors import LedgerError
 from ledger.port import Entry
 from programme.registry_port import CardView, MerchantView, RegistryReader, TerminalView
 from protocols.values import SecretBytes
@@ -37,10 +40,29 @@ class Desk:
     reader: EntryReader
     in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
+    #: Records by the keys of this turn's 0200, looked up together; valid during `receive` only.
+    _entries: dict[int, Entry | None] = field(default_factory=dict)
 
     def entry(self, transfer_id: int) -> Entry | None:
         """Give the durable record of this id, None when it is unused."""
+        if transfer_id in self._entries:
+            return self._entries[transfer_id]
         return self.reader.lookup_entries([transfer_id])[0]
+
+    def look_up(self, requests: Iterable[Request]) -> None:
+        """Ask the ledger once for all sales of a turn: one visit instead of one each.
+
+        Nothing becomes durable under a key that is not under way, so what is found holds until the
+        turn ends. A ledger that cannot answer is found out by the first message that asks.
+        """
+        ids = [request.transfer_id for request in requests if request.mti[:2] == "02"]
+        if len(ids) > 1:
+            with suppress(LedgerError):
+                self._entries = dict(zip(ids, self.reader.lookup_entries(ids), strict=True))
+
+    def forget_look_ups(self) -> None:
+        """End the turn."""
+        self._entries = {}
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 Keys and fingerprint: design decision 5. A key under way parks (decision 10).
 """
 
-from protocols.ids import fingerprint, transfer_id
+from protocols.ids import fingerprint
 from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Answered, Park, Stored, Verdict
@@ -12,7 +12,7 @@ from switch.pipeline.verdict import CONTINUE, Answered, Park, Stored, Verdict
 def check_duplicate(context: Context) -> Verdict:
     """Find an earlier message of this key, in flight, in the ledger or in memory."""
     request, desk = context.request, context.desk
-    context.transfer_id = transfer_id(request.key)
+    context.transfer_id = request.transfer_id
     context.lock_ids = (context.transfer_id,)
     context.fingerprint = fingerprint(*request.fingerprint_parts())
     if context.transfer_id in desk.in_flight:

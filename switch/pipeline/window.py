@@ -4,7 +4,9 @@ Only for 0200: reversals and advices are late by nature (design decision 14).
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
+from switch.limits import SECONDS_KEPT_MAX
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 
@@ -35,19 +37,24 @@ def sent_at_ns(transmission_time: str, now_ns: int) -> int | None:
     >>> sent_at_ns("1331000000", new_year_ns) is None
     True
     """
+    this_year = datetime.fromtimestamp(now_ns // _SECOND_NS, UTC).year
+    candidates = _instants_ns(transmission_time, this_year)
+    return min(candidates, key=lambda sent_ns: abs(now_ns - sent_ns), default=None)
+
+
+@lru_cache(maxsize=SECONDS_KEPT_MAX)
+def _instants_ns(transmission_time: str, year: int) -> tuple[int, ...]:
+    """Give what a DE7 may mean around a year, that year first; nothing when it is no time."""
     if len(transmission_time) != 10 or not transmission_time.isdecimal():
-        return None
+        return ()
     month, day, hour, minute, second = (
         int(transmission_time[place : place + 2]) for place in range(0, 10, 2)
     )
-    this_year = datetime.fromtimestamp(now_ns // _SECOND_NS, UTC).year
-    found: int | None = None
-    for year in (this_year, this_year - 1, this_year + 1):
+    found = []
+    for candidate in (year, year - 1, year + 1):
         try:
-            moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+            moment = datetime(candidate, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             continue
-        sent_ns = int(moment.timestamp()) * _SECOND_NS
-        if found is None or abs(now_ns - sent_ns) < abs(now_ns - found):
-            found = sent_ns
-    return found
+        found.append(int(moment.timestamp()) * _SECOND_NS)
+    return tuple(found)
