@@ -9,25 +9,46 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from lumbung.services import Service, services
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
     """Install what tests need and may be installed; give the exit code."""
-    wanted = [s for s in services().values() if s.needed_by == "tests" and s.missing()]
+    wanted = [s for s in services().values() if s.needed_by == "tests" and s.missing_for_tests()]
     if not wanted:
         return 0
     asked = os.environ.get("CI") == "true" or os.environ.get("LUMBUNG_APT") == "1"
     if not (asked and os.geteuid() == 0 and shutil.which("apt-get")):
         for service in wanted:
-            print(f"services: {service.name} is missing, its tests skip. {service.install_line}")
+            line = service.line_for_tests()
+            print(f"services: {service.name} is missing, its tests skip. {line}")
         return 0
-    return install(wanted)
+    install([service for service in wanted if service.missing()])
+    for service in wanted:
+        if not service.missing():
+            install_module(service)
+    return 0
 
 
-def install(wanted: list[Service]) -> int:
+def install_module(service: Service) -> None:
+    """Install the pinned Python module of a service into the environment that runs this."""
+    if not service.missing_module():
+        return
+    print(f"services: {service.module_line}")
+    command = [sys.executable, "-m", *service.module_line.split(), "--quiet"]
+    settings = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if subprocess.run(command, cwd=ROOT, env=settings, timeout=900).returncode:
+        print(f"services: no Python module {service.module}; the tests of {service.name} will say")
+
+
+def install(wanted: list[Service]) -> None:
     """Run apt once for all of them."""
+    if not wanted:
+        return
     packages = sorted({package for service in wanted for package in service.apt})
     print(f"services: apt-get install {' '.join(packages)}")
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -38,8 +59,7 @@ def install(wanted: list[Service]) -> int:
         done = subprocess.run(command, env=settings, stdout=subprocess.DEVNULL, timeout=900)
         if done.returncode:
             print(f"services: {' '.join(command[:2])} failed; the tests will say which are missing")
-            return 0
-    return 0
+            return
 
 
 if __name__ == "__main__":
