@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin/python
-.PHONY: help demo up test unit lint format bench fuzz soak sim lock docs clean setup setup-dev setup-bench
+.PHONY: help demo test test-native unit lint format bench fuzz soak sim injected-bugs lock docs clean setup setup-dev setup-bench
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## create .venv and install (native cores when a Rust tool-chain is there)
 	@$(PYTHON) scripts/setup.py
@@ -19,6 +19,9 @@ demo: setup ## play the whole story on real parts and verify the ledger (DEMO_AR
 test: setup-dev ## all tests (services by apt where allowed; LUMBUNG_REQUIRE=all makes a missing one an error)
 	@$(RUN) scripts/services.py
 	@$(RUN) scripts/run_tests.py $(TEST_ARGS)
+
+test-native: ## the native cores' own tests (cargo test)
+	@cargo test --workspace --release --locked --quiet
 
 unit: setup-dev ## the quick part of the tests
 	@$(RUN) scripts/run_tests.py --quick $(TEST_ARGS)
@@ -35,6 +38,15 @@ setup-bench:
 
 bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards)
 	@$(RUN) scripts/bench.py $(SUITE)
+
+sim: setup-dev ## replay a simulation (SUITE=ledger SEED=n COUNT=m ROUNDS=r)
+	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+soak: setup-dev ## many transfers, then small batches: worst commit, memory, bytes (SUITE=ledger SOAK_ARGS="--transfers 10000000")
+	@$(RUN) scripts/soak.py $(or $(SUITE),ledger) $(SOAK_ARGS)
+
+injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named test must catch each
+	@$(RUN) scripts/injected_bugs.py $(BUGS)
 
 docs: setup-dev ## write the generated pages of docs/reference anew
 	@$(RUN) scripts/docs.py
