@@ -56,14 +56,18 @@ class ElementBuilder:
 
     def __init__(self, defaults: Table, problems: Problems) -> None:
         """Take `[defaults]` and the list that mistakes go to."""
-        check_keys(defaults, DEFAULT_KEYS, "defaults", problems)
-        self._defaults = defaults
+        is_table = check_keys(defaults, DEFAULT_KEYS, "defaults", problems)
+        self._defaults: Table = {}
+        for kind, table in defaults.items() if is_table else ():
+            keys = {"encoding"} if kind in ("text", "bytes", "prefix") else {"encoding", "odd"}
+            if check_keys(table, keys, f"defaults.{kind}", problems):
+                self._defaults[kind] = table
         self._problems = problems
 
     def top_level(self, number: str, entry: object) -> Element | None:
         """Give the element of `[elements.<number>]`, None when it is beyond repair."""
         path = f"elements.{number}"
-        if not (number.isdigit() and 2 <= int(number) <= ELEMENT_NUMBER_MAX):
+        if not (_is_number(number) and 2 <= int(number) <= ELEMENT_NUMBER_MAX):
             mend = f"elements are numbered 2 to {ELEMENT_NUMBER_MAX}"
             self._problems.add(path, "no element number", mend)
             return None
@@ -166,7 +170,7 @@ class ElementBuilder:
         if sub.prefix is None and sub.minimum < sub.maximum and not takes_rest:
             problems.add(path, "its length stands nowhere", "add len, or max and prefix")
         bits = parent.bitmap_bytes * 8
-        is_bit = sub.key.isdigit() and 1 <= int(sub.key) <= bits
+        is_bit = _is_number(sub.key) and 1 <= int(sub.key) <= bits
         if parent.kind is Kind.BITMAPPED and not is_bit:
             problems.add(path, "no bit of the bitmap", "name it by its bit number")
         is_packed = parent.kind is Kind.POSITIONAL and parent.encoding == "bcd"
@@ -210,6 +214,8 @@ class ElementBuilder:
         if not check_keys(given, PREFIX_KEYS, path, self._problems):
             return None
         default = self._defaults.get("prefix", {})
+        if not isinstance(given.get("includes_self", False), bool):
+            self._problems.add(f"{path}.includes_self", "neither true nor false", "drop the quotes")
         is_binary = "bytes" in given
         encoding = "binary" if is_binary else default.get("encoding", "ascii")
         encoding = self._choice(given, "encoding", encoding, PREFIX_ENCODINGS, path)
@@ -234,6 +240,9 @@ class ElementBuilder:
         if given is None or not check_keys(given, TAGS_KEYS, path, self._problems):
             self._problems.add(path, "missing", "add tags = { bytes = 1, length = { bytes = 2 } }")
             return None
+        if not isinstance(given.get("length_counts_tag", False), bool):
+            mend = "write it without quotes"
+            self._problems.add(f"{path}.length_counts_tag", "neither true nor false", mend)
         length = self._prefix(Kind.BYTES, {"prefix": given.get("length", {"bytes": 1})}, path)
         return TagForm(
             tag_bytes=self._whole(given, "bytes", 1, 1, 4, path),
@@ -274,11 +283,11 @@ class ElementBuilder:
         self, entry: Table, key: str, default: str, allowed: tuple[str, ...], path: str
     ) -> str:
         value = entry.get(key, default)
-        if value == default or value in allowed:
+        if value in allowed or (key not in entry and not value):
             return str(value)
         mend = f"use one of {', '.join(allowed)}"
         self._problems.add(f"{path}.{key}", f"{value!r} is not allowed here", mend)
-        return default
+        return allowed[0]
 
     def _whole(self, entry: Table, key: str, default: int, low: int, high: int, path: str) -> int:
         value = entry.get(key, default)
@@ -286,6 +295,10 @@ class ElementBuilder:
             return value
         self._problems.add(f"{path}.{key}", "out of range", f"a whole number from {low} to {high}")
         return default
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) <= 3
 
 
 def _tag_fits(parent: Element, tag: str) -> bool:

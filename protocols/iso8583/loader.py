@@ -91,6 +91,10 @@ def merged_table(
     except tomllib.TOMLDecodeError as error:
         line = line_of_error(error)
         raise SpecError([f"{filename}:{line}: not TOML: {error}"]) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets without end
+        raise SpecError(
+            [f"{filename}:1: not TOML that can be read: too long or too deep"]
+        ) from None
     parent = own.get("spec", {}).get("extends") if isinstance(own.get("spec"), dict) else None
     if parent is None:
         return own
@@ -112,6 +116,8 @@ def merged_table(
 def _overlay(base: dict[str, Table], own: dict[str, Table]) -> dict[str, Table]:
     """Lay `own` over `base`: spec and defaults key by key, elements one by one."""
     out = dict(own)
+    if not all(isinstance(own.get(key, {}), dict) for key in ("spec", "defaults", "elements")):
+        return out  # the linter says which of them is no table
     out["spec"] = {k: v for k, v in base["spec"].items() if k != "extends"} | own.get("spec", {})
     out["defaults"] = base.get("defaults", {}) | own.get("defaults", {})
     elements = dict(base.get("elements", {}))
@@ -125,26 +131,26 @@ def _overlay(base: dict[str, Table], own: dict[str, Table]) -> dict[str, Table]:
 
 def _build(table: dict[str, Table], problems: Problems) -> Spec:
     check_keys(table, {"spec", "defaults", "elements", "messages"}, "", problems)
-    head = table.get("spec", {})
-    check_keys(head, SPEC_KEYS, "spec", problems)
+    head = _table(table, "spec", "spec", SPEC_KEYS, problems)
     for key in ("name", "title", "version", "source"):
         check_text(head, key, f"spec.{key}", problems)
-    bitmap = head.get("bitmap", {})
-    check_keys(bitmap, BITMAP_KEYS, "spec.bitmap", problems)
+    bitmap = _table(head, "bitmap", "spec.bitmap", BITMAP_KEYS, problems)
+    for key in ("always_128", "tertiary"):
+        if not isinstance(bitmap.get(key, False), bool):
+            problems.add(f"spec.bitmap.{key}", "neither true nor false", "write it without quotes")
     _one_of(bitmap.get("encoding", "binary"), BITMAP_ENCODINGS, "spec.bitmap.encoding", problems)
     _one_of(head.get("mti", "ascii"), MTI_ENCODINGS, "spec.mti", problems)
     builder = ElementBuilder(table.get("defaults", {}), problems)
     elements: dict[int, Element] = {}
-    for number, entry in table.get("elements", {}).items():
+    for number, entry in _table(table, "elements", "elements", None, problems).items():
         element = builder.top_level(number, entry)
         if element is not None:
             elements[int(number)] = element
     if max(elements, default=0) > 128 and not bitmap.get("tertiary", False):
         mend = "say tertiary = true in spec.bitmap"
         problems.add(f"elements.{max(elements)}", "no bitmap announces it", mend)
-    messages = _messages(table.get("messages", {}), elements, problems)
-    peek = tuple(head.get("peek", ()))
-    _check_numbers(peek, elements, "spec.peek", problems)
+    messages = _messages(_table(table, "messages", "messages", None, problems), elements, problems)
+    peek = _check_numbers(head.get("peek", []), elements, "spec.peek", problems)
     return Spec(
         name=str(head.get("name", "")),
         title=str(head.get("title", "")),
@@ -159,7 +165,7 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
         peek=peek,
         uses=_uses_by_mti(messages),
         mac_note=str(head.get("mac", "")),
-        notes=tuple(head.get("notes", ())),
+        notes=tuple(_check_texts(head.get("notes", []), "spec.notes", problems)),
     )
 
 
@@ -169,30 +175,37 @@ def _messages(
     uses: dict[str, MessageUse] = {}
     for name, entry in table.items():
         path = f"messages.{name}"
-        check_keys(entry, MESSAGE_KEYS, path, problems)
+        if not check_keys(entry, MESSAGE_KEYS, path, problems):
+            continue
         for key in ("title", "source"):
             check_text(entry, key, f"{path}.{key}", problems)
         for key in ("mti", "repeat"):
             mti = entry.get(key, "0200" if key == "repeat" else "")
-            if not (isinstance(mti, str) and len(mti) == 4 and mti.isdigit()):
+            if not (isinstance(mti, str) and len(mti) == 4 and mti.isascii() and mti.isdigit()):
                 problems.add(f"{path}.{key}", "no MTI", 'write four digits in quotes: "0200"')
-        for key in ("mandatory", "optional", "echoed"):
-            _check_numbers(entry.get(key, []), elements, f"{path}.{key}", problems)
         answer = entry.get("answer", "")
-        if answer and answer not in table:
+        if answer and (not isinstance(answer, str) or answer not in table):
             problems.add(f"{path}.answer", f"no message {answer!r}", "name a [messages.*] table")
+
+        def numbers(key: str, entry: Table = entry, path: str = path) -> frozenset[int]:
+            given = entry.get(key, [])
+            return frozenset(_check_numbers(given, elements, f"{path}.{key}", problems))
+
+        def codes(key: str, entry: Table = entry, path: str = path) -> frozenset[str]:
+            return frozenset(_check_texts(entry.get(key, []), f"{path}.{key}", problems))
+
         uses[name] = MessageUse(
             name=name,
-            mti=entry.get("mti", ""),
-            repeat=entry.get("repeat", ""),
-            title=entry.get("title", ""),
-            answer=answer,
-            processing_codes=frozenset(entry.get("processing_codes", ())),
-            network_codes=frozenset(entry.get("network_codes", ())),
-            mandatory=frozenset(entry.get("mandatory", ())),
-            optional=frozenset(entry.get("optional", ())),
-            echoed=frozenset(entry.get("echoed", ())),
-            source=entry.get("source", ""),
+            mti=str(entry.get("mti", "")),
+            repeat=str(entry.get("repeat", "")),
+            title=str(entry.get("title", "")),
+            answer=str(answer),
+            processing_codes=codes("processing_codes"),
+            network_codes=codes("network_codes"),
+            mandatory=numbers("mandatory"),
+            optional=numbers("optional"),
+            echoed=numbers("echoed"),
+            source=str(entry.get("source", "")),
         )
     return uses
 
@@ -205,15 +218,40 @@ def _uses_by_mti(messages: dict[str, MessageUse]) -> dict[str, tuple[MessageUse,
     return uses
 
 
+def _table(
+    parent: Table, key: str, path: str, allowed: set[str] | None, problems: Problems
+) -> Table:
+    """Give the table of a key, an empty one when it is absent or no table, which is noted."""
+    given = parent.get(key, {})
+    is_table = check_keys(
+        given,
+        allowed if allowed is not None else set(given) if isinstance(given, dict) else set(),
+        path,
+        problems,
+    )
+    return given if is_table else {}
+
+
 def _check_numbers(
     numbers: object, elements: dict[int, Element], path: str, problems: Problems
-) -> None:
-    if not isinstance(numbers, (list, tuple)):
+) -> tuple[int, ...]:
+    """Give the numbers of a list that are elements; note the others."""
+    if not isinstance(numbers, list):
         problems.add(path, "not a list", "write element numbers: [2, 3, 4]")
-        return
+        return ()
+    known = [number for number in numbers if type(number) is int and number in elements]
     for number in numbers:
-        if number not in elements:
+        if number not in known:
             problems.add(path, f"no element {number}", "use numbers of [elements.*]")
+    return tuple(known)
+
+
+def _check_texts(texts: object, path: str, problems: Problems) -> list[str]:
+    """Give a list of texts; note what is none."""
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return texts
+    problems.add(path, "not a list of texts", 'write them in quotes: ["001", "301"]')
+    return []
 
 
 def _one_of(value: object, allowed: tuple[str, ...], path: str, problems: Problems) -> None:

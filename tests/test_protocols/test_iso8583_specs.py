@@ -95,6 +95,8 @@ def test_edc_chip_parts_that_name_the_holder_are_sensitive() -> None:
 HEAD = '[spec]\nname = "x"\ntitle = "x"\nversion = "1"\nsource = "tests"\n'
 GOOD = '[elements.3]\nname = "n"\nkind = "digits"\nlen = 6\nexample = "009800"\nsource = "t"\n'
 
+TEXT = '[elements.5]\nname = "n"\nkind = "text"\nlen = 1\nexample = "a"\nsource = "t"\n'
+
 MISTAKES: list[tuple[str, str, int, str]] = [
     ("unknown key", GOOD + "lenght = 6\n", 12, "elements.3.lenght: unknown key - did you mean"),
     ("unknown table", GOOD + "[element.4]\n", 12, "element: unknown key - did you mean 'elements'"),
@@ -143,6 +145,25 @@ MISTAKES: list[tuple[str, str, int, str]] = [
         "messages.a.answer: no message 'b'",
     ),
     ("not toml", GOOD + "len = \n", 12, "not TOML"),
+    ("not toml, deep", GOOD + "x = " + "[" * 3000, 1, "too long or too deep"),
+    ("not toml, long", GOOD + "x = " + "1" * 5000, 1, "too long or too deep"),
+    ("default", '[defaults]\ntext = { encoding = "asc" }\n' + TEXT, 8, "'asc' is not allowed"),
+    ("default no table", "[defaults]\ntext = 3\n" + GOOD, 7, "defaults.text: not a table"),
+    ("default key", "[defaults]\ntext = { odd = 1 }\n" + GOOD, 7, "unknown key"),
+    ("bitmap no table", "bitmap = 3\n" + GOOD, 6, "spec.bitmap: not a table"),
+    ("flag", 'bitmap = { always_128 = "no" }\n' + GOOD, 6, "neither true nor false"),
+    ("peek", "peek = 3\n" + GOOD, 6, "spec.peek: not a list"),
+    ("peek in peek", "peek = [[3]]\n" + GOOD, 6, "spec.peek: no element [3]"),
+    ("notes", "notes = [3]\n" + GOOD, 6, "spec.notes: not a list of texts"),
+    ("own number", GOOD.replace("elements.3", 'elements."\u00b2"'), 6, "no element number"),
+    ("prefix flag", GOOD + 'prefix = { digits = 2, includes_self = "x" }', 12, "neither true nor"),
+    ("message no table", GOOD + "[messages]\na = 3\n", 13, "messages.a: not a table"),
+    (
+        "message codes",
+        GOOD + '[messages.a]\nmti = "0200"\ntitle = "t"\nsource = "s"\nnetwork_codes = [1]\n',
+        16,
+        "messages.a.network_codes: not a list of texts",
+    ),
 ]
 
 
@@ -155,6 +176,15 @@ def test_lint_mistake_is_said_with_its_line(body: str, line: int, text: str) -> 
     found = [p for p in caught.value.problems if text in p]
     assert found, caught.value.problems
     assert found[0].startswith(f"x.toml:{line}:"), found[0]
+
+
+@pytest.mark.parametrize("key", ["spec", "defaults", "elements", "messages"])
+@pytest.mark.parametrize("extends", ["", 'spec.extends = "iso87"\n'])
+def test_lint_key_that_is_no_table_is_said(key: str, extends: str) -> None:
+    if key == "spec" and extends:
+        return
+    with pytest.raises(SpecError, match=f"x.toml:.*{key}: not a table"):
+        parse_spec(f"{key} = 3\n{extends}", "x.toml")
 
 
 TLV = """
