@@ -20,27 +20,53 @@ MEGABYTE = 1 << 20
 LEAF_BYTES = 119
 
 
+class Probe:
+    """The disk's own durable write, a whole block at a time, round and round in one file."""
+
+    def __init__(self, directory: Path, size: int = BLOCK) -> None:
+        path = directory / f"probe-{size}"
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        for start in range(0, FILE_BYTES, MEGABYTE):
+            os.pwrite(descriptor, bytes(MEGABYTE), start)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        self.way = "disk-direct"
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_DIRECT)
+        except OSError:  # This file system has no direct I/O.
+            self._descriptor, self.way = os.open(path, os.O_RDWR), "disk-cached"
+        self._path, self._next = path, 0
+        self._page = mmap.mmap(-1, size)  # Page-aligned, as direct I/O wants it.
+        self._page[:] = os.urandom(size)
+
+    def write(self) -> float:
+        """Write the next page durably; give the seconds it took."""
+        before = time.perf_counter()
+        os.pwrite(self._descriptor, self._page, self._next)
+        os.fdatasync(self._descriptor)
+        took = time.perf_counter() - before
+        self._next = (self._next + len(self._page)) % FILE_BYTES
+        return took
+
+    def close(self) -> None:
+        """Remove the file."""
+        os.close(self._descriptor)
+        self._page.close()
+        self._path.unlink()
+
+
 def disk_rows(directory: Path) -> list[figures.Row]:
     """Give the latency of a 4 KiB and the bandwidth of a 1 MiB durable write."""
-    path = directory / "probe"
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    for start in range(0, FILE_BYTES, MEGABYTE):
-        os.pwrite(descriptor, bytes(MEGABYTE), start)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    try:
-        descriptor, way = os.open(path, os.O_RDWR | os.O_DIRECT), "disk-direct"
-    except OSError:  # This file system has no direct I/O.
-        descriptor, way = os.open(path, os.O_RDWR), "disk-cached"
-    try:
-        small = _durable_writes(descriptor, BLOCK, SMALL_WRITES)
-        large = _durable_writes(descriptor, MEGABYTE, LARGE_WRITES)
-    finally:
-        os.close(descriptor)
-        path.unlink()
-    rows = latency_rows("disk-4k-sync", way, len(small) / sum(small), small)
-    rows += latency_rows("disk-1m-sync", way, len(large) / sum(large), large)
-    rows.append(row("disk-1m-sync", way, "mib_per_s", len(large) / sum(large), "MiB/s"))
+    rows = []
+    for case, size, count in (
+        ("disk-4k-sync", BLOCK, SMALL_WRITES),
+        ("disk-1m-sync", MEGABYTE, LARGE_WRITES),
+    ):
+        probe = Probe(directory, size)
+        took = [probe.write() for _ in range(count)]
+        probe.close()
+        rows += latency_rows(case, probe.way, len(took) / sum(took), took)
+    rows.append(row("disk-1m-sync", probe.way, "mib_per_s", len(took) / sum(took), "MiB/s"))
     return rows
 
 
@@ -57,18 +83,6 @@ def hash_rows() -> list[figures.Row]:
         row("sha256-bulk", "one-core", "mib_per_s", 1 / best, "MiB/s"),
         row("sha256-119-bytes", "one-core-python", "per_s", per_second),
     ]
-
-
-def _durable_writes(descriptor: int, size: int, count: int) -> list[float]:
-    with mmap.mmap(-1, size) as page:  # Page-aligned, as direct I/O wants it.
-        page[:] = os.urandom(size)
-        took = []
-        for number in range(count):
-            before = time.perf_counter()
-            os.pwrite(descriptor, page, number * size % FILE_BYTES)
-            os.fdatasync(descriptor)
-            took.append(time.perf_counter() - before)
-    return took
 
 
 def _timed(work: object) -> float:

@@ -4,6 +4,10 @@ A write lands in the cache; a sync makes it durable. On a power cut every 512-by
 unsynced write survives or not by the toss of a coin, in any order; names survive up to a random
 point of their unsynced changes. A failed sync drops what it should have written and says no more
 about it, as Linux does: the next sync succeeds without it.
+
+Three faults are silent, as bad firmware is: a write that lands on another block of its file
+(`misdirect`), one of which only the first sectors arrive (`short`), and a bit that turns over while
+nobody looks (`rot`).
 """
 
 import errno
@@ -12,6 +16,8 @@ import random
 from ledger.errors import LedgerLockedError
 
 SECTOR = 512
+BLOCK = 4096
+SILENT_FAULTS = ("misdirect", "short")
 
 
 class PowerCut(Exception):  # noqa: N818 - it is an event, not an error of the program.
@@ -31,7 +37,7 @@ class _File:
             _put(self.durable, offset, data)
         self.writes = []
 
-    def after_cut(self, rng: random.Random) -> "_File":
+    def after_cut(self, rng: random.Random, *, tears: bool) -> "_File":
         survivor = _File()
         survivor.durable = bytearray(self.durable)
         sectors = [
@@ -42,7 +48,7 @@ class _File:
         kept = rng.choice((0.0, 0.1, 0.5, 0.9, 1.0))
         for start, sector in sectors:
             if rng.random() < kept:
-                torn = rng.randrange(0, SECTOR, 4) if rng.random() < 0.02 else SECTOR
+                torn = rng.randrange(0, SECTOR, 4) if tears and rng.random() < 0.02 else SECTOR
                 _put(survivor.durable, start, sector[:torn])
         survivor.seen = bytearray(survivor.durable)
         return survivor
@@ -63,6 +69,8 @@ class SimulatedDisk:
         self.fuse = -1
         self.fault = "cut"
         self.operations = 0
+        #: Whether a silent fault has happened: then even synced data may be wrong.
+        self.lied = False
 
     def names(self) -> list[str]:
         return sorted(self.files)
@@ -75,13 +83,48 @@ class SimulatedDisk:
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         file = self._file(name)
-        if self._burn():
+        if self._burn(silent=True) and self.fault in SILENT_FAULTS:
+            offset, data = self._misplaced(len(file.seen), offset, data)
+        elif self.fuse == 0:
             part = data[: self.rng.randrange(0, len(data) + 1)]
             _put(file.seen, offset, part)
             file.writes.append((offset, part))
             self._fail()
         _put(file.seen, offset, data)
         file.writes.append((offset, bytes(data)))
+
+    def _misplaced(self, size: int, offset: int, data: bytes) -> tuple[int, bytes]:
+        self.lied = True
+        if self.fault == "short":
+            return offset, data[: SECTOR * self.rng.randrange(len(data) // SECTOR)]
+        places = [at for at in range(0, size - len(data) + 1, BLOCK) if at != offset]
+        return self.rng.choice(places or [offset]), data
+
+    def rot(self) -> tuple[str, int]:
+        """Turn one bit over in a file that belongs to the ledger; say which file and offset."""
+        name = self.rng.choice([n for n in self.names() if n[0] == "0" or n == "superblock"])
+        file = self.files[name]
+        offset = self.rng.randrange(len(file.seen))
+        if self.rng.random() < 0.7:  # Most of a file is zero; what is written matters more.
+            written = [n for n in range(0, len(file.seen), 64) if any(file.seen[n : n + 64])]
+            offset = self.rng.choice(written) + self.rng.randrange(64)
+        bit = 1 << self.rng.randrange(8)
+        self.lied = True
+        file.seen[offset] ^= bit
+        file.durable[offset] ^= bit
+        return name, offset
+
+    def copy(self) -> "SimulatedDisk":
+        """Give the same content on another disk, everything durable: a backup."""
+        other = SimulatedDisk(self.rng)
+        for name, file in self.files.items():
+            assert not file.writes
+            other.files[name] = _File(len(file.seen))
+            other.files[name].seen[:] = file.seen
+            other.files[name].writes = []
+            other.files[name].durable = bytearray(file.seen)
+        other.durable_names = dict(other.files)
+        return other
 
     def sync(self, name: str) -> None:
         file = self._file(name)
@@ -129,8 +172,13 @@ class SimulatedDisk:
         other = SimulatedDisk(self.rng)
         reached = self.rng.randrange(len(self.changes) + 1)
         names = self.changes[reached - 1] if reached else self.durable_names
-        survivors = {id(file): file.after_cut(self.rng) for file in names.values()}
+        # The format relies on whole sectors for commit marks only (ledger-format.md, 4).
+        survivors = {
+            id(file): file.after_cut(self.rng, tears=not name.startswith("superblock"))
+            for name, file in names.items()
+        }
         other.files = {name: survivors[id(file)] for name, file in names.items()}
+        other.lied = self.lied
         other.durable_names = dict(other.files)
         return other
 
@@ -139,8 +187,11 @@ class SimulatedDisk:
             raise FileNotFoundError(errno.ENOENT, name)
         return self.files[name]
 
-    def _burn(self) -> bool:
+    def _burn(self, *, silent: bool = False) -> bool:
+        """Count an operation down; a silent fault waits for a write."""
         self.operations += 1
+        if self.fault in SILENT_FAULTS and self.fuse == 1 and not silent:
+            return False
         self.fuse -= 1
         return self.fuse == 0
 

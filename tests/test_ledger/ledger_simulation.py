@@ -1,17 +1,25 @@
 """One seed of the crash simulation: hostile work, a fault at a random operation, recovery, compare.
 
-`python -m tests.test_ledger.ledger_simulation SEED [COUNT]` runs one seed, or so many from there.
+A fault that the disk confesses (power, error) must leave the acknowledged state. One that it hides
+(a misdirected or short write, rot) must leave that state or a refusal that names the damage; only
+what was answered after the last synced commit mark may be missing, as a lone disk cannot tell.
+
+`make sim SUITE=ledger SEED=n` runs one seed, `COUNT=m` so many from there.
 """
 
 import random
-import sys
 
 import pytest
 
-from ledger.errors import LedgerError, LedgerPoisonedError
+from ledger.errors import (
+    LedgerCorruptError,
+    LedgerError,
+    LedgerForeignError,
+    LedgerPoisonedError,
+)
 from ledger.pure import PureLedger, open_pure_on
 from tests.test_ledger.conftest import SteppingClock, counting_bytes
-from tests.test_ledger.ledger_disk import PowerCut, SimulatedDisk
+from tests.test_ledger.ledger_disk import SILENT_FAULTS, PowerCut, SimulatedDisk
 from tests.test_ledger.ledger_oracle import Oracle
 from tests.test_ledger.ledger_workload import Workload
 
@@ -29,6 +37,10 @@ class Simulation:
         self.acked = Oracle()
         #: What would stand if the group under way became durable; None when there is none.
         self.under_way: Oracle | None = None
+        #: The acknowledged state before the last group: what may be left when the disk has lied
+        #: and no synced commit mark says more.
+        self.before: Oracle | None = None
+        self.refusals = 0
 
     def run(self, rounds: int) -> None:
         """Run so many lives of the ledger, each with its fault, and a last one without."""
@@ -37,6 +49,42 @@ class Simulation:
             self.disk.fault = self.rng.choice(("cut", "cut", "error"))
             self.live(self.rng.randint(0, 25))
         self.finish()
+        for _ in range(rounds):
+            self.rot()
+        self.disk.fuse = self.rng.randint(1, 60)
+        self.disk.fault = self.rng.choice(SILENT_FAULTS)
+        self.live_with_a_liar(self.rng.randint(1, 25))
+
+    def rot(self) -> None:
+        """Turn a bit over in a closed ledger: a refusal, or nothing lost. Then put it back."""
+        backup = self.disk.copy()
+        self.disk.rot()
+        try:
+            self.finish()
+        except (LedgerCorruptError, LedgerForeignError) as error:
+            if "offset" not in str(error):
+                pytest.fail(f"a refusal names no offset: {error}")
+            self.refusals += 1
+        self.disk = backup
+
+    def live_with_a_liar(self, batches: int) -> None:
+        """Live on a disk that misplaces a write and says nothing: a refusal, or nothing lost."""
+        self.before = None
+        try:
+            ledger = self.open()
+            self.compare(ledger)
+            self.post(ledger, batches)
+            if self.rng.random() < 0.5:
+                ledger.close()
+                self.before = None  # Closing syncs the mark of the last frame.
+            self.disk = self.disk.after_cut()
+            self.finish()
+        except (LedgerCorruptError, LedgerForeignError, LedgerPoisonedError) as error:
+            # Poisoned: it read back what it needed to know, and that did not verify.
+            read = not isinstance(error, LedgerPoisonedError) or "does not verify" in str(error)
+            if not (read and self.disk.lied):
+                pytest.fail(f"a refusal without damage: {error}")
+            self.refusals += 1
 
     def live(self, batches: int) -> bool:
         """Open, compare, post, and come up again after a power cut; say whether a fault struck."""
@@ -73,13 +121,14 @@ class Simulation:
             random_bytes=self.nonces,
             segment_size=self.segment_size,
         )
-        if ledger.torn_tail is not None:
+        if ledger.torn_tail is not None and not self.disk.lied:
             assert self.under_way is not None, "a torn tail where nothing was under way"
         return ledger
 
     def compare(self, ledger: PureLedger) -> None:
         """What was recovered is the acknowledged state, or that and the group under way."""
-        allowed = [o.restarted() for o in (self.acked, self.under_way) if o is not None]
+        states = (self.acked, self.under_way, self.before if self.disk.lied else None)
+        allowed = [o.restarted() for o in states if o is not None]
         accounts = list(ledger.accounts())
         facts = [(entry.transfer, entry.status) for entry in ledger.entries()]
         for oracle in allowed:
@@ -103,6 +152,8 @@ class Simulation:
             self.under_way = self.acked.copy()
             wanted = self.under_way.create_transfers(events, self.clock.now)
             assert ledger.create_transfers(events) == wanted
+            if self.under_way.facts != self.acked.facts:
+                self.before = self.acked
             self.acked, self.under_way = self.under_way, None
 
     def check_poisoned(self, ledger: PureLedger) -> None:
@@ -117,17 +168,12 @@ class Simulation:
         ledger.close()
 
 
-def run_seed(seed: int, rounds: int = 6) -> None:
+def run_seed(seed: int, rounds: int = 6) -> Simulation:
     """Run one seed; a failure names the command that repeats it."""
+    simulation = Simulation(seed)
     try:
-        Simulation(seed).run(rounds)
+        simulation.run(rounds)
     except BaseException as error:
-        error.add_note(f"again: python -m tests.test_ledger.ledger_simulation {seed}")
+        error.add_note(f"again: make sim SUITE=ledger SEED={seed} ROUNDS={rounds}")
         raise
-
-
-if __name__ == "__main__":
-    first, count = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    for number in range(first, first + count):
-        run_seed(number)
-    sys.stdout.write(f"{count} seeds from {first}: none failed\n")
+    return simulation

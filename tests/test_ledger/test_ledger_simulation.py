@@ -26,6 +26,10 @@ def test_after_any_crash_the_acknowledged_state_is_recovered(seed: int) -> None:
     run_seed(seed, rounds=4)
 
 
+def test_disk_that_lies_gets_refusals_and_no_wrong_state() -> None:
+    assert sum(run_seed(seed, rounds=1).refusals for seed in range(20, 26)) > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SLOW_SEEDS)
 def test_after_many_crashes_the_acknowledged_state_is_recovered(seed: int) -> None:
