@@ -165,11 +165,13 @@ def _check(context: KernelContext, given: CardCryptogram) -> None:
     except ValueError:
         raise card_error("data-malformed") from None
     context.pan = context.track2.pan
-    if len(card.get("82", b"")) != 2 or len(card.get("5F34", b"\x00")) != 1:
+    qualifiers = card.get("9F6C", bytes(2))
+    lengths = (len(card.get("82", b"")), len(card.get("5F34", b"\x00")), len(qualifiers))
+    if lengths != (2, 1, 2):
         raise card_error("data-malformed")
     if month_has_ended(context.track2.expiry_yymm, context.transaction.date):
         context.tvr |= Tvr.EXPIRED_APPLICATION
-    if card.get("9F6C", b"\x00")[0] & _PIN_REQUIRED:
+    if qualifiers[0] & _PIN_REQUIRED:
         context.needs_online_pin = True
         result = CvmResult(CvmMethod.ENCIPHERED_PIN_ONLINE, 0, CvmOutcome.UNKNOWN)
     else:

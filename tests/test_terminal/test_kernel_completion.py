@@ -1,6 +1,6 @@
 """The second half: issuer authentication, scripts, the final cryptogram, and no host at all."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,100 +84,6 @@ def test_whole_purchase_with_the_issuers_answer_ends_in_a_tc_the_issuer_can_reco
     state = application(card).state
     assert (state.atc, state.last_online_atc, state.online_pending) == (1, 1, False)
     assert len(state.log) == 1
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the host says, what the card then is, and what it comes to."""
-
-    name: str
-    clause: str
-    kind: CompletionKind
-    reason: str
-    tvr: str
-    arc: str = "00"
-    answer: str = "good"
-    sw: tuple[int, int] | None = None
-    profile: str = "ssn"
-    reverses: bool = False
-
-
-B3, B4 = "EMV 4.4 Book 3, ", "EMV 4.4 Book 4, "
-ROWS = [
-    Row("wrong ARPC", B3 + "10.9", K.REFUSED_AFTER_APPROVAL, "card-refused", "8000048040",
-        answer="wrong", reverses=True),
-    Row("ARPC for another code", B3 + "10.9", K.REFUSED_AFTER_APPROVAL, "card-refused",
-        "8000048000", answer="other", reverses=True),
-    Row("no ARPC, card insists", B3 + "10.9", K.REFUSED_AFTER_APPROVAL, "card-refused",
-        "8000048000", answer="none", reverses=True),
-    Row("no ARPC, card does not insist", B3 + "10.11", K.APPROVED, "approved", "8000048000",
-        answer="none", profile="nsiccs-debit"),
-    Row("ARPC of 7 bytes", B3 + "6.5.4.3", K.REFUSED_AFTER_APPROVAL, "card-refused", "8000048040",
-        answer="short", reverses=True),
-    Row("ARPC of 16 bytes", B3 + "6.5.4.3", K.REFUSED_AFTER_APPROVAL, "card-refused", "8000048040",
-        answer="long", reverses=True),
-    Row("host declines", B4 + "6.3.7", K.DECLINED, "host-declined", "8000048000", arc="51"),
-    Row("host declines without ARPC", B4 + "6.3.7", K.DECLINED, "host-declined", "8000048000",
-        arc="05", answer="none"),
-    Row("partial approval", B4 + "A6", K.APPROVED, "approved", "8000048000", arc="10"),
-    Row("EXTERNAL AUTHENTICATE refused", B3 + "10.9", K.REFUSED_AFTER_APPROVAL, "card-refused",
-        "8000048040", sw=(0x82, 0x6985), reverses=True),
-    Row("second GENERATE AC refused", B4 + "6.3.7", K.CARD_ERROR, "ac-status", "8000048000",
-        sw=(0xAE, 0x6985), reverses=True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_completion_with_this_answer_ends_as_its_clause_says(row: Row) -> None:
-    card = make_card(make_image(row.profile))
-    outcome = online(card)
-    good = issuer_answer(outcome.de55, row.arc)
-    answers = {
-        "good": good,
-        "wrong": bytes((good[0] ^ 1,)) + good[1:],
-        "other": issuer_answer(outcome.de55, "05"),
-        "none": None,
-        "short": good[:7],
-        "long": good + bytes(6),
-    }
-
-    def tamper(command: CommandApdu, answer: ResponseApdu) -> ResponseApdu:
-        if row.sw is not None and command.ins == row.sw[0]:
-            return ResponseApdu.status(row.sw[1])
-        return answer
-
-    if row.sw is not None and row.sw[0] == 0x82:
-        answers["good"] = answers["wrong"]
-    completion = finish(card, outcome, row.arc, answers[row.answer], tamper=tamper)
-    assert (completion.kind, completion.reason.code) == (row.kind, row.reason), row.clause
-    assert completion.tvr.hex() == row.tvr, row.clause
-    assert completion.must_reverse == row.reverses
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda data: data[:-1], "ac-malformed"),
-        (lambda data: data.replace(b"\x9f\x27\x01\x40", b"\x9f\x27\x01\x80"), "ac-type"),
-        (lambda data: data.replace(b"\x9f\x36\x02\x00\x01", b"\x9f\x36\x02\x00\x02"),
-         "atc-missing"),
-    ],
-    ids=["truncated", "an ARQC again", "another counter"],
-)  # fmt: skip
-def test_completion_with_a_damaged_final_cryptogram_reverses_what_the_host_approved(
-    change: Any, reason: str
-) -> None:
-    card = make_card()
-    outcome = online(card)
-
-    def tamper(command: CommandApdu, answer: ResponseApdu) -> ResponseApdu:
-        if command.ins == 0xAE:
-            return ResponseApdu(change(answer.data), answer.sw1, answer.sw2)
-        return answer
-
-    completion = finish(card, outcome, "00", issuer_answer(outcome.de55), tamper=tamper)
-    assert (completion.kind, completion.reason.code) == (K.CARD_ERROR, reason)
-    assert completion.must_reverse
 
 
 def test_issuer_authentication_failed_is_told_to_the_issuer_in_the_next_cvr() -> None:
