@@ -12,6 +12,7 @@ from protocols.emv import commands, dol, tlv
 from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.errors import EmvDataError
 from protocols.emv.flags import Tsi, Tvr
+from terminal.kernel import parsed
 from terminal.kernel.context import KernelContext
 from terminal.kernel.stop import card_error
 
@@ -48,7 +49,7 @@ def _ddol_values(context: KernelContext) -> bytes | None:
     """Give the list's values; None for a list that is malformed or asks no unpredictable number."""
     ddol = context.card.get("9F49", context.data.default_ddol)
     try:
-        entries = dol.parse_dol(ddol)
+        entries = parsed.data_object_list(ddol)
         if _UNPREDICTABLE_NUMBER not in {tag for tag, _ in entries}:
             return None
         return dol.fill_dol(entries, context.dol_values())

@@ -2,11 +2,11 @@
 
 from collections.abc import Generator
 
-from protocols.emv import afl, commands, dol, status_words, tlv
+from protocols.emv import commands, dol, status_words, tlv
 from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.errors import EmvDataError
 from protocols.values import Pan, Track2
-from terminal.kernel import limits
+from terminal.kernel import limits, parsed
 from terminal.kernel.context import KernelContext
 from terminal.kernel.stop import card_error
 from terminal.kernel.values import keep_card_object
@@ -40,7 +40,8 @@ def get_processing_options(
     Raises KernelStop. Source: EMV 4.4 Book 3, 10.1; Book 4, 6.3.1.
     """
     try:
-        context.pdol_values = dol.fill_dol(pdol, context.dol_values())
+        entries = parsed.data_object_list(pdol)
+        context.pdol_values = dol.fill_dol(entries, context.dol_values())
         command = commands.get_processing_options(context.pdol_values)
     except EmvDataError:
         raise card_error("pdol-malformed") from None
@@ -77,7 +78,7 @@ def read_application_data(context: KernelContext) -> Generator[CommandApdu, Resp
     Source: EMV 4.4 Book 3, 10.2, 7.2, 7.5.
     """
     try:
-        entries = afl.parse_afl(context.card["94"])
+        entries = parsed.locator(context.card["94"])
     except EmvDataError:
         raise card_error("afl-malformed") from None
     if sum(entry.last - entry.first + 1 for entry in entries) > limits.AFL_RECORDS:
@@ -101,6 +102,20 @@ def read_application_data(context: KernelContext) -> Generator[CommandApdu, Resp
 
 
 def _merge(records: dict[str, bytes], data: bytes) -> None:
+    """Take a record's objects; the engine's flat reading serves every record without a fault."""
+    try:
+        outer = tlv.parse_flat(data)
+        objects = tlv.parse_flat(outer["70"]) if list(outer) == ["70"] else {}
+    except EmvDataError:
+        objects = {}
+    if objects and not any(map(tlv.is_constructed, objects)) and records.keys().isdisjoint(objects):
+        records.update(objects)
+    else:
+        _merge_with_care(records, data)
+
+
+def _merge_with_care(records: dict[str, bytes], data: bytes) -> None:
+    """Take a record's objects one by one, so that what is wrong with them gets its reason."""
     try:
         outer = tlv.parse(data)
     except EmvDataError:
@@ -128,7 +143,7 @@ def check_application_data(context: KernelContext) -> None:
         if tag in card and not _is_date(card[tag]):
             raise card_error("data-malformed")
     try:
-        context.lists = {tag: dol.parse_dol(card[tag]) for tag in ("8C", "8D")}
+        context.lists = {tag: parsed.data_object_list(card[tag]) for tag in ("8C", "8D")}
         context.pan = Pan(card["5A"].hex().rstrip("f"))
     except (EmvDataError, ValueError):
         raise card_error("data-malformed") from None

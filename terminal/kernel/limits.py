@@ -14,3 +14,5 @@ SCRIPT_COMMANDS = 32
 SCRIPT_BYTES = 128
 #: Most scripts in one answer, so that a hostile answer costs a bounded time.
 SCRIPTS = 8
+#: Most lists kept parsed per kind; a town has a few products, so nothing is ever dropped.
+PARSED_LISTS = 256

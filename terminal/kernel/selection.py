@@ -90,15 +90,22 @@ def _directory_sfi(fci: bytes) -> int | None:
 
 def _directory_entries(record: bytes) -> list[dict[str, bytes]] | None:
     try:
-        objects = tlv.parse(record)
-        if len(objects) != 1 or objects[0].tag != "70":
+        outer = tlv.parse_flat(record)
+        if list(outer) != ["70"]:
             return None
-        entries = [
-            tlv.parse_flat(child.value) for child in objects[0].children if child.tag == "61"
-        ]
+        entries = _templates(outer["70"])
     except EmvDataError:
         return None
     return entries if all(5 <= len(entry.get("4F", b"")) <= 16 for entry in entries) else None
+
+
+def _templates(data: bytes) -> list[dict[str, bytes]]:
+    """Give the objects of each template 61 among these objects; raise TlvError."""
+    try:
+        inner = tlv.parse_flat(data)
+    except EmvDataError:  # an entry need not be the only one; only then the slower reading is used
+        return [tlv.parse_flat(item.value) for item in tlv.parse(data) if item.tag == "61"]
+    return [tlv.parse_flat(inner["61"])] if "61" in inner else []
 
 
 def match_entry(

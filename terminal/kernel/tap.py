@@ -14,7 +14,7 @@ from protocols.emv.cvm import CvmMethod, CvmOutcome, CvmResult
 from protocols.emv.errors import EmvDataError
 from protocols.emv.flags import Tvr
 from protocols.values import Track2
-from terminal.kernel import limits, selection
+from terminal.kernel import limits, parsed, selection
 from terminal.kernel.completion import APPROVING
 from terminal.kernel.configuration import TerminalData, TransactionInput
 from terminal.kernel.context import KernelContext
@@ -105,7 +105,7 @@ def _processing_options(
     context: KernelContext, pdol: bytes
 ) -> Generator[CommandApdu, ResponseApdu, CardCryptogram]:
     try:
-        entries = dol.parse_dol(pdol)
+        entries = parsed.data_object_list(pdol)
         values = dol.fill_dol(entries, context.dol_values())
     except EmvDataError:
         raise card_error("pdol-malformed") from None

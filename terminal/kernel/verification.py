@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from protocols.emv.cvm import CvmCondition, CvmList, CvmMethod, CvmOutcome, CvmResult, CvmRule
 from protocols.emv.errors import EmvDataError
 from protocols.emv.flags import Aip, TerminalCapabilities, Tsi, Tvr
+from terminal.kernel import parsed
 from terminal.kernel.configuration import TerminalData, TransactionInput
 from terminal.kernel.stop import card_error
 
@@ -82,7 +83,7 @@ def verify_cardholder(
     if "8E" not in card:
         return CvmDecision(_NOT_PERFORMED, Tvr.ICC_DATA_MISSING)
     try:
-        methods = CvmList.read(card["8E"])
+        methods = parsed.verification_methods(card["8E"])
     except EmvDataError:
         raise card_error("cvm-list-malformed") from None
     if not methods.rules:
