@@ -72,6 +72,7 @@ class CardOnWire:
         faults: Iterable[Fault] = (),
         trace: Trace | None = None,
         mute_ms: int = MUTE_MS,
+        away_s: float = AWAY_S,
     ) -> None:
         """Take the card; it is in no reader yet, and will be in the first that is reached."""
         self.layer = FaultLayer(card, faults, trace)
@@ -79,6 +80,7 @@ class CardOnWire:
             raise FaultPlanError(f"fault: no reader takes more than {CARD_BODY_BYTES_MAX} bytes.")
         self.inserted = True
         self.mute_ms = mute_ms
+        self._away_s = away_s
         #: Set once the reader has powered the card and asked for its ATR: programs see it then.
         self.seen = asyncio.Event()
         self._wire: _Wire | None = None
@@ -179,7 +181,7 @@ class CardOnWire:
         if self._over is not None and not self.inserted:
             await asyncio.wait([self._over])
         if self._left_at is not None:
-            await asyncio.sleep(self._left_at + AWAY_S - loop.time())
+            await asyncio.sleep(self._left_at + self._away_s - loop.time())
         self.inserted = True
 
     def _new_wire(self) -> "_Wire":

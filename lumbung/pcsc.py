@@ -30,8 +30,10 @@ READERS_MAX = 16
 _SLOTS_PER_LIBRARY = 2
 #: The driver's customary first port; nobody else lives in that network.
 _FIRST_PORT = 0x8C7B
-#: Starting takes some 30 ms; the keeper has a shorter deadline of its own for each step.
-_START_S = 10.0
+#: pcscd listens within some 20 ms; a busy machine may take longer.
+START_S = 5.0
+#: The keeper answers within START_S; this is for one that hangs.
+_ANSWER_S = 10.0
 _STOP_S = 8.0
 _MESSAGE_BYTES = 65_536
 _LOG_TAIL_LINES = 5
@@ -105,7 +107,7 @@ class PrivatePcscd:
         self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._readable)
         try:
-            async with asyncio.timeout(_START_S):
+            async with asyncio.timeout(_ANSWER_S):
                 answer = await self._answers.get()
         except TimeoutError:
             answer = {"failed": "pcscd did not start in time"}
@@ -258,5 +260,6 @@ def _lay_out(directory: Path, readers: int) -> dict[str, Any]:
         "run": str(directory / "run"),
         "config": str(directory / "reader.conf.d"),
         "log": str(directory / "log" / "pcscd.log"),
+        "start_s": START_S,
         "ports": [_FIRST_PORT + number for number in range(readers)],
     }

@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
+_PR_SET_PDEATHSIG = 1
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _RUN = Path("/run/pcscd")
 _TCP_LISTENING = "0A"
 _REQUEST_BYTES = 65_536
-#: pcscd listens within some 20 ms; a busy machine may take longer.
-_START_S = 5.0
+_CONNECT_S = 5.0
 _STOP_S = 3.0
 _POLL_S = 0.005
 
@@ -108,14 +108,15 @@ class Keeper:
                 self._settings["pcscd"], "--foreground", "--config", self._settings["config"]
             ]  # fmt: skip
             self._pcscd = subprocess.Popen(  # noqa: S603 - the machine's own daemon
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=_end_with_keeper,
+            )  # fmt: skip
 
     def _wait_until_up(self) -> None:
         assert self._pcscd is not None
         wanted = set(self._settings["ports"])
         missing = wanted
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + self._settings["start_s"]
         while time.monotonic() < deadline:
             if self._pcscd.poll() is not None:
                 raise NotPossibleError(f"pcscd ended at once with code {self._pcscd.returncode}")
@@ -175,6 +176,11 @@ class Keeper:
         self._network.shutdown()
 
 
+def _end_with_keeper() -> None:
+    # A keeper that is killed outright can stop nothing any more; the kernel does. prctl(2).
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _become_root_of_our_own() -> None:
     """Enter a user namespace in which we are root. Source: user_namespaces(7)."""
     user, group = os.geteuid(), os.getegid()
@@ -212,7 +218,7 @@ def _listening_ports() -> set[int]:
 
 
 def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=_START_S)
+    return socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S)
 
 
 if __name__ == "__main__":
