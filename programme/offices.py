@@ -22,6 +22,7 @@ from programme.registry_port import BlockReason, CardStatus, CardView, MerchantV
 from programme.reports import Report, build_report
 from programme.statement import CardStatement, card_statement
 from programme.sweep import ReleaseResult, SweepResult, SweptTranche, plan_sweep, release, sweep
+from protocols.catalogue import LANGUAGES
 
 #: What a verification result blocks a card for; who is no longer in the list has ended (R27).
 _ENDED_FOR = {
@@ -131,7 +132,7 @@ class Office:
                 f"decree {decree} is at `{record.state.value}`: only a determined decree ends aid."
             )
         outcomes = {x.recipient_number: x.outcome for x in self.registry.decrees.lines(decree)}
-        before = self.registry.decrees.before(record)
+        before = self.registry.decrees.before(record.purse, record.source, below=decree)
         earlier = [] if before is None else self.registry.decrees.lines(before.decree_number)
         ended = {
             number: _ENDED_FOR[outcome]
@@ -167,8 +168,8 @@ class Office:
         """Register a shop; raise RuleError for a place that is none, DuplicateError."""
         misplaced = place(request.village, request.district)
         if misplaced is not None:
-            column, (what, fix) = misplaced
-            raise RuleError(f"{column}: {what}.", fix=f"{fix.capitalize()}.")
+            column, complaint = misplaced
+            raise RuleError(f"{column}: " + " / ".join(map(complaint.said, LANGUAGES)) + ".")
         return self.registry.shops.add_merchants([request], actor)[0]
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:

@@ -7,7 +7,7 @@ from pathlib import Path
 from programme.actors import Actor
 from programme.decree.cells import place, plain_text
 from programme.decree.faults import DecreeFileError, FaultList
-from programme.limits import SHOP_FILE_BYTES_MAX
+from programme.limits import CELL_CHARACTERS_MAX, SHOP_FILE_BYTES_MAX
 from programme.registry.registry import Registry
 from programme.registry.shops import MerchantKind, MerchantRequest, TerminalRequest
 
@@ -59,17 +59,24 @@ def read_shops(path: str | Path) -> list[MerchantRequest]:
 
 def _check_shop(line: int, cells: list[str], faults: FaultList) -> None:
     merchant, name, kind, district, village, category, extra, designated, suspended = cells
-    _check(faults, line, "merchant_id", _shop_id(merchant), "1 to 15 letters and digits")
-    _check(faults, line, "nama", plain_text(name) is None, "1 to 120 characters")
-    _check(faults, line, "jenis", kind in _KINDS, f"one of {', '.join(_KINDS)}")
+    if not _shop_id(merchant):
+        faults.add(line, "merchant_id", "decree.merchant_id")
+    if plain_text(name) is not None:
+        faults.add(line, "nama", "decree.shop_name", limit=CELL_CHARACTERS_MAX)
     misplaced = place(village, district)
     if misplaced is not None:
-        faults.add(line, misplaced[0], *misplaced[1])
-    _check(faults, line, "kategori", _category(category), "4 digits (ISO 18245)")
-    sound = all(map(_category, extra.split()))
-    _check(faults, line, "kategori_bersyarat", sound, "categories of 4 digits, or nothing")
-    _check(faults, line, "ditetapkan", designated in _YES_NO, "ya or tidak")
-    _check(faults, line, "ditangguhkan", suspended in _YES_NO, "ya or tidak")
+        faults.note(line, *misplaced)
+    if not _category(category):
+        faults.add(line, "kategori", "decree.category")
+    if not all(map(_category, extra.split())):
+        faults.add(line, "kategori_bersyarat", "decree.categories")
+    for column, word, words in (
+        ("jenis", kind, _KINDS),
+        ("ditetapkan", designated, _YES_NO),
+        ("ditangguhkan", suspended, _YES_NO),
+    ):
+        if word not in words:
+            faults.add(line, column, "decree.one_of", words=", ".join(words))
 
 
 def _shop(cells: list[str]) -> MerchantRequest:
@@ -95,8 +102,10 @@ def read_terminals(path: str | Path) -> list[TerminalRow]:
     seen: dict[str, int] = {}
     for line, (terminal, merchant) in _records(path, TERMINAL_COLUMNS, faults):
         sound = len(terminal) == 8 and terminal.isascii() and terminal.isalnum()
-        _check(faults, line, "terminal_id", sound, "8 letters and digits")
-        _check(faults, line, "merchant_id", _shop_id(merchant), "1 to 15 letters and digits")
+        if not sound:
+            faults.add(line, "terminal_id", "decree.terminal_id")
+        if not _shop_id(merchant):
+            faults.add(line, "merchant_id", "decree.merchant_id")
         _once(faults, line, "terminal_id", terminal, seen)
         rows.append(TerminalRow(terminal, merchant))
     if faults.faults:
@@ -146,7 +155,7 @@ def _records(
             if line.startswith("#"):
                 continue
             if line != header:
-                faults.add(number, "file", "the header is not as it must be", f"write `{header}`")
+                faults.add(number, "file", "decree.wrong_header", header=header)
                 return
             seen_header = True
             continue
@@ -154,35 +163,30 @@ def _records(
         if len(cells) == len(columns):
             yield number, cells
         else:
-            faults.add(number, "file", f"{len(cells)} cells, not {len(columns)}", "give all")
+            values = {"found": len(cells), "wanted": len(columns), "delimiter": DELIMITER}
+            faults.add(number, "file", "decree.cell_count", **values)
     if not seen_header:
-        faults.add(1, "file", "no header line", f"write `{header}`")
+        faults.add(1, "file", "decree.no_header", header=header)
 
 
 def _text(path: Path, faults: FaultList) -> str:
     try:
         if path.stat().st_size > SHOP_FILE_BYTES_MAX:
-            faults.add(1, "file", f"more than {SHOP_FILE_BYTES_MAX} bytes", "divide the list")
+            faults.add(1, "file", "decree.too_large", limit=SHOP_FILE_BYTES_MAX)
             raise DecreeFileError(path, faults.faults)
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        what = f"byte {error.start + 1} is not UTF-8"
-        faults.add(1, "file", what, "save it as CSV UTF-8")
+        faults.add(1, "file", "decree.not_utf8", byte=error.start + 1)
         raise DecreeFileError(path, faults.faults) from error
     except OSError as error:
-        faults.add(1, "file", f"cannot be read: {error.strerror}", "check the path")
+        faults.add(1, "file", "decree.unreadable", why=error.strerror)
         raise DecreeFileError(path, faults.faults) from error
-
-
-def _check(faults: FaultList, line: int, column: str, sound: bool, wanted: str) -> None:
-    if not sound:
-        faults.add(line, column, "not as it must be", f"write {wanted}")
 
 
 def _once(faults: FaultList, line: int, column: str, value: str, seen: dict[str, int]) -> None:
     other = seen.setdefault(value, line)
     if other != line:
-        faults.add(line, column, f"the same as in line {other}", "keep one of the two lines")
+        faults.add(line, column, "decree.twice_id", other=other)
 
 
 def _shop_id(text: str) -> bool:

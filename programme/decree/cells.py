@@ -1,16 +1,15 @@
-"""Checks of single cells: each gives None for a sound cell, else (what is wrong, how to mend)."""
+"""Checks of single cells: each gives None for a sound cell, else the complaint."""
 
 from collections.abc import Callable
 from datetime import date
 from functools import cache
 
+from programme.decree.faults import Complaint, complaint
 from programme.districts import districts
 from programme.limits import CELL_CHARACTERS_MAX
 from programme.policy import policy
 from programme.registry.decrees import LineOutcome
 from protocols.values import SEN_PER_RUPIAH, rupiah
-
-Complaint = tuple[str, str]
 
 _OUTCOMES = {outcome.value: outcome for outcome in LineOutcome}
 
@@ -20,11 +19,8 @@ def digits16(text: str) -> Complaint | None:
     if len(text) == 16 and text.isascii() and text.isdigit():
         return None
     if text.isascii() and text.isdigit():
-        return f"{len(text)} digits, not 16", "copy the number again from the family card"
-    return (
-        f"{len(text)} characters that are not all digits",
-        "write 16 digits; format the column as text so that no program rounds them",
-    )
+        return complaint("decree.digit_count", found=len(text))
+    return complaint("decree.not_digits", found=len(text))
 
 
 def plain_text(text: str) -> Complaint | None:
@@ -32,10 +28,10 @@ def plain_text(text: str) -> Complaint | None:
     if 0 < len(text) <= CELL_CHARACTERS_MAX and text.isprintable() and not text.isspace():
         return None
     if not text.strip():
-        return "empty", "fill it in"
+        return complaint("decree.empty")
     if len(text) > CELL_CHARACTERS_MAX:
-        return f"{len(text)} characters", f"shorten it to at most {CELL_CHARACTERS_MAX}"
-    return "a control character", "type the text again"
+        return complaint("decree.too_long", found=len(text), limit=CELL_CHARACTERS_MAX)
+    return complaint("decree.control_character")
 
 
 @cache
@@ -58,22 +54,19 @@ def birth_date(text: str, decreed_on: date) -> Complaint | None:
     """Check a birth date against the day of the decree."""
     day = parse_date(text)
     if day is None:
-        return "not a date YYYY-MM-DD", "write it as 1990-01-31"
+        return complaint("decree.not_a_date")
     if not date(1900, 1, 1) <= day <= decreed_on:
-        return "before 1900 or after the decree", "check the year"
+        return complaint("decree.birth_out_of_range")
     return None
 
 
 def amount_rupiah(text: str) -> Complaint | None:
     """Check an amount per month."""
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        return "not whole rupiah in digits", "write 300000: no points, no Rp, no decimals"
+        return complaint("decree.not_rupiah")
     ceiling_sen = policy().card_ceiling_sen
     if not 0 < int(text) * SEN_PER_RUPIAH <= ceiling_sen:
-        return (
-            "zero or above the ceiling of a card",
-            f"write an amount from 1 to {rupiah(ceiling_sen)} without points",
-        )
+        return complaint("decree.above_ceiling", limit=rupiah(ceiling_sen))
     return None
 
 
@@ -81,16 +74,17 @@ def outcome(text: str) -> Complaint | None:
     """Check a verification result."""
     if text in _OUTCOMES:
         return None
-    return "unknown result", f"write one of {', '.join(_OUTCOMES)}"
+    return complaint("decree.unknown_outcome", words=", ".join(_OUTCOMES))
 
 
 def place(village: str, district: str) -> tuple[str, Complaint] | None:
     """Check that a village lies in its district; give (column, complaint) otherwise."""
     villages = districts().get(district)
     if villages is None:
-        return "kecamatan", ("no district of Samarinda", f"write one of {', '.join(districts())}")
+        return "kecamatan", complaint("decree.unknown_district", words=", ".join(districts()))
     if village not in villages:
-        return "kelurahan", (f"not in {district}", f"write one of {', '.join(villages)}")
+        words = ", ".join(villages)
+        return "kelurahan", complaint("decree.unknown_village", district=district, words=words)
     return None
 
 

@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 
 from programme.actors import Actor
-from programme.decree.faults import DecreeFileError, Fault
+from programme.decree.diff import clash_error
 from programme.decree.reader import DecreeFile
 from programme.registry.decrees import DecreeRecord, NewDecree
 from programme.registry.people import ClashError
 from programme.registry.registry import Registry
 
-_FIX = "remove the line, or correct the person at the registry first"
-
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did. `changed` is False when this file had been applied before."""
+    """What an import did. `changed` is False when this file had been applied before.
+
+    `changed_people` were known and took new data (name, birth date, family, address, place).
+    """
 
     decree: DecreeRecord
     lines: int
     new_people: int
+    changed_people: int
     changed: bool
 
 
@@ -43,11 +45,7 @@ def import_decree(registry: Registry, file: DecreeFile, actor: Actor) -> ImportR
     people = [row.person for row in file.rows]
     amounts = [(row.amount_sen, row.outcome) for row in file.rows]
     try:
-        decree, fresh = registry.decrees.add(head, people, amounts, actor)
+        decree, fresh, changed = registry.decrees.add(head, people, amounts, actor)
     except ClashError as error:
-        faults = [
-            Fault(file.rows[clash.index].line, clash.column, clash.text, _FIX)
-            for clash in error.clashes
-        ]
-        raise DecreeFileError(file.path, faults) from error
-    return ImportResult(decree, len(file.rows), fresh, registry.version != before)
+        raise clash_error(file, error.clashes) from error
+    return ImportResult(decree, len(file.rows), fresh, changed, registry.version != before)

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,7 +11,12 @@ from programme.chart import FundSource, Purse
 from programme.decree import cells
 from programme.decree.columns import columns, declarations
 from programme.decree.faults import DecreeFileError, FaultList
-from programme.limits import DECREE_BYTES_MAX, DECREE_LINE_CHARACTERS_MAX, DECREE_LINES_MAX
+from programme.limits import (
+    DECREE_BYTES_MAX,
+    DECREE_LINE_CHARACTERS_MAX,
+    DECREE_LINES_MAX,
+    PROGRESS_LINES,
+)
 from programme.registry.decrees import LineOutcome
 from programme.registry.people import PersonRecord
 from programme.registry.sealing import plain_name
@@ -72,8 +77,15 @@ class _Head:
     period_last: str
 
 
-def read_decree(path: str | Path) -> DecreeFile:
-    """Give a sound decree file; raise DecreeFileError with every fault up to the bound."""
+#: Hears of progress: lines done, lines in all.
+Progress = Callable[[int, int], None]
+
+
+def read_decree(path: str | Path, *, on_lines: Progress | None = None) -> DecreeFile:
+    """Give a sound decree file; raise DecreeFileError with every fault up to the bound.
+
+    `on_lines` is told every `PROGRESS_LINES` lines.
+    """
     path = Path(path)
     faults = FaultList()
     raw = _content(path, faults)
@@ -81,9 +93,9 @@ def read_decree(path: str | Path) -> DecreeFile:
     head, header_at = _head(lines, faults)
     if head is None:
         raise DecreeFileError(path, faults.faults)
-    rows = _rows(lines, header_at, head, faults)
+    rows = _rows(lines, header_at, head, faults, on_lines)
     if not rows and not faults.faults:
-        faults.add(header_at + 1, "file", "no people below the header", "add one line for each")
+        faults.add(header_at + 1, "file", "decree.no_people")
     if faults.faults:
         raise DecreeFileError(path, faults.faults, more=faults.full)
     return DecreeFile(
@@ -103,11 +115,11 @@ def read_decree(path: str | Path) -> DecreeFile:
 def _content(path: Path, faults: FaultList) -> bytes:
     try:
         if path.stat().st_size > DECREE_BYTES_MAX:
-            faults.add(1, "file", f"more than {DECREE_BYTES_MAX} bytes", "divide the list")
+            faults.add(1, "file", "decree.too_large", limit=DECREE_BYTES_MAX)
             raise DecreeFileError(path, faults.faults)
         return path.read_bytes()
     except OSError as error:
-        faults.add(1, "file", f"cannot be read: {error.strerror}", "check the path")
+        faults.add(1, "file", "decree.unreadable", why=error.strerror)
         raise DecreeFileError(path, faults.faults) from error
 
 
@@ -117,17 +129,17 @@ def _lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        faults.add(line, "file", f"byte {error.start + 1} is not UTF-8", "save it as CSV UTF-8")
+        faults.add(line, "file", "decree.not_utf8", byte=error.start + 1)
         raise DecreeFileError(path, faults.faults) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        faults.add(line, "file", "a zero byte, so not UTF-8 text", "save it as CSV UTF-8")
+        faults.add(line, "file", "decree.zero_byte")
         raise DecreeFileError(path, faults.faults)
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
     if len(lines) > DECREE_LINES_MAX:
-        faults.add(DECREE_LINES_MAX, "file", f"more than {DECREE_LINES_MAX} lines", "divide it")
+        faults.add(DECREE_LINES_MAX, "file", "decree.too_many_lines", limit=DECREE_LINES_MAX)
         raise DecreeFileError(path, faults.faults)
     return lines
 
@@ -145,16 +157,15 @@ def _head(lines: list[str], faults: FaultList) -> tuple[_Head | None, int]:
             break
         name, colon, value = line[1:].partition(":")
         if not colon or name not in known:
-            names = ", ".join(known)
-            faults.add(index + 1, "file", "an unknown declaration", f"declare only {names}")
+            faults.add(index + 1, "file", "decree.unknown_declaration", names=", ".join(known))
         elif name in found:
-            faults.add(index + 1, name, "declared twice", "keep one of the lines")
+            faults.add(index + 1, name, "decree.declared_twice")
         else:
             found[name] = (index + 1, value.strip())
     for field_ in known.values():
         if field_.name not in found:
-            fix = f"add a line `#{field_.name}: {field_.example}` above the header"
-            faults.add(1, field_.name, "not declared", fix)
+            example = f"#{field_.name}: {field_.example}"
+            faults.add(1, field_.name, "decree.not_declared", example=example)
     head = _declared(found, faults) if len(found) == len(known) else None
     if head is not None:
         _check_header(lines, header_at, head.delimiter, faults)
@@ -178,8 +189,8 @@ def _declared(found: dict[str, tuple[int, str]], faults: FaultList) -> _Head | N
     }
     for field_ in declarations():
         if not sound[field_.name]:
-            fix = f"write {field_.text}, such as {field_.example}"
-            faults.add(found[field_.name][0], field_.name, "not as it must be", fix)
+            line, example = found[field_.name][0], field_.example
+            faults.add(line, field_.name, "decree.wrong_declaration", example=example)
     if not all(sound.values()):
         return None
     assert decreed_on is not None
@@ -200,22 +211,26 @@ def _declared(found: dict[str, tuple[int, str]], faults: FaultList) -> _Head | N
 def _check_header(lines: list[str], at: int, delimiter: str, faults: FaultList) -> None:
     wanted = delimiter.join(field.name for field in columns())
     if at >= len(lines):
-        faults.add(len(lines) + 1, "file", "no header line", f"write `{wanted}`")
+        faults.add(len(lines) + 1, "file", "decree.no_header", header=wanted)
     elif lines[at] != wanted:
         other = ";" if delimiter == "," else ","
         if lines[at] == wanted.replace(delimiter, other):
-            fix = f"declare `#pemisah: {other}`, as the file has it"
-            faults.add(at + 1, "file", f"the delimiter is not the declared {delimiter}", fix)
+            values = {"declared": delimiter, "found": other}
+            faults.add(at + 1, "file", "decree.other_delimiter", **values)
         else:
-            faults.add(at + 1, "file", "the header is not as it must be", f"write `{wanted}`")
+            faults.add(at + 1, "file", "decree.wrong_header", header=wanted)
 
 
-def _rows(lines: list[str], header_at: int, head: _Head, faults: FaultList) -> list[DecreeRow]:
+def _rows(
+    lines: list[str], header_at: int, head: _Head, faults: FaultList, on_lines: Progress | None
+) -> list[DecreeRow]:
     rows = []
     seen: tuple[dict[str, int], ...] = ({}, {}, {})
     for number, parts in _records(lines, header_at, head.delimiter, faults):
         if faults.full:
             break
+        if on_lines is not None and number % PROGRESS_LINES == 0:
+            on_lines(number, len(lines))
         if not _sound(number, parts, head, faults):
             continue
         nik, name, born, family, address, village, district, amount, outcome = parts
@@ -241,23 +256,23 @@ def _records(
     width = len(columns())
     for number, line in enumerate(lines[header_at + 1 :], start=header_at + 2):
         if len(line) > DECREE_LINE_CHARACTERS_MAX:
-            faults.add(number, "file", f"{len(line)} characters", "look for a missing line end")
+            faults.add(number, "file", "decree.line_too_long", characters=len(line))
             continue
         if '"' in line:
             try:
                 parts = next(csv.reader([line], delimiter=delimiter, strict=True))
             except csv.Error:
-                faults.add(number, "file", "a quotation mark is not closed", "close or remove it")
+                faults.add(number, "file", "decree.open_quote")
                 continue
         else:
             parts = line.split(delimiter)
         if len(parts) == width:
             yield number, parts
         elif line.strip():
-            fix = f"give all {width}; put quotation marks round a text that holds `{delimiter}`"
-            faults.add(number, "file", f"{len(parts)} cells, not {width}", fix)
+            values = {"found": len(parts), "wanted": width, "delimiter": delimiter}
+            faults.add(number, "file", "decree.cell_count", **values)
         else:
-            faults.add(number, "file", "an empty line", "remove it")
+            faults.add(number, "file", "decree.empty_line")
 
 
 def _sound(number: int, parts: list[str], head: _Head, faults: FaultList) -> bool:
@@ -271,17 +286,17 @@ def _sound(number: int, parts: list[str], head: _Head, faults: FaultList) -> boo
         else:
             continue
         if complaint is not None:
-            faults.add(number, field_.name, *complaint)
+            faults.note(number, field_.name, complaint)
     misplaced = cells.place(parts[5], parts[6])
     if misplaced is not None:
-        faults.add(number, misplaced[0], *misplaced[1])
+        faults.note(number, *misplaced)
     return len(faults.faults) == before
 
 
 _TWICE = (
-    ("nik", "the same NIK as in line {other}"),
-    ("nama", "the same name and birth date as in line {other}"),
-    ("nomor_kk", "the same family card as in line {other}; one family has one card"),
+    ("nik", "decree.twice_nik"),
+    ("nama", "decree.twice_person"),
+    ("nomor_kk", "decree.twice_family"),
 )
 
 
@@ -293,8 +308,8 @@ def _check_twice(
 ) -> None:
     """Note the first way in which a person stands in the file twice."""
     told = False
-    for value, known, (column, what) in zip(values, seen, _TWICE, strict=True):
+    for value, known, (column, key) in zip(values, seen, _TWICE, strict=True):
         other = known.setdefault(value, number)
         if other != number and not told:
-            faults.add(number, column, what.format(other=other), "keep one of the two lines")
+            faults.add(number, column, key, other=other)
             told = True

@@ -106,18 +106,19 @@ class DecreeBook:
         people: Sequence[PersonRecord],
         amounts: Sequence[tuple[int, LineOutcome]],
         actor: Actor,
-    ) -> tuple[DecreeRecord, int]:
-        """Give the decree and how many people are new; the same file again changes nothing.
+    ) -> tuple[DecreeRecord, int, int]:
+        """Give the decree, how many people are new, and how many changed; the same file again
+        changes nothing.
 
         Raises, with nothing written: RuleError for the wrong agency, DuplicateError for the same
         decree name with another content, ClashError for people who may not be registered.
         """
         _require(actor, DecreeState.INTEGRATION)
         with self._context.change(actor) as unit:
-            found = self._same_file(unit, head)
+            found = _same_file(unit.connection, head.name, head.file_sha256)
             if found is not None:
-                return found, 0
-            numbers, fresh = self._people.register(unit, people)
+                return found, 0, 0
+            numbers, fresh, changed = self._people.register(unit, people)
             decree = unit.next_number(schema.decrees, "decree_number")
             unit.connection.execute(insert(schema.decrees).values(_new_row(decree, head)))
             lines = [
@@ -130,8 +131,13 @@ class DecreeBook:
                 for number, (amount, outcome) in zip(numbers, amounts, strict=True)
             ]
             unit.add(schema.decree_lines, lines)
-            _note(unit, decree, DecreeState.INTEGRATION, f"{len(lines)} lines, {fresh} new")
-        return self.get(decree), fresh
+            _note(
+                unit,
+                decree,
+                DecreeState.INTEGRATION,
+                f"{len(lines)} lines, {fresh} new, {changed} changed",
+            )
+        return self.get(decree), fresh, changed
 
     def move(self, decree_number: int, state: DecreeState, actor: Actor) -> DecreeRecord:
         """Move a decree one stage on; raise RuleError when stage or agency does not fit."""
@@ -180,18 +186,27 @@ class DecreeBook:
         with self._context.storage.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def before(self, decree: DecreeRecord) -> DecreeRecord | None:
-        """Give the decree that this one follows: the last determined earlier one that pays the same
-        purse from the same fund, None for a first.
+    def before(
+        self, purse: int, source: FundSource, *, below: int | None = None
+    ) -> DecreeRecord | None:
+        """Give the last determined decree that pays a purse from a fund, of those numbered below;
+        None when there is none.
         """
         earlier = [
             other
             for other in self.all()
-            if other.decree_number < decree.decree_number
-            and (other.purse, other.source) == (decree.purse, decree.source)
+            if (below is None or other.decree_number < below)
+            and (other.purse, other.source) == (purse, source)
             and other.state.creditable
         ]
         return earlier[-1] if earlier else None
+
+    def imported(self, name: str, file_sha256: bytes) -> DecreeRecord | None:
+        """Give the decree that a file was imported as; raise DuplicateError for the same name with
+        another content.
+        """
+        with self._context.storage.reading() as connection:
+            return _same_file(connection, name, file_sha256)
 
     def lines(self, decree_number: int) -> list[DecreeLine]:
         """Give the lines in the order of recipient numbers."""
@@ -210,21 +225,6 @@ class DecreeBook:
             rows = connection.execute(query)
             return [(DecreeState(r.state), r.at_ns, r.agency, r.person) for r in rows]
 
-    def _same_file(self, unit: Unit, head: NewDecree) -> DecreeRecord | None:
-        table = schema.decrees
-        query = select(table).where(
-            (table.c.name == head.name) | (table.c.file_sha256 == head.file_sha256)
-        )
-        row = unit.connection.execute(query).first()
-        if row is None:
-            return None
-        if row.file_sha256 == head.file_sha256:
-            return _record(row)
-        raise DuplicateError(
-            f"decree {head.name} was imported with another content.",
-            fix="Give the new list a number of its own, or import the file that was applied.",
-        )
-
     def _refuse_pending(self, unit: Unit, decree_number: int) -> None:
         table = schema.decree_lines
         query = select(table.c.recipient_number).where(
@@ -237,6 +237,20 @@ class DecreeBook:
                 f"is recipient {pending[0][0]}.",
                 fix="Note each outcome, then validate.",
             )
+
+
+def _same_file(connection: Connection, name: str, sha256: bytes) -> DecreeRecord | None:
+    table = schema.decrees
+    query = select(table).where((table.c.name == name) | (table.c.file_sha256 == sha256))
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    if row.file_sha256 == sha256:
+        return _record(row)
+    raise DuplicateError(
+        f"decree {name} was imported with another content.",
+        fix="Give the new list a number of its own, or import the file that was applied.",
+    )
 
 
 def _new_row(decree: int, head: NewDecree) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, select, update
 
 from programme.errors import DuplicateError, NotFoundError, RegistryForeignError
 from programme.registry import schema
@@ -29,11 +29,17 @@ class PersonRecord:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Why a person may not be registered: `index` in the list given, and the column to blame."""
+    """Why a person may not be registered: `index` in the list given, and the column to blame.
+
+    `other` is the index of the other person in the list, or, when `registered`, the number of the
+    recipient whom the registry has.
+    """
 
     index: int
     column: str
     text: str
+    other: int
+    registered: bool
 
 
 class ClashError(DuplicateError):
@@ -44,6 +50,19 @@ class ClashError(DuplicateError):
         named = "; ".join(f"row {c.index + 1}: {c.text}" for c in clashes[:10])
         super().__init__(f"{len(clashes)} of the people may not be registered: {named}.")
         self.clashes = tuple(clashes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a list of people means against the registry: nothing is written to learn it.
+
+    `numbers` holds the recipient's number of each person, None for a new one; `changed` the
+    columns that differ, by index in the list.
+    """
+
+    numbers: tuple[int | None, ...]
+    clashes: tuple[Clash, ...]
+    changed: dict[int, tuple[str, ...]]
 
 
 class PeopleBook:
@@ -75,30 +94,96 @@ class PeopleBook:
             row = connection.execute(query).first()
         if row is None:
             raise NotFoundError(f"recipient {recipient_number} is not registered.")
+        return self._opened(row)
+
+    def _opened(self, row: Row[tuple[Any, ...]]) -> PersonRecord:
         try:
             identity = self._context.sealer.open(row.sealed, row.nik_hmac)
         except InvalidTag as error:
             raise RegistryForeignError(
-                f"recipient {recipient_number}: the sealed record was altered.",
+                f"recipient {row.recipient_number}: the sealed record was altered.",
                 fix="Restore the registry from its last backup.",
             ) from error
         return PersonRecord(**identity, village=row.village, district=row.district)
 
-    def register(self, unit: Unit, people: Sequence[PersonRecord]) -> tuple[list[int], int]:
-        """Give (recipient numbers in order, how many are new), inside a change.
+    def survey(self, people: Sequence[PersonRecord]) -> Survey:
+        """Give who of a list is known, clashes with others, or changed; writes nothing."""
+        with self._context.storage.reading() as connection:
+            return self._survey(connection, people, [self._face(person) for person in people])
 
-        A person who is registered already keeps the number. Raises ClashError, which undoes the
-        change, for the same NIK twice, the same family twice, or the same name and birth date
-        under two NIKs, within the list or against the registry.
+    def _survey(
+        self, connection: Connection, people: Sequence[PersonRecord], faces: Sequence["_Face"]
+    ) -> Survey:
+        clashes = list(_clashes_within(faces))
+        known = _known(connection, faces)
+        clashes += _clashes_with_registry(connection, faces, known)
+        clashes.sort(key=lambda clash: clash.index)
+        numbers = tuple(known.get(face.nik) for face in faces)
+        changed = {} if clashes else self._changed(connection, people, numbers)
+        return Survey(numbers=numbers, clashes=tuple(clashes), changed=changed)
+
+    def _changed(
+        self,
+        connection: Connection,
+        people: Sequence[PersonRecord],
+        numbers: Sequence[int | None],
+    ) -> dict[int, tuple[str, ...]]:
+        """Find the columns in which known people differ from what the registry keeps sealed."""
+        index_of = {number: index for index, number in enumerate(numbers) if number is not None}
+        table = schema.recipients
+        found = {}
+        for part in parts(index_of):
+            query = select(table).where(table.c.recipient_number.in_(part))
+            for row in connection.execute(query):
+                index = index_of[row.recipient_number]
+                before, now = self._opened(row), people[index]
+                columns = tuple(
+                    column
+                    for column, field_ in _COLUMNS.items()
+                    if getattr(before, field_) != getattr(now, field_)
+                )
+                if columns:
+                    found[index] = columns
+        return dict(sorted(found.items()))
+
+    def register(self, unit: Unit, people: Sequence[PersonRecord]) -> tuple[list[int], int, int]:
+        """Give (recipient numbers in order, how many new, how many changed), inside a change.
+
+        A person who is registered already keeps the number and takes what changed. Raises
+        ClashError, which undoes the change, for the same NIK twice, the same family twice, or the
+        same name and birth date under two NIKs, within the list or against the registry.
         """
         faces = [self._face(person) for person in people]
-        clashes = list(_clashes_within(faces))
-        known = _known(unit, faces)
-        clashes += _clashes_with_registry(unit, faces, known)
-        if clashes:
-            clashes.sort(key=lambda clash: clash.index)
-            raise ClashError(clashes)
-        return self._insert(unit, people, faces, known), len(faces) - len(known)
+        found = self._survey(unit.connection, people, faces)
+        if found.clashes:
+            raise ClashError(found.clashes)
+        families = _family_numbers(unit, faces)
+        self._update(unit, people, faces, families, found)
+        numbers = self._insert(unit, people, faces, families, found.numbers)
+        return numbers, found.numbers.count(None), len(found.changed)
+
+    def _update(
+        self,
+        unit: Unit,
+        people: Sequence[PersonRecord],
+        faces: Sequence["_Face"],
+        families: dict[bytes, int],
+        found: Survey,
+    ) -> None:
+        table = schema.recipients
+        for index, columns in found.changed.items():
+            number, person, face = found.numbers[index], people[index], faces[index]
+            assert number is not None, "only a known person can have changed"
+            values = {
+                "person_hmac": face.person,
+                "family_number": families[face.family],
+                "sealed": self._context.sealer.seal(_identity(person), face.nik),
+                "district": person.district,
+                "village": person.village,
+            }
+            mine = table.c.recipient_number == number
+            unit.connection.execute(update(table).where(mine).values(**values))
+            unit.record(RECIPIENT, number, "changed", ", ".join(columns))
 
     def _face(self, person: PersonRecord) -> "_Face":
         sealer = self._context.sealer
@@ -113,15 +198,15 @@ class PeopleBook:
         unit: Unit,
         people: Sequence[PersonRecord],
         faces: Sequence["_Face"],
-        known: dict[bytes, int],
+        families: dict[bytes, int],
+        known: Sequence[int | None],
     ) -> list[int]:
-        families = _family_numbers(unit, faces)
         number = unit.next_number(schema.recipients, "recipient_number")
         rows: list[dict[str, Any]] = []
         numbers = []
-        for person, face in zip(people, faces, strict=True):
-            if face.nik in known:
-                numbers.append(known[face.nik])
+        for person, face, there in zip(people, faces, known, strict=True):
+            if there is not None:
+                numbers.append(there)
                 continue
             rows.append(
                 {
@@ -159,6 +244,15 @@ def _identity(person: PersonRecord) -> dict[str, str]:
     }
 
 
+#: Columns of a decree file -> fields of a person; the NIK is who somebody is, and never changes.
+_COLUMNS = {
+    "nama": "name",
+    "tanggal_lahir": "birth_date",
+    "nomor_kk": "family_card",
+    "alamat": "address",
+    "kelurahan": "village",
+    "kecamatan": "district",
+}
 _TEXTS = {
     "nik": "the same NIK as in row {other} of this file",
     "nama": "the same name and birth date as in row {other} of this file, under another spelling",
@@ -173,53 +267,54 @@ def _clashes_within(faces: Sequence[_Face]) -> list[Clash]:
         for column, value in (("nik", face.nik), ("nama", face.person), ("nomor_kk", face.family)):
             other = seen.setdefault(value, index)
             if other != index:
-                found.append(Clash(index, column, _TEXTS[column].format(other=other + 1)))
+                text = _TEXTS[column].format(other=other + 1)
+                found.append(Clash(index, column, text, other, False))
                 break
     return found
 
 
-def _known(unit: Unit, faces: Sequence[_Face]) -> dict[bytes, int]:
+def _known(connection: Connection, faces: Sequence[_Face]) -> dict[bytes, int]:
     """Give registered numbers by NIK look-up value."""
     table = schema.recipients
     query = select(table.c.nik_hmac, table.c.recipient_number)
-    if unit.connection.execute(query.limit(1)).first() is None:
+    if connection.execute(query.limit(1)).first() is None:
         return {}
     return {
         nik: number
         for part in parts(face.nik for face in faces)
-        for nik, number in unit.connection.execute(query.where(table.c.nik_hmac.in_(part)))
+        for nik, number in connection.execute(query.where(table.c.nik_hmac.in_(part)))
     }
 
 
 def _clashes_with_registry(
-    unit: Unit, faces: Sequence[_Face], known: dict[bytes, int]
+    connection: Connection, faces: Sequence[_Face], known: dict[bytes, int]
 ) -> list[Clash]:
     """Find people who are there under another NIK, or whose family has another recipient."""
     people, families = schema.recipients, schema.families
-    fresh = {
+    wanted = {
         value: (index, column)
         for index, face in enumerate(faces)
-        if face.nik not in known
         for column, value in (("nama", face.person), ("nomor_kk", face.family))
     }
-    if unit.connection.execute(select(people.c.recipient_number).limit(1)).first() is None:
+    if connection.execute(select(people.c.recipient_number).limit(1)).first() is None:
         return []
     same_person = select(people.c.person_hmac, people.c.recipient_number)
     same_family = select(families.c.family_hmac, people.c.recipient_number).join(
         people, people.c.family_number == families.c.family_number
     )
     found = []
-    for part in parts(fresh):
+    for part in parts(wanted):
         for query, column in (
             (same_person, people.c.person_hmac),
             (same_family, families.c.family_hmac),
         ):
-            for value, number in unit.connection.execute(query.where(column.in_(part))):
-                index, name = fresh[value]
+            for value, number in connection.execute(query.where(column.in_(part))):
+                index, name = wanted[value]
+                if known.get(faces[index].nik) == number:
+                    continue
                 what = "the same person" if name == "nama" else "a person of the same family"
-                found.append(
-                    Clash(index, name, f"{what} is registered already as recipient {number}")
-                )
+                text = f"{what} is registered already as recipient {number}"
+                found.append(Clash(index, name, text, number, True))
     return found
 
 
