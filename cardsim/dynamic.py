@@ -3,9 +3,11 @@
 Source: EMV 4.4 Book 2, 6.5 and 6.6; Book 3, 6.5.9.
 """
 
+from hashlib import sha1
+
 from cardsim.application import Application
 from cardsim.misbehaviour import Misbehaviour
-from protocols.crypto.oda import CdaData, cda_transaction_hash, sign_dynamic_data
+from protocols.crypto.oda import CdaData, sign_dynamic_data
 from protocols.emv import tlv
 
 _OK = b"\x90\x00"
@@ -49,7 +51,9 @@ def combined_answer(
     sent = [application.pdol_values, application.cdol1_values]
     if ordinal == 1:
         sent.append(data)
-    transaction_hash = cda_transaction_hash(sent, b"".join(objects))
+    # The objects as they leave, without 9F4B: what `cda_transaction_hash` finds in the answer.
+    covered = b"".join((*sent, *objects))
+    transaction_hash = sha1(covered, usedforsecurity=False).digest()
     number = application.value(ordinal, data, "9F37")
     if Misbehaviour.WRONG_TRANSACTION_HASH in application.misbehaves:
         transaction_hash = bytes(len(transaction_hash))

@@ -106,12 +106,12 @@ def static_data(
     parts: list[bytes] = []
     for sfi, record in records:
         try:
-            objects = tlv.parse(record)
+            objects = tlv.parse_flat(record)
         except tlv.TlvError as error:
             raise CertificateError("a record to be authenticated is no TLV data") from error
-        if len(objects) != 1 or objects[0].tag != _RECORD_TEMPLATE:
+        if list(objects) != [_RECORD_TEMPLATE]:
             raise CertificateError("a record to be authenticated is not one template 70")
-        parts.append(objects[0].value if sfi <= _LAST_PLAIN_SFI else record)
+        parts.append(objects[_RECORD_TEMPLATE] if sfi <= _LAST_PLAIN_SFI else record)
     if tag_list is not None:
         if tag_list != b"\x82":
             raise CertificateError("the tag list names something else than the AIP")
@@ -176,7 +176,8 @@ def cda_transaction_hash(dol_values: Iterable[bytes], response: bytes) -> bytes:
     `response`: the objects of template 77, in order; 9F4B is left out here.
     Raises TlvError. Source: EMV 4.4 Book 2, 6.6.1.
     """
-    kept = [item for item in tlv.parse(response) if item.tag != "9F4B"]
+    kept = tlv.parse_flat(response)
+    kept.pop("9F4B", None)
     return sha1(b"".join(dol_values) + tlv.build(kept)).digest()  # noqa: S324 - laid down by EMV
 
 

@@ -3,8 +3,10 @@
 Dynamic methods go on in `terminal.kernel.dynamic`. Source: EMV 4.4 Book 3, 10.3; Book 2, 5 and 6.
 """
 
+import datetime
 from collections.abc import Generator
 from enum import Enum
+from functools import lru_cache
 
 from protocols.crypto.certificates import CertificateData, recover_icc_key, recover_issuer_key
 from protocols.crypto.errors import CryptoError
@@ -12,7 +14,8 @@ from protocols.crypto.oda import recover_static_data, static_data
 from protocols.crypto.rsa import RsaPublicKey
 from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.flags import Aip, TerminalCapabilities, Tsi, Tvr
-from terminal.kernel import dynamic
+from protocols.values import Pan
+from terminal.kernel import dynamic, limits
 from terminal.kernel.context import KernelContext
 
 #: What a card must hold; 92 and 9F48 may be absent when the keys fit their certificates.
@@ -20,6 +23,8 @@ from terminal.kernel.context import KernelContext
 _STATIC_NEEDED = ("8F", "90", "93", "9F32")
 _DYNAMIC_NEEDED = ("8F", "90", "9F32", "9F46", "9F47")
 _RID_BYTES = 5
+#: Most digits of a card number that an issuer certificate names. EMV 4.4 Book 2, table 5.
+_IDENTIFIER_DIGITS = 8
 
 
 class Method(Enum):
@@ -98,9 +103,18 @@ def recover_issuer(context: KernelContext) -> RsaPublicKey | None:
     ca_key = _ca_key(context, card["8F"])
     if ca_key is None:
         return None
+    certificate = CertificateData(card["90"], card.get("92", b""), card["9F32"])
+    leading = pan.reveal()[:_IDENTIFIER_DIGITS]
+    return _issuer_key(ca_key, certificate, leading, context.transaction.date)
+
+
+@lru_cache(maxsize=limits.ISSUER_KEYS)
+def _issuer_key(
+    ca_key: RsaPublicKey, certificate: CertificateData, leading: str, on: datetime.date
+) -> RsaPublicKey | None:
+    """Give an issuer's key for card numbers with these leading digits, which are all it checks."""
     try:
-        certificate = CertificateData(card["90"], card.get("92", b""), card["9F32"])
-        return recover_issuer_key(ca_key, certificate, pan, context.transaction.date)
+        return recover_issuer_key(ca_key, certificate, Pan(leading.ljust(16, "0")), on)
     except CryptoError:
         return None
 

@@ -16,3 +16,5 @@ SCRIPT_BYTES = 128
 SCRIPTS = 8
 #: Most lists kept parsed per kind; a town has a few products, so nothing is ever dropped.
 PARSED_LISTS = 256
+#: Most issuer keys kept recovered: a day's issuers at one terminal are few.
+ISSUER_KEYS = 64
