@@ -48,6 +48,9 @@ soak: setup-dev ## many transfers, then small batches: worst commit, memory, byt
 injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named test must catch each
 	@$(RUN) scripts/injected_bugs.py $(BUGS)
 
+fuzz: setup-dev ## throw damaged inputs at every reader (FUZZ_ARGS="codec-edc --seconds 60 --seed 7")
+	@$(RUN) scripts/fuzz.py $(FUZZ_ARGS)
+
 docs: setup-dev ## write the generated pages of docs/reference anew
 	@$(RUN) scripts/docs.py
 

@@ -195,7 +195,8 @@ def peer_cases(draw: st.DrawFn) -> tuple[dict[str, object], dict[str, str]]:
     return spec, document
 
 
-@settings(max_examples=30)
+@pytest.mark.slow
+@settings(max_examples=60)
 @given(case=peer_cases(), as_python=st.booleans())
 def test_import_pyiso8583_drawn_specs_give_the_same_bytes(
     case: tuple[dict[str, object], dict[str, str]], as_python: bool
@@ -282,6 +283,7 @@ def test_form_of_every_sample_is_found() -> None:
     assert [form_of(text) for text in (JPOS, MOOV, PEER)] == list(FORMS)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_import_of_damaged_samples_gives_a_spec_or_its_one_error(data: st.DataObject) -> None:
