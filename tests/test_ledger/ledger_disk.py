@@ -86,7 +86,8 @@ class SimulatedDisk:
         if self._burn(silent=True) and self.fault in SILENT_FAULTS:
             offset, data = self._misplaced(len(file.seen), offset, data)
         elif self.fuse == 0:
-            part = data[: self.rng.randrange(0, len(data) + 1)]
+            length = self.rng.randrange(0, len(data) + 1)
+            part = data[: length if _tears(name) else length // SECTOR * SECTOR]
             _put(file.seen, offset, part)
             file.writes.append((offset, part))
             self._fail()
@@ -172,10 +173,8 @@ class SimulatedDisk:
         other = SimulatedDisk(self.rng)
         reached = self.rng.randrange(len(self.changes) + 1)
         names = self.changes[reached - 1] if reached else self.durable_names
-        # The format relies on whole sectors for commit marks only (ledger-format.md, 4).
         survivors = {
-            id(file): file.after_cut(self.rng, tears=not name.startswith("superblock"))
-            for name, file in names.items()
+            id(file): file.after_cut(self.rng, tears=_tears(name)) for name, file in names.items()
         }
         other.files = {name: survivors[id(file)] for name, file in names.items()}
         other.lied = self.lied
@@ -205,3 +204,8 @@ def _put(content: bytearray, offset: int, data: bytes) -> None:
     if len(content) < offset:
         content.extend(bytes(offset - len(content)))
     content[offset : offset + len(data)] = data
+
+
+def _tears(name: str) -> bool:
+    """Say whether a sector may tear: the format relies on whole ones for commit marks only."""
+    return not name.startswith("superblock")

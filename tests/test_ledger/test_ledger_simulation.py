@@ -11,6 +11,7 @@ import pytest
 
 from ledger.errors import LedgerFullError, LedgerPoisonedError
 from ledger.pure import PureLedger
+from ledger.structures import Transfer
 from tests.test_ledger.ledger_disk import SimulatedDisk
 from tests.test_ledger.ledger_simulation import Simulation, run_seed
 from tests.test_ledger.ledger_workload import Workload
@@ -88,6 +89,26 @@ def test_a_failed_sync_is_never_followed_by_an_answer() -> None:
         ledger.checkpoint()
     ledger.close()
     assert isinstance(simulation.open(), PureLedger)
+
+
+def test_repaired_tail_stays_zero_when_the_next_frame_goes_to_another_segment() -> None:
+    simulation = Simulation(5)
+    simulation.segment_size, disk = 16_384, simulation.disk
+    ledger = simulation.open()
+    ledger.create_accounts(simulation.work.accounts())
+    ledger.close()
+    torn = disk.files["00000001.seg"]
+    for content in (torn.seen, torn.durable):
+        content[8_192:8_200] = b"LMBFRM\1\0"  # The second frame was begun; no answer covers it.
+    disk.lied = True
+    ledger = simulation.open()
+    assert ledger.torn_tail is not None
+    move = {"debit_account_id": 1, "credit_account_id": 4, "amount": 0, "ledger": 1, "code": 1}
+    ledger.create_transfers([Transfer(id=n, **move) for n in range(1, 70)])  # Three blocks.
+    assert "00000002.seg" in disk.names()
+    for _ in range(8):  # What was not synced is lost in one of these.
+        simulation.disk = disk.after_cut()
+        assert len(list(simulation.open().entries())) == 69
 
 
 def test_simulated_disk_loses_what_was_not_synced() -> None:
