@@ -1,61 +1,203 @@
-"""`lumbung programme import`: decree files, checked dry or taken in."""
+"""`lumbung programme import`: decree files, checked dry or taken in, and the stages they pass."""
 
-import json
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lumbung.composition import open_offices
-from lumbung.data_directory import DataDirectory, read_manifest
-from lumbung.system import SystemClock, system_random
+from lumbung.commands.programme_desk import (
+    JSON_OPTION,
+    Desk,
+    Officer,
+    day_of,
+    look_at_desk,
+    look_at_registry,
+    open_desk,
+    say,
+)
 from programme.actors import Actor, Agency
-from programme.decree import import_decree, read_decree, template
+from programme.decree import (
+    DecreeDiff,
+    DecreeFile,
+    compare_decree,
+    import_decree,
+    read_decree,
+    template,
+)
+from programme.registry import DecreeState
+from programme.reports.table import shown_rupiah
+
+#: Stages that an officer moves a decree to; execution begins with the first disbursement.
+STAGES = [
+    DecreeState.VERIFICATION.value,
+    DecreeState.VALIDATION.value,
+    DecreeState.DETERMINATION.value,
+]
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--data", "directory", type=click.Path(path_type=Path),
-              help="Take the file into this registry; a dry run without it.")  # fmt: skip
-@click.option("--officer", default="kominfo-01", show_default=True, help="Who at Diskominfo.")
+@click.option(
+    "--data",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="The programme's data directory: compare with it, or take the file in.",
+)
+@click.option("--dry-run", is_flag=True, help="With --data: say what would change, write nothing.")
+@click.option("--decree", type=click.IntRange(1), help="Instead of FILE: a decree taken in before.")
+@click.option("--stage", type=click.Choice(STAGES), help="Move --decree to this stage.")
+@click.option(
+    "--officer",
+    type=Officer(Agency.DISKOMINFO),
+    default="kominfo-01",
+    show_default=True,
+    help="Who acts: a name at Diskominfo, or agency:name.",
+)
 @click.option("--template", "show_template", is_flag=True, help="Print an empty file and end.")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+@JSON_OPTION
 def import_decree_file(
-    file: Path | None, directory: Path | None, officer: str, show_template: bool, as_json: bool
+    file: Path | None,
+    directory: Path | None,
+    dry_run: bool,
+    decree: int | None,
+    stage: str | None,
+    officer: Actor,
+    show_template: bool,
+    as_json: bool,
 ) -> None:
     """Check decree FILE, every fault with file:line; with --data, take it in (whole or not at all).
 
-    Exit code 1 when the file has a fault. The same file again changes nothing.
-    """
+    A later file is a diff: new, changed and ended people are counted. With --decree N the stages
+    of a decree are shown, and --stage moves it on. Exit code 1 when the file has a fault. The same
+    file again changes nothing.
+    """  # fmt: skip
     if show_template:
         click.echo(template(), nl=False)
         return
-    if file is None:
-        raise click.UsageError("give a FILE, or --template for an empty one")
-    found = read_decree(file)
-    values = {
+    if decree is not None:
+        if file is not None or directory is None:
+            raise click.UsageError("--decree goes with --data, without a FILE")
+        _stages(directory, decree, stage, officer, as_json=as_json)
+        return
+    if file is None or stage is not None:
+        raise click.UsageError("give a FILE, or --decree N, or --template for an empty file")
+    if dry_run and directory is None:
+        raise click.UsageError("--dry-run compares with a registry: give its --data")
+    found = read_decree(file, on_lines=_tell_progress)
+    values: dict[str, Any] = {
         "decree": found.name, "lines": len(found.rows), "total_sen_per_month": found.total_sen,
         "period_first": found.period_first, "period_last": found.period_last, "applied": False,
     }  # fmt: skip
-    if directory is not None:
-        manifest = read_manifest(directory)
-        with ExitStack() as stack:
-            data = stack.enter_context(
-                DataDirectory.open(
-                    directory, kind=manifest.kind, seed=manifest.seed, created=manifest.created
-                )
-            )
-            offices = stack.enter_context(
-                open_offices(data, SystemClock(), lambda _part: system_random)
-            )
-            done = import_decree(offices.registry, found, Actor(Agency.DISKOMINFO, officer))
-        values |= {"applied": True, "new_people": done.new_people, "changed": done.changed}
-    if as_json:
-        click.echo(json.dumps(values))
-        return
-    click.echo(f"{file}: decree {values['decree']}, {values['lines']} recipients, no fault")
+    lines = [f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"]
     if directory is None:
-        click.echo("dry run: nothing was taken in; --data DIRECTORY takes it in")
+        lines.append("dry run: nothing was taken in; --data DIRECTORY takes it in")
+    elif dry_run:
+        with look_at_registry(directory) as parts:
+            diff = compare_decree(parts.registry, found)
+        values |= {"diff": _diff_values(diff)}
+        lines += [*_diff_lines(diff), "dry run: nothing was taken in"]
     else:
-        change = f"{values['new_people']} new people" if values["changed"] else "known, no change"
-        click.echo(f"taken in as stage integrasi: {change}")
+        with open_desk(directory) as desk:
+            values |= _take_in(desk, found, officer)
+        lines += _taken_lines(values)
+    say(values, lines, as_json=as_json)
+
+
+def _tell_progress(done: int, of: int) -> None:
+    click.echo(f"{done:,} of {of:,} lines read", err=True)
+
+
+def _take_in(desk: Desk, found: DecreeFile, officer: Actor) -> dict[str, Any]:
+    diff = compare_decree(desk.parts.registry, found)
+    done = import_decree(desk.parts.registry, found, officer)
+    return {
+        "applied": True, "number": done.decree.decree_number, "new_people": done.new_people,
+        "changed_people": done.changed_people, "changed": done.changed,
+        "diff": _diff_values(diff), "stages": _stage_rows(desk, done.decree.decree_number),
+        "diff_lines": list(_diff_lines(diff)) if done.changed else [],
+    }  # fmt: skip
+
+
+def _taken_lines(values: dict[str, Any]) -> Iterator[str]:
+    yield from values.pop("diff_lines")
+    if not values["changed"]:
+        yield f"taken in before as decree {values['number']}: known, no change"
+        return
+    yield (
+        f"taken in as decree {values['number']}, stage integrasi: {values['new_people']} new "
+        f"people, {values['changed_people']} changed"
+    )
+
+
+def _stages(
+    directory: Path, decree: int, stage: str | None, officer: Actor, *, as_json: bool
+) -> None:
+    opened = open_desk if stage else look_at_desk
+    with opened(directory) as desk:
+        record = desk.parts.registry.decrees.get(decree)
+        if stage is not None:
+            record = desk.parts.registry.decrees.move(decree, DecreeState(stage), officer)
+        rows = _stage_rows(desk, decree)
+    values = {"decree": record.name, "number": decree, "stage": record.state.value, "stages": rows}
+    lines = [f"decree {decree} ({record.name}): {record.state.value}"]
+    lines += [f"  {row['on']}  {row['stage']:<12} {row['by']}" for row in rows]
+    say(values, lines, as_json=as_json)
+
+
+def _stage_rows(desk: Desk, decree: int) -> list[dict[str, str]]:
+    return [
+        {"stage": state.value, "on": day_of(at_ns), "by": f"{agency}/{person}"}
+        for state, at_ns, agency, person in desk.parts.registry.decrees.steps(decree)
+    ]
+
+
+def _diff_values(diff: DecreeDiff) -> dict[str, Any]:
+    return {
+        "imported_as": diff.imported.decree_number if diff.imported else None,
+        "previous": diff.previous.decree_number if diff.previous else None,
+        "new_lines": list(diff.new_lines),
+        "known": diff.known,
+        "joined": list(diff.joined),
+        "changed_people": [
+            {"line": c.line, "recipient": c.recipient_number, "columns": list(c.columns)}
+            for c in diff.changed_people
+        ],
+        "changed_terms": [
+            {"line": c.line, "recipient": c.recipient_number,
+             "amount_before_sen": c.amount_before_sen, "amount_now_sen": c.amount_now_sen,
+             "outcome_before": c.outcome_before.value, "outcome_now": c.outcome_now.value}
+            for c in diff.changed_terms
+        ],
+        "ended": [
+            {"recipient": e.recipient_number, "outcome": e.outcome.value if e.outcome else None}
+            for e in diff.ended
+        ],
+        "total_before_sen": diff.total_before_sen,
+        "total_now_sen": diff.total_now_sen,
+    }  # fmt: skip
+
+
+def _diff_lines(diff: DecreeDiff) -> Iterator[str]:
+    if diff.imported is not None:
+        yield f"this file was taken in before as decree {diff.imported.decree_number}"
+    against = f"decree {diff.previous.decree_number}" if diff.previous else "no decree before"
+    yield f"new people {len(diff.new_lines)}, known {diff.known}; against {against}:"
+    yield f"  paid now, not before  {len(diff.joined)}"
+    yield f"  other amount/result   {len(diff.changed_terms)}"
+    yield f"  other personal data   {len(diff.changed_people)}"
+    yield f"  ended                 {len(diff.ended)}"
+    before, now = shown_rupiah(diff.total_before_sen), shown_rupiah(diff.total_now_sen)
+    yield f"  a month costs Rp{now}, before Rp{before}"
+    for change in diff.changed_people:
+        columns = ", ".join(change.columns)
+        yield f"  line {change.line}: recipient {change.recipient_number}: {columns}"
+    for term in diff.changed_terms:
+        amounts = (
+            f"Rp{shown_rupiah(term.amount_before_sen)} -> Rp{shown_rupiah(term.amount_now_sen)}"
+        )
+        words = f"{term.outcome_before.value} -> {term.outcome_now.value}"
+        yield f"  line {term.line}: recipient {term.recipient_number}: {amounts}, {words}"
+    for ended in diff.ended:
+        why = ended.outcome.value if ended.outcome else "not named"
+        yield f"  recipient {ended.recipient_number} ended: {why}"

@@ -11,7 +11,7 @@ import click
 
 from ledger import open_ledger
 from lumbung.composition import Offices, compose, open_offices
-from lumbung.data_directory import DataDirectory, read_manifest
+from lumbung.data_directory import DataDirectory, DataDirectoryError, read_manifest
 from lumbung.system import SystemClock, system_random
 from programme.actors import Actor, Agency
 from programme.errors import RuleError
@@ -80,14 +80,25 @@ def open_desk(directory: Path) -> Iterator[Desk]:
         yield Desk(parts, Office(parts.registry, parts.ledger))
 
 
+def look_at_registry(directory: Path) -> Offices:
+    """Open keystore and registry for reading; makes neither. Use as a context manager."""
+    data = DataDirectory.beside(directory)
+    for path in (data.keystore, data.registry):
+        if not path.exists():
+            raise DataDirectoryError(
+                f"{path}: is not there, so there is nothing to look at.",
+                fix="Take a decree in first: lumbung programme import FILE --data DIRECTORY",
+            )
+    return open_offices(data, SystemClock(), random_for)
+
+
 @contextmanager
 def look_at_desk(directory: Path) -> Iterator[Desk]:
     """Open a programme for reading, also beside a running switch; takes no lock."""
-    data = DataDirectory.beside(directory)
     with ExitStack() as stack:
-        parts = stack.enter_context(open_offices(data, SystemClock(), random_for))
+        parts = stack.enter_context(look_at_registry(directory))
         ledger = open_ledger(
-            data.ledger, now_ns=SystemClock().now_ns, random_bytes=system_random,
+            parts.data.ledger, now_ns=SystemClock().now_ns, random_bytes=system_random,
             read_only=True, create=False,
         )  # fmt: skip
         stack.callback(ledger.close)
