@@ -36,7 +36,7 @@ format: setup-dev ## rewrite the sources in the house's format
 setup-bench:
 	@$(PYTHON) scripts/setup.py --bench
 
-bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards)
+bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards|switch)
 	@$(RUN) scripts/bench.py $(SUITE)
 
 sim: setup-dev ## replay a simulation (SUITE=ledger SEED=n COUNT=m ROUNDS=r)
