@@ -7,7 +7,7 @@ written back.
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from protocols.crypto.errors import CryptoError
 from protocols.crypto.tr31 import KeyBlockHeader, unwrap, wrap
 from protocols.emv import dol, tlv
 from protocols.emv.errors import EmvDataError
+from protocols.emv.limits import DOL_VALUE_BYTES, TLV_DEPTH
 from protocols.framing import BANK_FRAMES, EDC_FRAMES, Framer, FrameSpec, FramingError, frame
 from protocols.iso8583 import (
     CODECS,
@@ -66,11 +67,12 @@ def codecs_of(name: str) -> tuple[PureCodec, ...]:
 
 
 def messages_of(name: str) -> list[bytes]:
-    """Give one message per use of the specification, and one with every element."""
+    """Give one message per use of the specification, one per element, and one with all."""
     spec, codec = spec_named(name), codecs_of(name)[0]
     sets = [(u.mti, numbers) for u in spec.messages.values()
             for numbers in (u.mandatory, u.mandatory | u.optional)]  # fmt: skip
-    sets.append(("0200", frozenset(spec.elements) - ({65} if spec.bitmap_tertiary else set())))
+    all_of_it = frozenset(spec.elements) - ({65} if spec.bitmap_tertiary else set())
+    sets += [("0200", frozenset({number})) for number in all_of_it] + [("0200", all_of_it)]
     return [
         codec.encode(Message(mti, {n: spec.elements[n].example for n in sorted(numbers)}))  # type: ignore[misc]
         for mti, numbers in sets
@@ -137,10 +139,28 @@ def run_tlv(raw: bytes) -> None:
     with contextlib.suppress(EmvDataError):
         objects = tlv.parse(raw)
         assert tlv.parse(tlv.build(objects)) == objects
+        assert depth_of(objects) <= TLV_DEPTH
     with contextlib.suppress(EmvDataError):
         tlv.build(tlv.parse(raw, filler=True))  # filler goes, so nothing is compared
     with contextlib.suppress(EmvDataError):
         tlv.parse_flat(raw)
+
+
+def depth_of(objects: Iterable[tlv.Tlv]) -> int:
+    """Give how deep objects are nested; 0 for none."""
+    return max((1 + depth_of(one.children) for one in objects), default=0)
+
+
+def tlv_objects() -> list[bytes]:
+    """Give card data, and templates nested as deep as allowed and one deeper."""
+    nested = [b"\x5a\x00"]
+    for _ in range(TLV_DEPTH):
+        nested.append(b"\xe1" + bytes([len(nested[-1])]) + nested[-1])
+    return [
+        bytes.fromhex("6F1A840E315041592E5359532E4444463031A5088801015F2D02656E"),
+        bytes.fromhex("9F2608E0C1A2B3C4D5E6F79F360200259505000000000082025C00DF810101AA"),
+        *nested[-2:],
+    ]
 
 
 def run_dol(raw: bytes) -> None:
@@ -148,6 +168,7 @@ def run_dol(raw: bytes) -> None:
     with contextlib.suppress(EmvDataError):
         entries = dol.parse_dol(raw)
         assert dol.build_dol(entries) == raw
+        assert dol.dol_length(entries) <= DOL_VALUE_BYTES
         filled = dol.fill_dol(raw, {"9F02": b"\x01", "9A": b"\x26\x01\x05", "5A": bytes(10)})
         assert len(filled) == dol.dol_length(entries)
         assert b"".join(value for _, value in dol.split_by_dol(raw, filled)) == filled
@@ -260,9 +281,7 @@ TARGETS: dict[str, Target] = {
         Target("framing", run_framing, lambda: [
             frame(b"0800", b"" if not s.tpdu_size else b"\x60\0\1\0\0", s, b"H" * s.header_size)
             for s in FRAME_SPECS]),
-        Target("tlv", run_tlv, lambda: [
-            bytes.fromhex("6F1A840E315041592E5359532E4444463031A5088801015F2D02656E"),
-            bytes.fromhex("9F2608E0C1A2B3C4D5E6F79F360200259505000000000082025C00DF810101AA")]),
+        Target("tlv", run_tlv, tlv_objects),
         Target("dol", run_dol, lambda: [
             bytes.fromhex("9F02069F03069F1A0295055F2A029A039C019F3704")]),
         Target("tr31", run_tr31, key_blocks),
