@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 
 from cardsim import CardImageError, FaultPlanError
 from cardsim.faults import Fault, FaultAction, FaultLayer, Reaction, ReactionKind
-from cardsim.transport import (
-    REQUESTS_WAITING_MAX,
-    CardOnWire,
-    CardWireError,
-    Ending,
-)
+from cardsim.transport import CardOnWire, CardWireError
+from cardsim.transport_wire import REQUESTS_WAITING_MAX, Ending
 from cardsim.vpcd import FramingError, Request, VpcdSlot, answer_frame
 from protocols.card_frames import CARD_BODY_BYTES_MAX, Control
 from tests.card_kit import make_card
