@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Page -> "module:function" that gives its whole text.
 PAGES = {
     "docs/reference/commands.md": "lumbung.command_page:page",
+    "docs/reference/message.md": "protocols.iso8583.reference_page:page",
     "docs/reference/refusals.md": "protocols.refusals_page:page",
     "docs/reference/switch-tables.md": "switch.tables_page:page",
     "docs/reference/terminal-tables.md": "terminal.tables_page:page",

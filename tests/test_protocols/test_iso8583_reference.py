@@ -1,15 +1,8 @@
-"""The message reference is generated: the page in the tree is what its generator writes."""
+"""The message reference leaves nothing out that a message uses."""
 
-import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_message_reference_is_what_its_generator_writes() -> None:
-    generator = runpy.run_path(str(ROOT / "scripts" / "make_message_reference.py"))
-    written = (ROOT / "docs" / "reference" / "message.md").read_text("utf-8")
-    assert written == generator["page"](), "run python scripts/make_message_reference.py"
 
 
 def test_message_reference_names_every_element_that_a_message_uses() -> None:
