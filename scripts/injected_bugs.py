@@ -56,17 +56,21 @@ def main() -> int:
     return bool(missed)
 
 
-def inject(bugs: list[Bug], say: object) -> list[str]:
-    """Run the bugs on a copy; give the names of those that no test noticed."""
+def inject(bugs: list[Bug], say: object, *, sound_first: bool = True) -> list[str]:
+    """Run the bugs on a copy; give the names of those that no test noticed.
+
+    `sound_first` runs the tests without any bug before: left out where they have just run.
+    """
     assert callable(say)
     missed = []
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory)
         make_copy(copy)
         tests = sorted({bug.test for bug in bugs})
-        code, output = run_tests(copy, tests)
-        if code != 0:
-            raise SystemExit(f"injected-bugs: the tests fail without any bug\n{output}")
+        if sound_first:
+            code, output = run_tests(copy, tests)
+            if code != 0:
+                raise SystemExit(f"injected-bugs: the tests fail without any bug\n{output}")
         for bug in bugs:
             caught, how = try_bug(copy, bug)
             say(f"injected-bugs: {'caught' if caught else 'MISSED'}  {bug.name}  ({how})")

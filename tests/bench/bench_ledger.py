@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import figures
-from ledger_limits import disk_rows, hash_rows
+from ledger_limits import Probe, disk_rows, hash_rows
 from ledger_load import (
     CARDS,
     FIRST_CARD,
@@ -110,6 +110,7 @@ def measure() -> list[figures.Row]:
                 subject.post(subject.prepare(funding[start : start + 5_000]))
         for size, total in BATCHES.items():
             rows += batch_case(subjects, size, drawer.batches(size, total))
+        rows += beside_disk_case(subjects[0], Probe(directory), drawer.batches(1, BATCHES[1]))
         for tasks, total in IN_FLIGHT.items():
             rows += in_flight_case(subjects, tasks, drawer.batches(1, total))
         for subject in subjects:
@@ -158,6 +159,27 @@ def batch_case(
         if not isinstance(subject, Postgres):  # Its work is done in processes of its own.
             found.append(row(case, subject.name, "cpu_us", cpu / (count * size) * 1e6))
         rows += noted(found)
+    return rows
+
+
+def beside_disk_case(
+    ours: Ours, disk: Probe, singles: Sequence[Sequence[Purchase]]
+) -> list[figures.Row]:
+    """Post one at a time, each beside one write of the disk's own: the distance to its limit."""
+    took: dict[str, list[float]] = {"disk-4k-sync": [], ours.name: []}
+    deadline = time.perf_counter() + BUDGET_S
+    for single in singles:
+        prepared = ours.prepare(single)
+        took["disk-4k-sync"].append(disk.write())
+        before = time.perf_counter()
+        ours.post(prepared)
+        took[ours.name].append(time.perf_counter() - before)
+        if before > deadline:
+            break
+    disk.close()
+    rows = []
+    for name, found in took.items():
+        rows += noted(latency_rows("one-beside-disk", name, len(found) / sum(found), found))
     return rows
 
 

@@ -41,4 +41,4 @@ def test_bugs_that_would_lose_money_are_caught(script: ModuleType) -> None:
     said: list[str] = []
     bugs = [bug for bug in script.load() if bug.quick]
     assert len(bugs) == 3
-    assert script.inject(bugs, say=said.append) == [], "\n".join(said)
+    assert script.inject(bugs, say=said.append, sound_first=False) == [], "\n".join(said)
