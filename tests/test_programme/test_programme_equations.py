@@ -182,18 +182,17 @@ def test_balance_that_lost_a_posting_breaks_the_sums(books):
     }
 
 
-@pytest.mark.parametrize(
-    "slips",
-    [
-        lambda sale: [],
-        lambda sale: [Slip(sale, 99)],
-        lambda sale: [Slip(sale, 100), Slip(4711, 5)],
-        lambda sale: [Slip(sale, 100), Slip(sale, 100)],
-        lambda sale: [Slip(4711, 100)],
-    ],
-    ids=["no slip", "other amount", "slip without posting", "slip twice", "slip of another"],
-)
-def test_slips_that_differ_from_the_postings_are_named(books, slips):
+WRONG_SLIPS = [
+    lambda sale: [],
+    lambda sale: [Slip(sale, 99)],
+    lambda sale: [Slip(sale, 100), Slip(4711, 5)],
+    lambda sale: [Slip(sale, 100), Slip(sale, 100)],
+    lambda sale: [Slip(4711, 100)],
+]
+
+
+def test_slips_that_differ_from_the_postings_are_named(books):
     sale = books.sale(0, 100)
     assert books.broken([Slip(sale, 100)]) == []
-    assert books.broken(slips(sale)) == ["slips = postings"]
+    told = [books.broken(slips(sale)) for slips in WRONG_SLIPS]
+    assert told == [["slips = postings"]] * len(WRONG_SLIPS)

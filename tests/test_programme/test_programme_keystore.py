@@ -155,31 +155,37 @@ def _swap(document):
     keys["a"], keys["b"] = keys["b"], keys["a"]
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (_swap, "altered"),
-        (lambda d: d["keys"].pop("a"), "altered"),
-        (lambda d: d["keys"]["a"][0].update(kind="aes"), "altered"),
-        (lambda d: d.update(version=2), "version 2"),
-        (lambda d: d.update(format="theirs"), "not a keystore"),
-        (lambda d: d.pop("mac"), "altered"),
-    ],
-    ids=["swapped", "removed", "kind", "version", "format", "no mac"],
-)
-def test_altered_or_foreign_file_is_refused(keystore, path, change, text):
+ALTERATIONS = [
+    (_swap, "altered"),
+    (lambda d: d["keys"].pop("a"), "altered"),
+    (lambda d: d["keys"]["a"][0].update(kind="aes"), "altered"),
+    (lambda d: d.update(version=2), "version 2"),
+    (lambda d: d.update(format="theirs"), "not a keystore"),
+    (lambda d: d.pop("mac"), "altered"),
+]
+
+
+def test_altered_or_foreign_file_is_refused(keystore, path):
     keystore.generate("a")
     keystore.generate("b")
-    _alter(path, change)
-    with pytest.raises(errors.KeystoreForeignError, match=text):
-        _reopen(path)
+    sound, failed = path.read_bytes(), []
+    for number, (change, text) in enumerate(ALTERATIONS):
+        path.write_bytes(sound)
+        _alter(path, change)
+        try:
+            _reopen(path)
+        except errors.KeystoreForeignError as error:
+            if text in str(error):
+                continue
+        failed.append((number, text))
+    assert failed == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
-def test_file_that_is_no_keystore_is_refused(path, content):
-    path.write_bytes(content)
-    with pytest.raises(errors.KeystoreForeignError, match="not a keystore"):
-        _reopen(path)
+def test_file_that_is_no_keystore_is_refused(path):
+    for content in (b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'):
+        path.write_bytes(content)
+        with pytest.raises(errors.KeystoreForeignError, match="not a keystore"):
+            _reopen(path)
 
 
 def test_missing_keystore_and_existing_file_are_clear_errors(path, keystore):
@@ -189,26 +195,29 @@ def test_missing_keystore_and_existing_file_are_clear_errors(path, keystore):
         _reopen(path.with_name("other.json"))
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda k: k.put("short", SecretBytes(b"12345678")),
-        lambda k: k.put("weak", SecretBytes(bytes(16))),
-        lambda k: k.put("halves", SecretBytes(bytes(range(8)) * 2)),
-        lambda k: k.put("pvk", TEST_KEY),
-        lambda k: k.put("new", TEST_KEY, check_value="000000"),
-        lambda k: k.put("bad label", TEST_KEY),
-        lambda k: k.put("../up", TEST_KEY),
-        lambda k: k.generate("aes", KeyKind.AES, 20),
-    ],
-)
-def test_key_that_may_not_be_stored_is_refused_and_nothing_changes(keystore, path, act):
+REFUSED_KEYS = [
+    lambda k: k.put("short", SecretBytes(b"12345678")),
+    lambda k: k.put("weak", SecretBytes(bytes(16))),
+    lambda k: k.put("halves", SecretBytes(bytes(range(8)) * 2)),
+    lambda k: k.put("pvk", TEST_KEY),
+    lambda k: k.put("new", TEST_KEY, check_value="000000"),
+    lambda k: k.put("bad label", TEST_KEY),
+    lambda k: k.put("../up", TEST_KEY),
+    lambda k: k.generate("aes", KeyKind.AES, 20),
+]
+
+
+def test_key_that_may_not_be_stored_is_refused_and_nothing_changes(keystore, path):
     keystore.put("pvk", TEST_KEY)
-    before = path.read_bytes()
-    with pytest.raises(LumbungError):
-        act(keystore)
-    assert path.read_bytes() == before
-    assert keystore.labels() == ["pvk"]
+    before, failed = path.read_bytes(), []
+    for number, act in enumerate(REFUSED_KEYS):
+        try:
+            act(keystore)
+        except LumbungError:
+            if path.read_bytes() == before and keystore.labels() == ["pvk"]:
+                continue
+        failed.append(number)
+    assert failed == []
 
 
 def test_change_by_another_process_is_not_lost(keystore, path):

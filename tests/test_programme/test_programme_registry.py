@@ -181,10 +181,10 @@ def test_change_against_the_rules_is_refused(registry, actors, active_cards, car
     assert registry.version == before
 
 
-@pytest.mark.parametrize("person", ["", "  ", "x" * 65, "a\nb", "198005092006041011"])
-def test_actor_without_a_usable_name_is_refused(person):
-    with pytest.raises(RuleError):
-        Actor(Agency.DINSOS_PM, person)
+def test_actor_without_a_usable_name_is_refused():
+    for person in ("", "  ", "x" * 65, "a\nb", "198005092006041011"):
+        with pytest.raises(RuleError):
+            Actor(Agency.DINSOS_PM, person)
 
 
 WRONG_SHOPS = [

@@ -101,26 +101,31 @@ def altered(tmp_path):
     return alter
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "place"),
-    [
-        ("merchants.csv", "merchant_id;nama", "id;nama", (4, "file")),
-        ("merchants.csv", ";kecil;Palaran", ";makro;Palaran", (5, "jenis")),
-        ("merchants.csv", "EWSMDPLR0000001", "123456789012345", (5, "merchant_id")),
-        ("merchants.csv", "EWSMDPLR0000002", "EWSMDPLR0000001", (6, "merchant_id")),
-        ("merchants.csv", "Palaran;Bantuas;5451", "Palaran;Bantuas;54", (5, "kategori")),
-        ("merchants.csv", "Palaran;Bantuas", "Palaran;Baqa", (5, "kelurahan")),
-        ("merchants.csv", "ya;tidak", "yes;no", (5, "ditetapkan")),
-        ("merchants.csv", ";ya;tidak", "", (5, "file")),
-        ("terminals.csv", "12400001", "1240001", (3, "terminal_id")),
-        ("terminals.csv", "12400002", "12400001", (4, "terminal_id")),
-    ],
-)
-def test_wrong_shop_file_is_named_by_line_and_column(altered, name, old, new, place):
-    read = read_shops if name == "merchants.csv" else read_terminals
-    with pytest.raises(DecreeFileError) as caught:
-        read(altered(name, old, new))
-    assert place in [(fault.line, fault.column) for fault in caught.value.faults]
+WRONG_SHOP_FILES = [
+    ("merchants.csv", "merchant_id;nama", "id;nama", (4, "file")),
+    ("merchants.csv", ";kecil;Palaran", ";makro;Palaran", (5, "jenis")),
+    ("merchants.csv", "EWSMDPLR0000001", "123456789012345", (5, "merchant_id")),
+    ("merchants.csv", "EWSMDPLR0000002", "EWSMDPLR0000001", (6, "merchant_id")),
+    ("merchants.csv", "Palaran;Bantuas;5451", "Palaran;Bantuas;54", (5, "kategori")),
+    ("merchants.csv", "Palaran;Bantuas", "Palaran;Baqa", (5, "kelurahan")),
+    ("merchants.csv", "ya;tidak", "yes;no", (5, "ditetapkan")),
+    ("merchants.csv", ";ya;tidak", "", (5, "file")),
+    ("terminals.csv", "12400001", "1240001", (3, "terminal_id")),
+    ("terminals.csv", "12400002", "12400001", (4, "terminal_id")),
+]
+
+
+def test_wrong_shop_file_is_named_by_line_and_column(altered):
+    failed = []
+    for name, old, new, place in WRONG_SHOP_FILES:
+        read = read_shops if name == "merchants.csv" else read_terminals
+        try:
+            read(altered(name, old, new))
+        except DecreeFileError as error:
+            if place in [(fault.line, fault.column) for fault in error.faults]:
+                continue
+        failed.append((name, old, new, place))
+    assert failed == []
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b""])

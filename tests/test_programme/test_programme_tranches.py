@@ -1,5 +1,6 @@
 """The fold of tranches: named cases, and random histories against a slow oracle of single coins."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -143,37 +144,32 @@ def test_fold_refused_entries_and_holds_move_nothing_and_a_posted_hold_does():
     assert history.fold().left_sen == 300
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda h: h.sale(301),
-        lambda h: h.undo(4711, 1),
-        lambda h: h.undo(h.sale(100), 101),
-        lambda h: h.restore(h.sale(100), 1),
-        lambda h: h.restore(4711, 1),
-        lambda h: h.sweep(4711, 1),
-        lambda h: h.sweep(h.entries[0].transfer.id, 301),
-        lambda h: h.add(TransferCode.MERCHANT_PAYOUT, 1),
-        lambda h: h.add(TransferCode.FUNDING, 1, credit=True),
-    ],
-    ids=[
-        "overdraw",
-        "no original",
-        "too much",
-        "not undone",
-        "no sale",
-        "no tranche",
-        "swept dry",
-        "payout",
-        "funding",
-    ],
-)
-def test_fold_entry_without_a_rule_is_an_error(write):
-    history = History()
-    history.month("2026-01", 300)
-    write(history)
-    with pytest.raises(TrancheError, match=r"ledger entry \d+"):
-        history.fold()
+WITHOUT_A_RULE = [
+    lambda h: h.sale(301),
+    lambda h: h.undo(4711, 1),
+    lambda h: h.undo(h.sale(100), 101),
+    lambda h: h.restore(h.sale(100), 1),
+    lambda h: h.restore(4711, 1),
+    lambda h: h.sweep(4711, 1),
+    lambda h: h.sweep(h.entries[0].transfer.id, 301),
+    lambda h: h.add(TransferCode.MERCHANT_PAYOUT, 1),
+    lambda h: h.add(TransferCode.FUNDING, 1, credit=True),
+]
+
+
+def test_fold_entry_without_a_rule_is_an_error():
+    folded = []
+    for number, write in enumerate(WITHOUT_A_RULE):
+        history = History()
+        history.month("2026-01", 300)
+        write(history)
+        try:
+            history.fold()
+        except TrancheError as error:
+            if re.search(r"ledger entry \d+", str(error)):
+                continue
+        folded.append(number)
+    assert folded == []
 
 
 def test_fold_same_entry_twice_is_an_error():

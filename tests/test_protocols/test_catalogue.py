@@ -12,15 +12,16 @@ def test_languages_hold_the_same_keys_in_the_same_order() -> None:
     assert LANGUAGES[0] == "id"
 
 
-@pytest.mark.parametrize("key", keys("id"))
-def test_placeholders_agree_and_fill(key: str) -> None:
-    wanted = placeholders(template(key, "id"))
-    assert placeholders(template(key, "en")) == wanted
-    for lang in LANGUAGES:
-        filled = text(key, lang, **dict.fromkeys(wanted, "7"))
-        assert filled
-        assert filled == filled.strip()
-        assert "{" not in filled
+def test_placeholders_agree_and_fill() -> None:
+    wrong = []
+    for key in keys("id"):
+        wanted = placeholders(template(key, "id"))
+        filled = [text(key, lang, **dict.fromkeys(wanted, "7")) for lang in LANGUAGES]
+        if placeholders(template(key, "en")) != wanted or any(
+            not said or said != said.strip() or "{" in said for said in filled
+        ):
+            wrong.append((key, filled))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
