@@ -32,6 +32,7 @@ from tests.card_kit import (
     send,
     with_application,
 )
+from tests.tables import every_row
 
 
 def started(card: Card, to: str = "online") -> Card:
@@ -69,7 +70,7 @@ def test_cryptogram_of_any_transaction_is_what_the_issuer_computes(
     assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("asked", "lower", "given"),
     [(0x00, 0, 0x00), (0x80, 0, 0x80), (0x40, 0, 0x80), (0x40, 1, 0x40), (0x00, 1, 0x00)],
 )
@@ -84,7 +85,7 @@ def test_first_cryptogram_is_never_higher_than_asked(asked: int, lower: int, giv
     assert card.state is (CardState.ONLINE if given == 0x80 else CardState.FINISHED)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("changes", "given"),
     [
         ({}, 0x40),
@@ -143,7 +144,7 @@ def test_issuer_result_for_another_code_than_in_8a_gives_no_tc() -> None:
     assert completion.cid == AcType.AAC
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("pins", "answers"),
     [
         (["123456"], ["9000"]),
@@ -194,7 +195,7 @@ def test_scripts_block_and_unblock_the_application_and_keep_the_chain() -> None:
     assert send(card, "00A4040005F053534E0100")[-4:] == "9000"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("command", "answer"),
     [
         (f"841E000008{'00' * 8}", "6988"),

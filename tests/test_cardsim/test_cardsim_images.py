@@ -23,6 +23,7 @@ from tests.card_kit import (
     send,
     with_application,
 )
+from tests.tables import every_row
 
 SSN_PATH = Path(__file__).parents[2] / "cardsim" / "profiles" / "ssn.toml"
 SSN = SSN_PATH.read_text("utf-8")
@@ -75,7 +76,7 @@ def test_image_damaged_or_foreign_is_one_clear_error_without_content(
     assert PAN.reveal() not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("field", "value"),
     [
         ("protocol", 2),
@@ -154,7 +155,7 @@ def test_thousand_cards_are_personalised_in_under_a_second() -> None:
     assert time.perf_counter() - begin < 1.0
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "expected"),
     [
         ("Nur", b"NUR"),
@@ -168,7 +169,7 @@ def test_card_name_holds_printable_ascii_of_2_to_26_bytes(name: str, expected: b
     assert card_name(name) == expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     "changes",
     [
         {"psn": "1"},
@@ -185,7 +186,7 @@ def test_personalisation_with_values_no_card_holds_is_refused(changes: dict[str,
         make_image(**changes)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("old", "new", "line", "words"),
     [
         ('name = "ssn"', 'name = "ssn', 7, "no TOML"),
@@ -221,7 +222,7 @@ def test_profile_that_is_wrong_is_an_error_with_file_and_line(
 NSICCS = SSN_PATH.with_name("nsiccs-debit.toml").read_text("utf-8")
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("old", "new", "words"),
     [
         ("authenticated = true", 'authenticated = "yes"', "authenticated must be of type bool"),

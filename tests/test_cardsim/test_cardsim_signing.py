@@ -23,6 +23,7 @@ from protocols.emv.apdu import ResponseApdu
 from protocols.emv.commands import AcType
 from protocols.values import Pan
 from tests.card_kit import PAN, answer_over, application, make_card, make_image, send
+from tests.tables import every_row
 
 PDOL = bytes.fromhex("036020D8C8")
 NUMBER = bytes.fromhex("6901A5CB")
@@ -75,7 +76,7 @@ def test_internal_authenticate_of_another_length_parameter_or_card_is_refused() 
     assert answer_over(plain, commands.internal_authenticate(NUMBER)).sw == 0x6A81
 
 
-@pytest.mark.parametrize("ordinal", [0, 1])
+@every_row("ordinal", [0, 1])
 def test_combined_signature_of_either_cryptogram_holds_for_its_transaction_only(
     ordinal: int,
 ) -> None:
@@ -183,9 +184,7 @@ def test_image_with_a_key_saved_and_read_signs_as_before_and_shows_no_prime() ->
     assert outcome.ok
 
 
-@pytest.mark.parametrize(
-    "key", [{}, {"prime_p": "3", "prime_q": "5", "exponent": 3}, {"prime_p": "zz"}, "x", 7]
-)
+@every_row("key", [{}, {"prime_p": "3", "prime_q": "5", "exponent": 3}, {"prime_p": "zz"}, "x", 7])
 def test_image_with_a_damaged_key_is_one_clear_error(key: object) -> None:
     from hashlib import sha256
 

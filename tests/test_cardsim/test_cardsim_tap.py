@@ -27,6 +27,7 @@ from tests.card_kit import (
     purchase,
     send,
 )
+from tests.tables import every_row
 
 SSN = files("cardsim").joinpath("profiles", "ssn.toml").read_text("utf-8")
 PPSE = "00A404000E325041592E5359532E444446303100"
@@ -113,7 +114,7 @@ def test_tap_with_misshapen_data_starts_nothing() -> None:
     assert application(card).state.atc == 0
 
 
-@pytest.mark.parametrize("writes", [0, 1, 2])
+@every_row("writes", [0, 1, 2])
 def test_tap_torn_at_any_write_never_repeats_its_counter(writes: int) -> None:
     card = make_card()
     kept = [card.image.to_json()]

@@ -18,6 +18,7 @@ from tests.card_kit import (
     make_image,
     purchase,
 )
+from tests.tables import every_row
 
 
 def life(card: Card, used: list[bytes]) -> None:
@@ -63,7 +64,7 @@ def test_writes_of_a_whole_life_stand_in_the_order_that_tears_need() -> None:
     ]
 
 
-@pytest.mark.parametrize("writes", range(len(FIELDS) + 1))
+@every_row("writes", range(len(FIELDS) + 1))
 def test_card_torn_after_any_write_works_next_time_and_its_counter_advanced(writes: int) -> None:
     persisted: list[str] = []
     card = make_card()
@@ -86,7 +87,7 @@ def test_card_torn_after_any_write_works_next_time_and_its_counter_advanced(writ
     assert completion.kind is CompletionKind.APPROVED
 
 
-@pytest.mark.parametrize("writes", range(4, len(FIELDS)))
+@every_row("writes", range(4, len(FIELDS)))
 def test_card_torn_between_arqc_and_final_cryptogram_says_so_in_its_next_cvr(writes: int) -> None:
     card = make_card()
     card.writer.tear_after(writes)

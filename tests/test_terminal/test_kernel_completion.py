@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from cardsim import Card
 from protocols.emv import tlv
 from protocols.emv.apdu import CommandApdu, ResponseApdu
@@ -38,6 +36,7 @@ from tests.card_kit import (
     purchase,
     with_application,
 )
+from tests.tables import every_row
 
 K = CompletionKind
 
@@ -67,7 +66,7 @@ def finish(
     return completion
 
 
-@pytest.mark.parametrize("profile", ["ssn", "nsiccs-debit"])
+@every_row("profile", ["ssn", "nsiccs-debit"])
 def test_whole_purchase_with_the_issuers_answer_ends_in_a_tc_the_issuer_can_recompute(
     profile: str,
 ) -> None:
@@ -99,7 +98,7 @@ def test_issuer_authentication_failed_is_told_to_the_issuer_in_the_next_cvr() ->
     assert not online(card).de55["9F10"][2] & 0x01
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("changes", "card_limit", "kind", "arc"),
     [
         ({}, 0, K.DECLINED, "Z3"),
@@ -142,7 +141,7 @@ def script(*commands: CommandApdu, identifier: str = "00000001") -> bytes:
     return tlv.build([("9F18", bytes.fromhex(identifier)), *items])
 
 
-@pytest.mark.parametrize("tag", ["71", "72"])
+@every_row("tag", ["71", "72"])
 def test_script_before_or_after_the_final_cryptogram_changes_the_card(tag: str) -> None:
     card = make_card()
     outcome = online(card)
@@ -171,7 +170,7 @@ def test_application_blocked_by_a_script_before_the_final_cryptogram_gives_no_tc
     assert completion.kind is K.REFUSED_AFTER_APPROVAL
 
 
-@pytest.mark.parametrize(("tag", "bit"), [("71", 0x20), ("72", 0x10)])
+@every_row(("tag", "bit"), [("71", 0x20), ("72", 0x10)])
 def test_script_that_fails_stops_and_sets_its_tvr_bit(tag: str, bit: int) -> None:
     card = make_card()
     outcome = online(card)
@@ -187,7 +186,7 @@ def test_script_that_fails_stops_and_sets_its_tvr_bit(tag: str, bit: int) -> Non
     assert application(card).state.script_failed
 
 
-@pytest.mark.parametrize(
+@every_row(
     "template",
     [b"\x86", b"\x86\x02\x84", b"\x86\x03\x84\x1e\x00", b"\x9f\x18\x01\x00", bytes(129)],
     ids=["cut tag", "cut value", "short command", "short identifier", "too long"],

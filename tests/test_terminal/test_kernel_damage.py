@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from tests.card_kit import (
     make_card,
     purchase,
 )
+from tests.tables import every_row
 
 Change = Callable[[ResponseApdu], ResponseApdu]
 
@@ -61,7 +61,7 @@ def answers() -> list[ResponseApdu]:
 ANSWERS = answers()
 
 
-@pytest.mark.parametrize("index", range(len(ANSWERS)))
+@every_row("index", range(len(ANSWERS)))
 def test_answer_cut_at_every_byte_gives_an_outcome(index: int) -> None:
     for length in range(len(ANSWERS[index].data)):
         outcome, completion = whole(

@@ -11,9 +11,10 @@ from protocols.emv.errors import EmvDataError
 from terminal.kernel import read_balance_mirror
 from tests.card_changes import blocked_card, body, status
 from tests.card_kit import TERMINAL, Tamper, application, drive, make_card, make_image
+from tests.tables import every_row
 
 
-@pytest.mark.parametrize("profile", ["ssn", "nsiccs-debit"])
+@every_row("profile", ["ssn", "nsiccs-debit"])
 def test_mirror_is_read_with_its_date_and_moves_no_counter(profile: str) -> None:
     card = make_card(make_image(profile))
     mirror = drive(read_balance_mirror(TERMINAL), card)
@@ -22,7 +23,7 @@ def test_mirror_is_read_with_its_date_and_moves_no_counter(profile: str) -> None
     assert card.writer.count == 0
 
 
-@pytest.mark.parametrize(
+@every_row(
     "tamper",
     [
         status(0xCA, 0x6A88),

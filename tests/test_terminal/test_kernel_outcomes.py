@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from cardsim import CardImage
 from terminal.kernel import OutcomeKind, start_transaction
 from tests.card_changes import (
@@ -24,6 +22,7 @@ from tests.card_kit import (
     make_image,
     purchase,
 )
+from tests.tables import every_row
 
 K = OutcomeKind
 PARTIAL_AID = bytes.fromhex("A0000006021010")
@@ -46,7 +45,7 @@ def two_applications(first_priority: int, second_priority: int) -> CardImage:
     return replace(image, applications=(gpn, ssn))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("priorities", "tamper", "aid"),
     [
         ((1, 2), unchanged, "A0000006021010"),
@@ -73,7 +72,7 @@ def test_kernel_with_two_applications_takes_the_next_one_when_the_first_fails(
     assert outcome.de55["84"] == outcome.aid
 
 
-@pytest.mark.parametrize("profile", ["ssn", "nsiccs-debit"])
+@every_row("profile", ["ssn", "nsiccs-debit"])
 def test_kernel_with_a_good_card_gives_de55_that_the_issuer_can_recompute(profile: str) -> None:
     outcome = drive(start_transaction(TERMINAL, purchase()), make_card(make_image(profile)))
     assert outcome.kind is K.ONLINE

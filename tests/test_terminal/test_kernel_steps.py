@@ -13,6 +13,7 @@ from terminal.kernel.atr import AtrError, parse_atr
 from terminal.kernel.restrictions import read_date
 from terminal.kernel.verification import condition_holds
 from tests.card_kit import TERMINAL, purchase
+from tests.tables import every_row
 
 T1 = "3BE000008131FE45"
 
@@ -25,7 +26,7 @@ def with_check(text: str) -> str:
     return f"{text}{check:02X}"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("atr", "protocol"),
     [
         ("3B600000", 0),
@@ -43,7 +44,7 @@ def test_atr_of_an_emv_card_gives_its_protocol(atr: str, protocol: int) -> None:
     assert parse_atr(bytes.fromhex(atr)).protocol == protocol
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("atr", "reason"),
     [
         ("", "length"),
@@ -77,7 +78,7 @@ def test_atr_that_breaks_a_level_1_rule_is_rejected_with_its_rule(atr: str, reas
         parse_atr(bytes.fromhex(atr))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("value", "day"),
     [
         ("261231", (2026, 12, 31)),
@@ -97,7 +98,7 @@ CASHBACK = purchase(type_code="09", amount_other_sen=100)
 SALE = purchase(1_000)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("condition", "given", "terminal_type", "holds"),
     [
         (0x00, SALE, 0x22, True),
@@ -140,7 +141,7 @@ def test_cvm_amount_conditions_need_the_applications_currency() -> None:
     assert not condition_holds(rule, methods, {}, TERMINAL, purchase(1))
 
 
-@pytest.mark.parametrize("bit", [flag for flag in Tvr if flag.name])
+@every_row("bit", [flag for flag in Tvr if flag.name])
 def test_action_analysis_follows_each_bit_of_each_code(bit: Tvr) -> None:
     code = bit.encoded()
     open_codes = replace(TERMINAL, tac_denial=bytes(5), tac_online=bytes(5), tac_default=bytes(5))
