@@ -1,5 +1,6 @@
 """Faults as data: matched by command and ordinal, recorded, and their plans read strictly."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,11 @@ async def test_channel_before_connect_and_after_disconnect_has_no_card() -> None
         await channel.connect()
     with pytest.raises(CardRemovedError):
         await channel.reset()
+
+
+def test_reference_page_fault_plan_reads_as_printed() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "card.md"
+    [fault] = parse_faults(page.read_text("utf-8").split("```toml\n")[1].split("```")[0], "card.md")
+    assert (fault.tag, fault.seed, fault.stream, fault.probability) == ("5F24", 7, "card-1", 0.1)
+    named = set(re.findall(r"`([a-z ]+)`", page.read_text("utf-8")))
+    assert {action.value for action in FaultAction} <= named
