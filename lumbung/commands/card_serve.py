@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from cardsim.transport import CardOnWire, CardWireError, Ending
+from cardsim.transport import CardOnWire, CardWireError
+from cardsim.transport_wire import Ending
 from lumbung.cards import card_from, read_fault_plan
 from protocols.errors import ConfigurationError
 

@@ -1,6 +1,7 @@
 """Card channels in process and over sockets: one interface, one set of checks."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -53,11 +54,15 @@ async def test_nobody_at_the_address_is_an_empty_slot() -> None:
 
 @pytest.mark.parametrize("said", ["ffff", "0001aa0001bb", ""])
 async def test_peer_that_is_no_card_is_an_empty_slot(said: str) -> None:
-    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    running: list[asyncio.Task[None] | None] = []
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.append(asyncio.current_task())
         writer.write(bytes.fromhex(said))
-        await writer.drain()
-        await _reader.read()
-        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(speak, "127.0.0.1", 0)
     channel = SocketChannel(server.sockets[0].getsockname()[:2], power_timeout_ms=50)
@@ -67,6 +72,7 @@ async def test_peer_that_is_no_card_is_an_empty_slot(said: str) -> None:
     with pytest.raises(CardRemovedError):
         await channel.transmit(SELECT, timeout_ms=50)
     await channel.close()
+    await asyncio.gather(*filter(None, running))
     server.close()
     await server.wait_closed()
 
