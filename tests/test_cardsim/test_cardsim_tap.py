@@ -6,6 +6,7 @@ import pytest
 
 from cardsim import Card, CardImage, CardState, PowerLost, ProfileError, parse_profile
 from protocols.emv import commands, tlv
+from protocols.emv.apdu import CommandApdu, ResponseApdu
 from protocols.emv.commands import ScriptCommand
 from terminal.kernel import (
     OutcomeKind,
@@ -79,6 +80,21 @@ def test_tap_is_one_transaction_whose_cryptogram_the_issuer_can_recompute() -> N
     send(card, PPSE)
     send(card, SELECT)
     assert send(card, "00B2015C00")[-4:] == "9000"  # the newest log entry is the tap's
+
+
+def test_terminal_qualifiers_ask_verification_for_an_amount_only() -> None:
+    for amount_sen, qualifiers in ((14_150_000, "24c00000"), (0, "24800000")):
+        sent: list[str] = []
+
+        def watch(
+            command: CommandApdu, answer: ResponseApdu, sent: list[str] = sent
+        ) -> ResponseApdu:
+            if command.ins == 0xA8:
+                sent.append(command.data[2:6].hex())
+            return answer
+
+        drive(start_tap(TERMINAL, purchase(amount_sen)), make_card(), watch)
+        assert sent == [qualifiers]
 
 
 def test_tap_after_an_unfinished_contact_purchase_tells_the_issuer() -> None:
