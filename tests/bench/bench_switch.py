@@ -144,8 +144,12 @@ def ours_subject() -> str:
 
 
 def whole_purchases(offices: Offices, process: int, port: int) -> Iterator[figures.Row]:
-    """Measure the whole purchase at 1, 16, 64 and 1,000 connections."""
-    for connections in (1, 16, 64, 1_000):
+    """Measure the whole purchase at 1, 16, 64 and 900 connections.
+
+    Not at 1,000: the story has 933 free cards, and a card that sends its next counter on another
+    connection before the last one was read is refused, as it must be.
+    """
+    for connections in (1, 16, 64, 900):
         messages = prepare(offices, port)
         before = cpu_seconds(process)
         tally = run_loop(closed(port, messages, read_key, connections))
