@@ -138,7 +138,8 @@ def run_tlv(raw: bytes) -> None:
     """What is read is read again from what it is written as."""
     with contextlib.suppress(EmvDataError):
         objects = tlv.parse(raw)
-        assert tlv.parse(tlv.build(objects)) == objects
+        written = tlv.build(objects)  # long forms of short lengths inside become short
+        assert tlv.build(tlv.parse(written)) == written
         assert depth_of(objects) <= TLV_DEPTH
     with contextlib.suppress(EmvDataError):
         tlv.build(tlv.parse(raw, filler=True))  # filler goes, so nothing is compared
