@@ -30,7 +30,8 @@ class CommandApdu:
 
     def __post_init__(self) -> None:
         """Refuse, with ApduError, what no short APDU can carry."""
-        if any(not 0 <= part <= 0xFF for part in (self.cla, self.ins, self.p1, self.p2)):
+        # A bit above the eighth of any of them, which a negative number has too.
+        if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:
             raise ApduError("", 0, "a header byte outside 0 to 255")
         if len(self.data) > limits.APDU_DATA_BYTES:
             raise ApduError("", 5, f"more than {limits.APDU_DATA_BYTES} bytes of data")

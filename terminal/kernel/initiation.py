@@ -9,7 +9,7 @@ from protocols.values import Pan, Track2
 from terminal.kernel import limits, parsed
 from terminal.kernel.context import KernelContext
 from terminal.kernel.stop import card_error
-from terminal.kernel.values import keep_card_object
+from terminal.kernel.values import holds_objects, keep_card_object
 
 #: Files whose records EMV lays down: one template 70 each. EMV 4.4 Book 3, 5.3.2.2.
 _LAST_EMV_SFI = 10
@@ -108,7 +108,7 @@ def _merge(records: dict[str, bytes], data: bytes) -> None:
         objects = tlv.parse_flat(outer["70"]) if list(outer) == ["70"] else {}
     except EmvDataError:
         objects = {}
-    if objects and not any(map(tlv.is_constructed, objects)) and records.keys().isdisjoint(objects):
+    if objects and not any(map(holds_objects, objects)) and records.keys().isdisjoint(objects):
         records.update(objects)
     else:
         _merge_with_care(records, data)

@@ -1,6 +1,9 @@
 """The terminal's own data objects for data object lists and DE55."""
 
+from functools import lru_cache
+
 from protocols.emv.tlv import is_constructed
+from terminal.kernel import limits
 from terminal.kernel.configuration import TerminalApplication, TerminalData, TransactionInput
 
 #: What a purchase's DE55 carries, in its order. Source: reference/emv.md 4.3; domain.md 4.3.
@@ -67,10 +70,21 @@ def application_values(application: TerminalApplication, aid: bytes) -> dict[str
     return {"9F06": aid, "9F09": application.version}
 
 
+@lru_cache(maxsize=limits.PARSED_LISTS)
 def keep_card_object(tag: str) -> bool:
     """Tell whether a data object found on the card is one that a card may give.
 
     >>> keep_card_object("5A"), keep_card_object("9F33")
     (True, False)
     """
-    return tag not in TERMINAL_TAGS and not is_constructed(tag)
+    return tag not in TERMINAL_TAGS and not holds_objects(tag)
+
+
+@lru_cache(maxsize=limits.PARSED_LISTS)
+def holds_objects(tag: str) -> bool:
+    """Tell whether a tag is constructed; kept, because a product's cards use the same tags.
+
+    >>> holds_objects("70"), holds_objects("5A")
+    (True, False)
+    """
+    return is_constructed(tag)

@@ -41,6 +41,16 @@ _PIN_METHODS = frozenset(
     )
 )
 
+#: Conditions that the kind of transaction decides. EMV 4.4 Book 3, table 44.
+_BY_KIND = frozenset(
+    (
+        CvmCondition.UNATTENDED_CASH,
+        CvmCondition.NOT_CASH,
+        CvmCondition.MANUAL_CASH,
+        CvmCondition.PURCHASE_WITH_CASHBACK,
+    )
+)
+
 _NO_TVR, _NO_TSI = Tvr(0), Tsi(0)
 
 
@@ -140,6 +150,18 @@ def _success(rule: CvmRule, method: CvmMethod, tvr: Tvr) -> CvmDecision:
     )
 
 
+def _kinds(data: TerminalData, transaction: TransactionInput) -> frozenset[CvmCondition]:
+    """Give the conditions that the kind of transaction fulfils."""
+    if transaction.type_code == _CASH:
+        unattended = data.terminal_type[0] in _UNATTENDED
+        kind = CvmCondition.UNATTENDED_CASH if unattended else CvmCondition.MANUAL_CASH
+        given = transaction.amount_other_sen > 0
+        return frozenset((kind, CvmCondition.PURCHASE_WITH_CASHBACK) if given else (kind,))
+    if transaction.type_code == _CASHBACK or transaction.amount_other_sen > 0:
+        return frozenset((CvmCondition.PURCHASE_WITH_CASHBACK,))
+    return frozenset((CvmCondition.NOT_CASH,))
+
+
 def condition_holds(
     rule: CvmRule,
     methods: CvmList,
@@ -151,27 +173,17 @@ def condition_holds(
 
     Source: EMV 4.4 Book 3, 10.5 and Annex C3, table 44.
     """
-    cash = transaction.type_code == _CASH
-    cashback = transaction.type_code == _CASHBACK or transaction.amount_other_sen > 0
-    unattended = data.terminal_type[0] in _UNATTENDED
-    simple = {
-        CvmCondition.ALWAYS: True,
-        CvmCondition.UNATTENDED_CASH: cash and unattended,
-        CvmCondition.NOT_CASH: not cash and not cashback,
-        CvmCondition.MANUAL_CASH: cash and not unattended,
-        CvmCondition.PURCHASE_WITH_CASHBACK: cashback,
-    }
     condition = rule.known_condition
     if condition is None:
         return False
-    if condition in simple:
-        return simple[condition]
+    if condition is CvmCondition.ALWAYS:
+        return True
     if condition is CvmCondition.TERMINAL_SUPPORTS_CVM:
         capabilities = TerminalCapabilities.read(data.terminal_capabilities)
-        return rule.known_method is not None and (
-            rule.known_method is not CvmMethod.NOT_PERFORMED
-            and _is_supported(rule.known_method, capabilities)
-        )
+        method = rule.known_method
+        return method not in (None, CvmMethod.NOT_PERFORMED) and _is_supported(method, capabilities)
+    if condition in _BY_KIND:
+        return condition in _kinds(data, transaction)
     if card.get("9F42") != data.currency_code:
         return False
     amount = transaction.amount_sen
