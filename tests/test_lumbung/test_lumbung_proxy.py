@@ -1,12 +1,17 @@
 """The proxy does what each fault's name says, to the chosen message, and the same from one seed."""
 
 import asyncio
+import json
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import click
 import pytest
 
-from lumbung.proxy import Fault, FaultProxy, ProxyError, Rule, Side
+from lumbung.commands.net import chooser, parse_rule
+from lumbung.proxy import Fault, FaultProxy, Moment, ProxyError, Rule, Side
 from protocols.framing import EDC_FRAMES, Framer, FramingError, frame
 
 TPDU = bytes.fromhex("6008310000")
@@ -159,3 +164,42 @@ async def test_host_that_is_away_and_bytes_that_are_no_frames_end_cleanly() -> N
     with pytest.raises(ProxyError):
         Rule(Fault.DROP, chance=2)
     assert Rule(Fault.CUT_AFTER_REPLY).side is Side.REPLY
+
+
+@pytest.mark.parametrize("text", ["lose", "drop:0", "drop:1.5", "drop:x", ""])
+def test_fault_on_the_command_line_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="cut-after-reply"):
+        parse_rule(text, side=Side.REQUEST, chooses=lambda _moment: True, seconds=1)
+
+
+def test_chooser_takes_messages_of_one_mti() -> None:
+    key_change = bytes.fromhex(
+        "080082200000008000000400000000000000010501140700000131323430303031370301"
+    )
+    moments = [Moment(0, Side.REQUEST, 0, payload) for payload in (key_change, b"\xff")]
+    assert [chooser("0800", "edc")(moment) for moment in moments] == [True, False]
+    assert not chooser("0200", "edc")(moments[0])
+    assert all(chooser("", "edc")(moment) for moment in moments)
+
+
+@pytest.mark.slow
+async def test_net_command_breaks_the_line_until_it_is_told_to_end() -> None:
+    host = Host()
+    server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
+    target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "lumbung", "net", "--host", target, "--fault", "duplicate", "--json",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        ready = json.loads(await process.stdout.readline())
+        reader, writer = await asyncio.open_connection(*ready["listening"].split(":"))
+        writer.write(framed(b"a"))
+        assert await answers(reader, 2) == [b"=a", b"=a"]
+        process.send_signal(signal.SIGINT)
+        assert json.loads(await process.stdout.readline()) == {"faults": {"duplicate": 1}}
+        assert await process.wait() == 0
+    writer.close()
+    server.close()
+    await server.wait_closed()
