@@ -61,5 +61,7 @@ def combined_answer(
         number = bytes(len(number))
     dynamic = CdaData(application.random_bytes(_NUMBER_BYTES), cid, cryptogram, transaction_hash)
     signed = sign_dynamic_data(key, dynamic.encoded(), number)
-    signature = tlv.build([("9F4B", signed)])
-    return tlv.build([("77", b"".join((*objects[:2], signature, objects[2])))]) + _OK
+    # Built without a parser: the tags are fixed, and this is the hot part of a signing card.
+    signature = b"\x9f\x4b" + tlv.encode_length(len(signed)) + signed
+    body = b"".join((*objects[:2], signature, objects[2]))
+    return b"\x77" + tlv.encode_length(len(body)) + body + _OK

@@ -4,6 +4,7 @@ Source: EMV 4.4 Book 2, 6.5 and 6.6; Book 3, 6.5.9 and 10.3.
 """
 
 from collections.abc import Generator
+from hashlib import sha1
 
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.oda import CdaData, cda_transaction_hash, check_cda, recover_dynamic_data
@@ -70,6 +71,17 @@ def _signature(data: bytes) -> bytes:
     raise card_error("internal-authenticate-malformed")
 
 
+def _transaction_hash(sent: list[bytes], template: bytes, signed: bytes) -> bytes:
+    """Give the hash over what was sent and the answer without 9F4B. EMV 4.4 Book 2, 6.6.2.
+
+    The shortest encoding of 9F4B is cut out as it stands; any other form takes the slower way.
+    """
+    head, found, tail = template.partition(b"\x9f\x4b" + tlv.encode_length(len(signed)) + signed)
+    if not found:
+        return cda_transaction_hash(sent, template)
+    return sha1(b"".join((*sent, head, tail)), usedforsecurity=False).digest()
+
+
 def check_combined(
     context: KernelContext, template: bytes, objects: dict[str, bytes], sent: list[bytes]
 ) -> CdaData | None:
@@ -86,7 +98,7 @@ def check_combined(
             objects["9F4B"],
             context.values[_UNPREDICTABLE_NUMBER],
             objects["9F27"][0],
-            cda_transaction_hash([context.pdol_values, *sent], template),
+            _transaction_hash([context.pdol_values, *sent], template, objects["9F4B"]),
         )
     except CryptoError:
         context.tvr |= Tvr.CDA_FAILED
