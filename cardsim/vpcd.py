@@ -58,6 +58,8 @@ class VpcdSlot:
 
     def react(self, request: Request) -> Reaction | None:
         """Give the card's reaction, None when the reader expects no answer."""
+        if request.control is None and not self.layer.card.powered:
+            return Reaction(ReactionKind.REMOVED)
         if request.control is None:
             reaction = self.layer.exchange(request.command)
             # The driver would wait for ever for the body of an empty frame.

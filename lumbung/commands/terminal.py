@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory, DataDirectoryError
 from lumbung.story.cast import Holder, holder
-from lumbung.story.counter import Counter
+from lumbung.story.counter import Counter, typed
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
 from protocols.errors import LumbungError
 from protocols.values import SEN_PER_RUPIAH, rupiah
 from terminal.journal.state import Transaction
+from terminal.pcsc import PcscChannel
 from terminal.results import SaleResult
 
 
@@ -52,15 +54,28 @@ CARD_OPTION = click.option(
 @HOST_OPTION
 @CARD_OPTION
 @click.option("--pin", default="", help="What the holder types; without it the right PIN.")
+@click.option("--reader", default="", metavar="NAME",
+              help="PC/SC reader with the card in it; --card or --pin tells its PIN.")  # fmt: skip
 def buy(
-    amount: int, directory: Path, terminal_id: str, host: str, card: int, pin: str, as_json: bool
-) -> None:
+    amount: int, directory: Path, terminal_id: str, host: str, card: int, pin: str, reader: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Buy for AMOUNT whole rupiah. Exit code 0 when approved, 1 when refused."""
+    given = click.get_current_context().get_parameter_source("card")
+    if reader and not pin and given is ParameterSource.DEFAULT:
+        raise click.UsageError("--reader needs --pin, or --card to say whose card is in it")
 
     async def at_counter(offices: Offices) -> SaleResult:
+        amount_sen = amount * SEN_PER_RUPIAH
         who = _holder(offices, card)
         async with _counter(offices, terminal_id, host) as counter:
-            return await counter.sell(who, amount * SEN_PER_RUPIAH, pin=pin)
+            if not reader:
+                return await counter.sell(who, amount_sen, pin=pin)
+            channel = PcscChannel.open(reader)
+            try:
+                return await counter.terminal.buy(amount_sen, channel, typed(pin or who.pin))
+            finally:
+                await channel.close()
 
     _tell(_run(directory, at_counter), as_json=as_json)
 

@@ -115,7 +115,7 @@ class Counter:
         return await self.terminal.buy(
             amount_sen,
             self.slot(who),
-            _typed(pin or who.pin),
+            typed(pin or who.pin),
             None if basket is None else tuple(basket),
         )
 
@@ -138,7 +138,9 @@ class Counter:
         return self.terminal.journal.transactions[result.stan]
 
 
-def _typed(pin: str) -> Callable[[], Awaitable[str]]:
+def typed(pin: str) -> Callable[[], Awaitable[str]]:
+    """Give the PIN pad of somebody who types this."""
+
     async def enter() -> str:
         return pin
 

@@ -95,8 +95,11 @@ def test_question_for_the_atr_neither_powers_nor_counts() -> None:
     assert one.seen
 
 
-def test_command_to_a_card_without_power_finds_none() -> None:
-    one = slot()
+@pytest.mark.parametrize("action", [FaultAction.ANSWER, FaultAction.MUTE, FaultAction.SLOW])
+def test_command_to_a_card_without_power_finds_none_whatever_its_faults(
+    action: FaultAction,
+) -> None:
+    one = slot(Fault(action, "SELECT", data=b"\x90\x00"))
     off, answer = reactions(one, b"\0\1\0" + framed(SELECT))
     assert off is None
     assert answer == Reaction(ReactionKind.REMOVED)

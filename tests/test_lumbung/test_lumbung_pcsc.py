@@ -275,3 +275,11 @@ def test_lock_of_a_service_pins_by_hash_and_names_no_host() -> None:
             text = (ROOT / service.lock).read_text()
             assert "--hash=sha256:" in text
             assert "://" not in text
+
+
+def test_buy_at_a_reader_needs_the_pin_of_its_card(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        root, ["terminal", "buy", "5000", "--data", str(tmp_path), "--reader", "Lumbung 0 00 00"]
+    )
+    assert done.exit_code == 2
+    assert "--reader needs --pin" in done.output
