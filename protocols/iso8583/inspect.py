@@ -26,6 +26,12 @@ class Inspection:
         """Tell whether strict decoding accepts the message."""
         return self.error is None
 
+    @property
+    def suits_version(self) -> bool:
+        """Tell whether the message type begins with the digit of the specification's year."""
+        mti = next((node.value for node in self.nodes if node.path == "mti"), "")
+        return isinstance(mti, str) and mti.startswith(self.spec.mti_version)
+
 
 def inspect_message(spec: Spec, raw: bytes) -> Inspection:
     """Give what can be read of the bytes under the spec."""
@@ -40,6 +46,9 @@ def inspect_message(spec: Spec, raw: bytes) -> Inspection:
 
 
 def specs_that_fit(raw: bytes, specs: list[Spec]) -> list[Inspection]:
-    """Give an inspection per spec, best first: those that accept it, then by bytes understood."""
+    """Give an inspection per spec, best first.
+
+    Those that accept it come first, of these the ones of its year, then by bytes understood.
+    """
     found = [inspect_message(spec, raw) for spec in specs]
-    return sorted(found, key=lambda one: (not one.is_valid, -one.consumed))
+    return sorted(found, key=lambda one: (not one.is_valid, not one.suits_version, -one.consumed))

@@ -25,6 +25,7 @@ SPEC_KEYS = {
     "extends",
     "source",
     "mti",
+    "mti_version",
     "bitmap",
     "peek",
     "mac",
@@ -140,6 +141,8 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
             problems.add(f"spec.bitmap.{key}", "neither true nor false", "write it without quotes")
     _one_of(bitmap.get("encoding", "binary"), BITMAP_ENCODINGS, "spec.bitmap.encoding", problems)
     _one_of(head.get("mti", "ascii"), MTI_ENCODINGS, "spec.mti", problems)
+    version = head.get("mti_version", "")
+    _one_of(version, ("", *"0123456789"), "spec.mti_version", problems)
     builder = ElementBuilder(table.get("defaults", {}), problems)
     elements: dict[int, Element] = {}
     for number, entry in _table(table, "elements", "elements", None, problems).items():
@@ -165,6 +168,7 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
         peek=peek,
         uses=_uses_by_mti(messages),
         mac_note=str(head.get("mac", "")),
+        mti_version=str(version),
         notes=tuple(_check_texts(head.get("notes", []), "spec.notes", problems)),
     )
 

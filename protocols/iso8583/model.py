@@ -148,7 +148,9 @@ class MessageUse:
 class Spec:
     """One dialect: how MTI and bitmaps are written, every element, every use of a message.
 
-    `uses` lists the uses of each MTI, repeats included, in the order of `messages`.
+    `uses` lists the uses of each MTI, repeats included, in the order of `messages`. `mti_version`
+    is the first digit of its message types (0 for 1987, 1 for 1993, 2 for 2003), empty when any
+    may come; it only tells which specification suits a message best.
     """
 
     name: str
@@ -165,6 +167,7 @@ class Spec:
     uses: Mapping[str, tuple[MessageUse, ...]] = field(default_factory=dict)
     mac_note: str = ""
     notes: tuple[str, ...] = ()
+    mti_version: str = ""
 
     @property
     def mti_size(self) -> int:

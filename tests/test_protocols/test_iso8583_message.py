@@ -211,6 +211,15 @@ def test_inspect_and_describe_never_raise(raw: bytes) -> None:
         assert describe(raw, spec)
 
 
+@pytest.mark.parametrize(("mti", "year"), [("0", "iso87"), ("1", "iso93"), ("2", "iso03")])
+def test_specs_that_fit_prefers_the_year_of_the_message_type(mti: str, year: str) -> None:
+    specs = [load_spec(name) for name in ("iso03", "iso87", "iso93")]
+    for order in (specs, specs[::-1]):
+        raw = Codec(specs[0]).encode(Message(f"{mti}200", {3: "009800", 7: "0105011407"}))
+        assert [one.is_valid for one in specs_that_fit(raw, order)] == [True] * 3
+        assert specs_that_fit(raw, order)[0].spec.name == year
+
+
 def test_specs_that_fit_names_the_right_dialect_first() -> None:
     specs = [load_spec("iso87"), BANK, EDC]
     for spec, name in ((EDC, "purchase"), (BANK, "purchase")):

@@ -154,6 +154,7 @@ MISTAKES: list[tuple[str, str, int, str]] = [
     ("flag", 'bitmap = { always_128 = "no" }\n' + GOOD, 6, "neither true nor false"),
     ("peek", "peek = 3\n" + GOOD, 6, "spec.peek: not a list"),
     ("peek in peek", "peek = [[3]]\n" + GOOD, 6, "spec.peek: no element [3]"),
+    ("version", "mti_version = 1\n" + GOOD, 6, "spec.mti_version: 1 is not known"),
     ("notes", "notes = [3]\n" + GOOD, 6, "spec.notes: not a list of texts"),
     ("own number", GOOD.replace("elements.3", 'elements."\u00b2"'), 6, "no element number"),
     ("prefix flag", GOOD + 'prefix = { digits = 2, includes_self = "x" }', 12, "neither true nor"),
