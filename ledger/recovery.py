@@ -255,8 +255,12 @@ class Scanner:
             self.torn_tail = TornTail(segment_name(log.segment_number), start, len(rest))
 
     def _later_frame(self, start: int) -> int:
-        """Give the number of a later frame's header in the rest of the segment, 0 for none."""
-        position = self._data.find(FRAME_MAGIC, start + 1)
+        """Give the number of a later frame's header in the rest of the segment, 0 for none.
+
+        It counts wherever it stands, also in the very place of the frame that is due: a disk may
+        have put it there.
+        """
+        position = self._data.find(FRAME_MAGIC, start)
         while position >= 0:
             if position % BLOCK_BYTES == 0:
                 header = FrameHeader.unpack(self._data[position : position + HEADER_BYTES])

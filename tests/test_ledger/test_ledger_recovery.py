@@ -200,6 +200,23 @@ def test_a_later_frame_proves_that_a_damaged_one_was_acknowledged() -> None:
         open_in_memory(files)
 
 
+def test_a_later_frame_in_the_place_of_the_due_one_proves_the_same(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=8 * BLOCK)
+    fill(ledger)
+    ledger.close()
+    segment, superblock = tmp_path / "ledger" / "00000001.seg", tmp_path / "ledger" / "superblock"
+    content = bytearray(segment.read_bytes())
+    # The disk put frame 5 on top of frame 4, and the power went before any commit mark was durable.
+    content[4 * BLOCK : 6 * BLOCK] = content[5 * BLOCK : 6 * BLOCK] + bytes(BLOCK)
+    segment.write_bytes(content)
+    superblock.write_bytes(superblock.read_bytes()[:BLOCK] + bytes(2 * BLOCK))
+    with pytest.raises(LedgerCorruptError, match=r"(offset|byte) 16384"):
+        open_engine(segment_size=8 * BLOCK)
+    assert segment.read_bytes() == content
+
+
 def rewrite_frame(segment: bytearray, offset: int, count: int) -> None:
     """Change a record of a frame and make all its own checksums right again."""
     segment[offset + 128 + 40] ^= 1

@@ -350,7 +350,8 @@ impl Scan {
         if self.first_nonzero(self.offset)?.is_none() && !self.is_short()? {
             return Ok(None);
         }
-        let mut offset = self.offset + BLOCK_U64;
+        // A later frame counts wherever it stands: a disk may have put it in this very place.
+        let mut offset = self.offset;
         while offset < self.identity.segment_size {
             self.fetch(offset, BLOCK)?;
             let start = usize::try_from(offset - self.window.start).expect("within the window");
