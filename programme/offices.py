@@ -71,8 +71,7 @@ class Office:
     def card(self, card_number: int) -> CardFile:
         """Give a card's file; raise NotFoundError."""
         view = self._view(card_number)
-        entries = self.registry.lists.cards()
-        entry = next(card for card in entries if card.card_number == card_number)
+        (entry,) = self.registry.lists.cards([card_number])
         steps = tuple(self.registry.cards.steps(card_number))
         return CardFile(entry, steps, card_statement(self.ledger, view))
 
@@ -80,18 +79,9 @@ class Office:
         """Block cards, all or none, in force when this returns (R22)."""
         self.registry.cards.block(list(dict.fromkeys(card_numbers)), reason, actor)
 
-    def unblock(self, card_numbers: Sequence[int], actor: Actor) -> list[CardView]:
-        """Give blocked cards their former state back; all are looked at before the first."""
-        wanted = list(dict.fromkeys(card_numbers))
-        for number in wanted:
-            if self._view(number).status is not CardStatus.BLOCKED:
-                status = self._view(number).status.value
-                raise RuleError(f"card {number} is `{status}`; there is nothing to unblock.")
-        return [self.registry.unblock_card(number, actor) for number in wanted]
-
-    def activate(self, card_numbers: Sequence[int], actor: Actor) -> None:
-        """Make collected cards active, all or none (R24)."""
-        self.registry.move_cards(list(dict.fromkeys(card_numbers)), CardStatus.ACTIVE, actor)
+    def unblock(self, card_numbers: Sequence[int], actor: Actor) -> None:
+        """Give blocked cards their former state back, all or none."""
+        self.registry.cards.unblock(list(dict.fromkeys(card_numbers)), actor)
 
     def move(self, card_numbers: Sequence[int], status: CardStatus, actor: Actor) -> None:
         """Move cards one step of their life cycle, all or none (R21)."""
@@ -102,7 +92,6 @@ class Office:
 
         `request` brings number, expiry and PIN reference; its recipient must be the card's.
         """
-        self._view(card_number)
         assert request.recipient_number == self.recipient_of(card_number)
         return self.registry.cards.replace(
             card_number,
@@ -115,10 +104,9 @@ class Office:
 
     def recipient_of(self, card_number: int) -> int:
         """Give the recipient's number of a card; raise NotFoundError."""
-        for card in self.registry.lists.cards():
-            if card.card_number == card_number:
-                return card.recipient_number
-        raise NotFoundError(f"card {card_number} is not registered.")
+        self._view(card_number)
+        (entry,) = self.registry.lists.cards([card_number])
+        return entry.recipient_number
 
     def ended_cards(self, decree: int) -> dict[BlockReason, list[int]]:
         """Give the live, unblocked cards whose holders' aid a determined decree ended (R27).

@@ -25,6 +25,8 @@ from programme.decree import (
     read_decree,
     template,
 )
+from programme.decree.diff import TermChange
+from programme.limits import PROGRESS_LINES
 from programme.registry import DecreeState
 from programme.reports.table import shown_rupiah
 
@@ -34,6 +36,9 @@ STAGES = [
     DecreeState.VALIDATION.value,
     DecreeState.DETERMINATION.value,
 ]
+
+#: Changes shown of each kind: a screen or two; --json gives all.
+LINES_SHOWN_MAX = 100
 
 
 @click.command()
@@ -85,6 +90,8 @@ def import_decree_file(
     if dry_run and directory is None:
         raise click.UsageError("--dry-run compares with a registry: give its --data")
     found = read_decree(file, on_lines=_tell_progress)
+    if directory is not None and len(found.rows) >= PROGRESS_LINES:
+        click.echo(f"{len(found.rows):,} people are compared with the registry", err=True)
     values: dict[str, Any] = {
         "decree": found.name, "lines": len(found.rows), "total_sen_per_month": found.total_sen,
         "period_first": found.period_first, "period_last": found.period_last, "applied": False,
@@ -189,15 +196,27 @@ def _diff_lines(diff: DecreeDiff) -> Iterator[str]:
     yield f"  ended                 {len(diff.ended)}"
     before, now = shown_rupiah(diff.total_before_sen), shown_rupiah(diff.total_now_sen)
     yield f"  a month costs Rp{now}, before Rp{before}"
-    for change in diff.changed_people:
-        columns = ", ".join(change.columns)
-        yield f"  line {change.line}: recipient {change.recipient_number}: {columns}"
-    for term in diff.changed_terms:
-        amounts = (
-            f"Rp{shown_rupiah(term.amount_before_sen)} -> Rp{shown_rupiah(term.amount_now_sen)}"
-        )
-        words = f"{term.outcome_before.value} -> {term.outcome_now.value}"
-        yield f"  line {term.line}: recipient {term.recipient_number}: {amounts}, {words}"
-    for ended in diff.ended:
-        why = ended.outcome.value if ended.outcome else "not named"
-        yield f"  recipient {ended.recipient_number} ended: {why}"
+    yield from _first(
+        f"  line {c.line}: recipient {c.recipient_number}: {', '.join(c.columns)}"
+        for c in diff.changed_people
+    )
+    yield from _first(_term_line(term) for term in diff.changed_terms)
+    yield from _first(
+        f"  recipient {e.recipient_number} ended: {e.outcome.value if e.outcome else 'not named'}"
+        for e in diff.ended
+    )
+
+
+def _term_line(term: TermChange) -> str:
+    amounts = f"Rp{shown_rupiah(term.amount_before_sen)} -> Rp{shown_rupiah(term.amount_now_sen)}"
+    words = f"{term.outcome_before.value} -> {term.outcome_now.value}"
+    return f"  line {term.line}: recipient {term.recipient_number}: {amounts}, {words}"
+
+
+def _first(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines that a person reads; --json has all."""
+    for number, line in enumerate(lines):
+        if number == LINES_SHOWN_MAX:
+            yield "  ... and more: --json lists all"
+            return
+        yield line

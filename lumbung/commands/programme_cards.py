@@ -91,7 +91,7 @@ def card(
         else:
             changed = list(numbers)
             _change(desk, action, numbers, actor)
-        rows = [_entry_row(entry) for entry in _entries(desk, changed)]
+        rows = [_entry_row(entry) for entry in desk.office.registry.lists.cards(changed)]
     lines = (_told(action, row, actor) for row in rows)
     say({"action": action, "cards": rows}, lines, as_json=as_json)
 
@@ -147,11 +147,6 @@ def _show(directory: Path, numbers: tuple[int, ...], *, as_json: bool) -> None:
         found = [desk.office.card(number) for number in numbers]
     values = {"cards": [_file_row(item) for item in found]}
     say(values, (line for item in found for line in _file_lines(item)), as_json=as_json)
-
-
-def _entries(desk: Desk, numbers: list[int]) -> list[CardEntry]:
-    wanted = set(numbers)
-    return [entry for entry in desk.office.cards() if entry.card_number in wanted]
 
 
 def _told(action: str, row: dict[str, Any], actor: Actor) -> str:

@@ -120,16 +120,21 @@ class CardBook:
                 changed = {"block_reason": reason.value, **before}
                 _set(unit, [number], CardStatus.BLOCKED, changed, reason)
 
-    def unblock(self, number: int, actor: Actor) -> CardView:
-        """Give a blocked card the state back that it had; raise RuleError when not blocked."""
+    def unblock(self, numbers: Sequence[int], actor: Actor) -> None:
+        """Give blocked cards the states back that they had, all or none.
+
+        Raises: NotFoundError; RuleError for one that is not blocked, or for the agency.
+        """
+        _check_bulk(len(numbers))
         _require(actor, CardStatus.BLOCKED, "unblock a card", "unblock_by")
         with self._context.change(actor) as unit:
-            row = _row(unit, number)
-            if row.status != CardStatus.BLOCKED.value:
-                raise RuleError(f"card {number} is `{row.status}`; there is nothing to unblock.")
-            before = CardStatus(row.status_before_block)
-            _set(unit, [number], before, {"block_reason": None, "status_before_block": None})
-        return self._context.views.cards_by_number[number]
+            for number in numbers:
+                row = _row(unit, number)
+                if row.status != CardStatus.BLOCKED.value:
+                    text = f"card {number} is `{row.status}`; there is nothing to unblock."
+                    raise RuleError(text)
+                before = CardStatus(row.status_before_block)
+                _set(unit, [number], before, {"block_reason": None, "status_before_block": None})
 
     def replace(
         self,

@@ -232,4 +232,5 @@ class Registry:
 
     def unblock_card(self, card_number: int, actor: Actor) -> CardView:
         """Give a blocked card its former state back."""
-        return self.cards.unblock(card_number, actor)
+        self.cards.unblock([card_number], actor)
+        return self._context.views.cards_by_number[card_number]
