@@ -1,30 +1,48 @@
 """Static data authentication with an own test CA: what holds, what fails, what it sets."""
 
 import random
+import tomllib
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
-from cardsim import CardImage, ProfileError, Signer
-from protocols.crypto.certificates import CaPublicKey, make_issuer_certificate
-from protocols.crypto.rsa import generate_key
-from terminal.kernel import KernelOutcome, OutcomeKind, TerminalData, start_transaction
-from tests.card_changes import body
+from cardsim import CardImage, ProfileError, Signer, published_authority
+from protocols.crypto.certificates import (
+    CaPublicKey,
+    make_icc_certificate,
+    make_issuer_certificate,
+)
+from protocols.emv import tlv
+from protocols.values import SecretBytes
+from terminal.kernel import (
+    CompletionKind,
+    KernelOutcome,
+    OutcomeKind,
+    TerminalData,
+    complete_online,
+    known_ca_keys,
+    laboratory_terminal_data,
+    start_transaction,
+)
+from terminal.kernel.laboratory import read_ca_keys
+from tests.card_changes import add, body
 from tests.card_kit import (
+    PAN,
     TERMINAL,
     Tamper,
     drive,
     expected_arqc,
+    final_cryptogram,
+    issuer_answer,
     make_card,
     make_image,
     purchase,
+    with_application,
 )
 
-_SEED = random.Random(11).randbytes
-#: Small keys, for speed only: lengths are EMV's business, not this kernel's.
-CA = generate_key(768, _SEED)
-ISSUER = generate_key(704, _SEED)
-OTHER = generate_key(768, _SEED)
+CA = published_authority().ca
+ISSUER = published_authority().issuer
 RID = bytes.fromhex("A000000602")
 
 
@@ -95,3 +113,54 @@ def test_signer_on_a_profile_without_a_place_for_it_is_refused() -> None:
     with pytest.raises(ProfileError, match="no place"):
         make_image("ssn", signer=signer())
     assert outcome_of(SSN, capable(KEY)).tvr.hex() == "8000048000"
+
+
+def test_pin_key_of_its_own_enciphers_the_pin_of_a_card_that_signs_statically() -> None:
+    authority = published_authority()
+    key = authority.card_keys[3]
+    made = make_icc_certificate(authority.issuer, key.public, PAN, "1230", b"\x00\x00\x03")
+    signed = authority.signer(PAN, card_keys=())
+    image = with_application(make_image("emv-generic", signer=signed), icc_key=key)
+    image = add("9F2E", made.exponent.hex())(add("9F2F", made.remainder.hex())(image))
+    for certificate, results in ((made.certificate, "440302"), (bytes(144), "410302")):
+        records = dict(image.applications[0].records)
+        records[4, 9] = tlv.build([("70", tlv.build([("9F2D", certificate)]))])
+        afl = image.applications[0].afl + bytes.fromhex("20090900")
+        card = make_card(with_application(image, records=records, afl=afl))
+        steps = start_transaction(
+            laboratory_terminal_data(),
+            purchase(),
+            lambda _left: SecretBytes(b"123456"),
+            random.Random(3).randbytes,
+        )
+        outcome = drive(steps, card)
+        assert (outcome.kind, outcome.tvr.hex()) == (OutcomeKind.ONLINE, "0200008000")
+        assert outcome.cvm_results.hex() == results
+
+
+def test_ca_keys_are_data_that_their_checksums_guard() -> None:
+    [first, second] = known_ca_keys()
+    assert first.key == second.key == published_authority().ca.public
+    text = files("terminal.kernel").joinpath("laboratory.toml").read_text("utf-8")
+    [entry] = tomllib.loads(text)["ca_key"]
+    assert read_ca_keys([entry]) == (first, second)
+    for name, value in (("modulus", entry["modulus"][:-2] + "01"), ("index", "E2")):
+        with pytest.raises(ValueError, match="checksum"):
+            read_ca_keys([{**entry, name: value}])
+
+
+@pytest.mark.parametrize("number", [b"\x00\x00\x00\x00", b"\xff\xff\xff\xff"])
+def test_combined_purchase_ends_in_a_signed_tc_that_the_issuer_can_recompute(
+    number: bytes,
+) -> None:
+    card = make_card(make_image("emv-generic"))
+    data = replace(laboratory_terminal_data(), terminal_capabilities=bytes.fromhex("2008C8"))
+    outcome = drive(start_transaction(data, purchase(unpredictable_number=number)), card)
+    assert outcome.context is not None
+    assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
+    steps = complete_online(outcome.context, "00", issuer_answer(outcome.de55))
+    completion = drive(steps, card)
+    assert completion.kind is CompletionKind.APPROVED
+    assert completion.cryptogram == final_cryptogram(
+        outcome.de55, completion.tvr, completion.issuer_application_data
+    )
