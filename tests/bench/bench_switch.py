@@ -221,6 +221,13 @@ def measure() -> list[figures.Row]:
     with suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
     os.sched_setaffinity(0, CORES[-1:])
+    try:
+        return _all_rows()
+    finally:
+        os.sched_setaffinity(0, CORES)
+
+
+def _all_rows() -> list[figures.Row]:
     rows = list(listener())
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as temporary:
         directory = Path(temporary) / "data"
