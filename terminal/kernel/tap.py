@@ -107,11 +107,12 @@ def _processing_options(
     try:
         entries = parsed.data_object_list(pdol)
         values = dol.fill_dol(entries, context.dol_values())
+        command = commands.get_processing_options(values)
     except EmvDataError:
         raise card_error("pdol-malformed") from None
     if _QUALIFIERS not in {tag for tag, _ in entries}:
         raise card_error("tap-malformed")
-    answer = yield commands.get_processing_options(values)
+    answer = yield command
     if answer.sw == 0x6985:
         raise KernelStop(OutcomeKind.NOT_ACCEPTED, "conditions-of-use")
     if not answer.ok:

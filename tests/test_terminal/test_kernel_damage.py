@@ -2,17 +2,22 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.emv import tlv
 from protocols.emv.apdu import CommandApdu, ResponseApdu
+from protocols.values import SecretBytes
 from terminal.kernel import (
     CompletionOutcome,
     KernelOutcome,
     OutcomeKind,
     complete_online,
+    laboratory_terminal_data,
+    start_tap,
     start_transaction,
 )
 from terminal.kernel import limits as kernel_limits
@@ -21,7 +26,9 @@ from tests.card_kit import (
     drive,
     issuer_answer,
     make_card,
+    make_image,
     purchase,
+    with_application,
 )
 from tests.tables import every_row
 
@@ -137,3 +144,62 @@ def test_partial_selection_without_end_stops_at_its_bound() -> None:
     outcome = drive(start_transaction(TERMINAL, purchase()), make_card(), endless)
     assert outcome.kind is OutcomeKind.NOT_ACCEPTED
     assert kernel_limits.CANDIDATES <= count <= 2 * kernel_limits.CANDIDATES
+
+
+LABORATORY = laboratory_terminal_data(terminal_id="12400017")
+SIGNING = make_image("emv-generic")
+CAPABILITIES = ("20D8C8", "20D8C0", "20D880")
+
+
+def damaged(seed: int) -> KernelOutcome:
+    """Run a signing card's purchase, or a tap, with chance damage to some answers."""
+    generator = random.Random(seed)
+
+    def damage(_command: CommandApdu, answer: ResponseApdu) -> ResponseApdu:
+        if generator.random() > 0.15 or not answer.data:
+            return answer
+        data = bytearray(answer.data)
+        kind = generator.randrange(3)
+        if kind == 0:
+            data[generator.randrange(len(data))] = generator.randrange(256)
+        elif kind == 1:
+            del data[generator.randrange(len(data)) :]
+        else:
+            data = bytearray(generator.randbytes(generator.randrange(256)))
+        sw1 = 0x90 if generator.random() > 0.1 else generator.choice((0x61, 0x62, 0x63, 0x6A))
+        return ResponseApdu(bytes(data), sw1, 0x00)
+
+    if seed % 4 == 0:
+        outcome: KernelOutcome = drive(start_tap(TERMINAL, purchase()), make_card(), damage)
+        return outcome
+    state = replace(SIGNING.applications[0].state)
+    card = make_card(with_application(SIGNING, state=state), seed=seed)
+    capabilities = bytes.fromhex(CAPABILITIES[seed % len(CAPABILITIES)])
+    data = replace(LABORATORY, terminal_capabilities=capabilities)
+    pins = lambda _left: SecretBytes(b"123456") if generator.random() < 0.8 else None  # noqa: E731
+    outcome = drive(start_transaction(data, purchase(), pins, generator.randbytes), card, damage)
+    if outcome.context is not None:
+        answer = issuer_answer(outcome.de55)
+        drive(complete_online(outcome.context, "00", answer), card, damage)
+    return outcome
+
+
+def run_damaged(seeds: range) -> None:
+    for seed in seeds:
+        try:
+            outcome = damaged(seed)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
+        assert isinstance(outcome, KernelOutcome), f"seed {seed}"
+        if outcome.context is not None:
+            assert len(outcome.de55["9F26"]) == 8, f"seed {seed}"
+
+
+def test_signing_card_or_tap_with_damaged_answers_gives_an_outcome() -> None:
+    run_damaged(range(60))
+
+
+@pytest.mark.slow
+def test_signing_card_or_tap_with_damaged_answers_gives_an_outcome_in_thousands() -> None:
+    run_damaged(range(60, 3_000))
