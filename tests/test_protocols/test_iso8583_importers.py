@@ -44,6 +44,7 @@ def test_import_jpos_sample_gives_the_bytes_that_its_classes_mean(
             2: "9360099912344821",
             3: "009800",
             11: "000345",
+            19: "360",
             22: "051",
             35: "9360099912344821=30122",
             41: "T1      ",
@@ -54,9 +55,10 @@ def test_import_jpos_sample_gives_the_bytes_that_its_classes_mean(
         },
     )
     raw = bytes.fromhex(
-        "0200 6020 0400 20a1 1010"  # IFB_NUMERIC, IFB_BITMAP: 2 3 11 22 35 41 43 48 52 60
+        "0200 6020 2400 20a1 1010"  # IFB_NUMERIC, IFB_BITMAP: 2 3 11 19 22 35 41 43 48 52 60
         "16 9360099912344821"  # IFB_LLNUM
         "009800 000345"
+        "0360"  # IFB_NUMERIC of three digits with pad: filled on the left
         "0510"  # IFB_NUMERIC of three digits without pad: filled on the right
         "22 9360099912344821d30122"
         "5431202020202020"  # IF_CHAR
@@ -78,6 +80,7 @@ def test_import_jpos_sample_says_what_it_could_not_take_over() -> None:
     assert "unknown" in why["61"]
     assert "code page 1047" in why["all EBCDIC fields"]
     assert "stands twice" in why["3"]
+    assert "no bitmap announces it" in why["130"]  # what the linter refuses is left out
     assert "# - 28: a sign" in found.text
     spec = spec_of(found)
     assert 28 not in spec.elements

@@ -121,8 +121,6 @@ def _field(field: dict[str, Any], number: int) -> Table:
         out["len"] = out.pop("size")
     else:
         out["max"] = out.pop("size")
-        if field.get("data_enc") == "b" and field.get("len_count") != "nibbles":
-            prefix["counts"] = "bytes"
         out["prefix"] = prefix
     return out | {"source": f"pyiso8583 specification, field {number}"}
 
