@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -294,3 +294,57 @@ def test_release_and_sweep_against_the_rules_post_nothing(ledger, registry, acto
     with pytest.raises(DisbursementError, match="of a later year"):
         release(ledger, registry, decree, 2026, actors.dinsos, actors.checker)
     assert (ledger.last_sequence, registry.version) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(3))
+def test_random_year_of_sales_refunds_sweeps_and_releases_keeps_every_equation(
+    ledger, registry, actors, paid, buy, next_decree, run
+):
+    """The fold, the ledger's balances and the equations agree after every day."""
+    del run  # each run draws a seed of its own
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    decree, cards = paid(4, periods=("2025-11",), expires_on=date(2026, 2, 28))
+    rule = LeftOver(months=rng.randrange(4), year_end=YearEndRule.HOLD)
+    sales, day, taken = [], date(2026, 1, 1), 0
+    for month in ("2025-12", "2026-01", "2026-02", "2026-03"):
+        disburse(ledger, registry, decree, month, None, actors.dinsos, actors.checker)
+        for number in range(12):
+            card = rng.choice(cards)
+            (account,) = ledger.lookup_accounts([card.account_id])
+            if account.credit_balance and rng.random() < 0.7:
+                amount = rng.randrange(1, account.credit_balance + 1)
+                sales.append([buy(card, amount, 1000 + len(sales)), amount])
+            elif sales:
+                picked = rng.choice(sales)
+                sale, left = picked
+                back = rng.randrange(left + 1)
+                undo = replace(
+                    sale, id=rng.randrange(1 << 64, 1 << 100), amount=back,
+                    debit_account_id=sale.credit_account_id,
+                    credit_account_id=sale.debit_account_id,
+                    code=TransferCode.REFUND, user_data_128=sale.id,
+                )  # fmt: skip
+                if back:
+                    assert ledger.create_transfers([undo])[0].status.name == "CREATED", seed
+                    picked[1] -= back
+            if number % 5 == 0:
+                day += timedelta(days=rng.randrange(1, 25))
+                result = sweep(ledger, registry, 1, day, actors.dinsos, actors.checker, rule=rule)
+                assert result.refused == (), seed
+                taken += result.swept_sen
+        broken = [e for e in check_equations(ledger, registry) if not e.holds]
+        assert broken == [], f"seed {seed}"
+    taken += sweep(
+        ledger, registry, 1, NEW_YEAR, actors.dinsos, actors.checker, rule=rule
+    ).swept_sen
+    assert _balances(ledger, cards) == [0] * 4, f"seed {seed}"
+    spent = sum(left for _sale, left in sales)
+    assert taken + spent == 5 * 4 * MONTH_SEN, f"seed {seed}"
+    held = sum(item.amount_sen for item in held_amounts(ledger, 1))
+    number = next_decree(4)
+    released = release(ledger, registry, number, 2026, actors.dinsos, actors.checker)
+    assert (released.released_sen, released.still_held) == (held, ()), f"seed {seed}"
+    assert sum(_balances(ledger, cards)) == held, f"seed {seed}"
+    _assert_equations(ledger, registry)
