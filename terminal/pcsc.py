@@ -6,8 +6,10 @@ no bytes*), and the ATR of a card that the daemon refuses, so that the kernel's 
 decide. Source: reference/emv.md 1.4.
 """
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from terminal.card_channel import CardEvent, CardMuteError, CardRemovedError
 from terminal.pcsc_events import slot_events
@@ -17,6 +19,8 @@ from terminal.pcsc_thread import ReaderThread
 #: Longest wait for power, reset and ATR: a reader may need a second reset and negotiation.
 POWER_TIMEOUT_MS = 5_000
 _SHORTEST_ANSWER = 2
+
+Result = TypeVar("Result")
 
 
 class PcscChannel:
@@ -61,12 +65,10 @@ class PcscChannel:
         assert self._slot is not None
         return self._slot
 
-    async def _power(self, task: Any) -> bytes:
-        assert self._thread is not None
+    async def _power(self, task: Callable[[], bytes]) -> bytes:
         try:
-            atr: bytes = await self._thread.call(task, self._power_timeout_ms)
+            atr = await self._call(task, self._power_timeout_ms)
         except TimeoutError:
-            self._forget()
             raise CardRemovedError("no answer to reset") from None
         except PcscUnavailableError as error:
             # The daemon has gone since the reader was found: to a sale, an empty slot.
@@ -81,23 +83,20 @@ class PcscChannel:
         Raises CardMuteError after `timeout_ms`, CardRemovedError for a card or a reader that has
         gone, or an answer of fewer than 2 bytes.
         """
-        thread, slot = self._thread, self._slot
-        if thread is None or slot is None:
+        slot = self._slot
+        if slot is None:
             raise CardRemovedError
         try:
-            return await thread.call(lambda: slot.transmit(command), timeout_ms)
+            return await self._call(lambda: slot.transmit(command), timeout_ms)
         except TimeoutError:
-            self._forget()
             raise CardMuteError from None
 
     async def disconnect(self) -> None:
         """Power the card down; idempotent, never raises for a card that has gone."""
-        if self._thread is None or self._slot is None:
+        if self._slot is None:
             return
-        try:
-            await self._thread.call(self._slot.disconnect, self._power_timeout_ms)
-        except TimeoutError:
-            self._forget()
+        with contextlib.suppress(TimeoutError):  # the thread is abandoned with the card
+            await self._call(self._slot.disconnect, self._power_timeout_ms)
 
     async def close(self) -> None:
         """Power the card down, hand everything back and end `events`. Idempotent."""
@@ -105,6 +104,15 @@ class PcscChannel:
         if self._thread is not None:
             self._thread.end()
         self._forget()
+
+    async def _call(self, task: Callable[[], Result], timeout_ms: int) -> Result:
+        """Run a task in the reader's thread; one that is given up is not ours any more."""
+        assert self._thread is not None
+        try:
+            return await self._thread.call(task, timeout_ms)
+        except (TimeoutError, asyncio.CancelledError):
+            self._forget()
+            raise
 
     def _forget(self) -> None:
         self._thread = self._slot = None
@@ -133,7 +141,11 @@ class _Slot:
             module.SCARD_PROTOCOL_T0 | module.SCARD_PROTOCOL_T1,
         )  # fmt: skip
         if result != module.SCARD_S_SUCCESS:
-            return self._seen_atr(result)
+            try:
+                return self._seen_atr(result)
+            finally:
+                # A daemon that was started anew knows nothing of this context.
+                self.release()
         self._card, self._protocol = card, protocol
         # The daemon powered it when it came in, and somebody may have talked to it since.
         return self._powered(module.SCARD_UNPOWER_CARD)
@@ -212,12 +224,9 @@ class _Slot:
             self._module.SCardReleaseContext(context)
 
     def _ready(self) -> Any:
-        """Give the module with a context that is alive: a daemon that came back has new ones."""
+        """Give the module with a context of the daemon."""
         if self._module is None:
             self._module = scard()
-        module = self._module
-        if self._context is not None and module.SCardIsValidContext(self._context):
-            self.release()
         if self._context is None:
-            self._context = open_context(module)
-        return module
+            self._context = open_context(self._module)
+        return self._module

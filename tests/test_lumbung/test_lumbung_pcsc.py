@@ -45,6 +45,32 @@ async def main():
 asyncio.run(main())
 """
 
+LOSE_THE_DAEMON = """
+import asyncio, os, pathlib, signal
+from contextlib import aclosing
+from lumbung.testing.channels import SELECT
+from terminal.card_channel import CardRemovedError
+from terminal.pcsc import PcscChannel
+
+async def main():
+    channel = PcscChannel("Lumbung 0 00 00")
+    async with aclosing(channel.events()) as events:
+        print((await anext(events)).name)
+        await channel.connect()
+        number = pathlib.Path("/run/pcscd/pcscd.pid").read_text().rstrip(chr(0))
+        os.kill(int(number), signal.SIGKILL)
+        print((await anext(events)).name)
+    for _ in range(2):
+        for attempt in (lambda: channel.transmit(SELECT, timeout_ms=500), channel.connect):
+            try:
+                await attempt()
+            except CardRemovedError:
+                print("REMOVED")
+    await channel.close()
+
+asyncio.run(main())
+"""
+
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # Inside, programs find the daemon where they always do, not where the tests point them.
@@ -77,6 +103,18 @@ def test_exec_two_cards_sell_through_a_private_daemon_and_their_counters_stay(
     assert "9F26=" in done.stderr
     assert "93600999" not in done.stderr
     assert [CardImage.load(file).applications[0].state.atc for file in (first, second)] == [1, 1]
+
+
+@pytest.mark.service
+def test_daemon_that_dies_is_a_reader_lost_and_a_card_removed(
+    need: Callable[[str], None], tmp_path: Path
+) -> None:
+    need("pcsc")
+    done = run(
+        "pcsc", "exec", "--card", str(image_file(tmp_path)), "--",
+        sys.executable, "-c", LOSE_THE_DAEMON,
+    )  # fmt: skip
+    assert done.stdout.split() == ["INSERTED", "READER_LOST", *["REMOVED"] * 4], done.stderr
 
 
 @pytest.mark.service

@@ -152,6 +152,22 @@ async def test_mute_reader_is_bad_at_once_and_others_work_on(readers: PcscReader
         assert answer[-2:] == b"\x90\x00"
 
 
+async def test_cancelled_caller_leaves_a_channel_that_works_once_the_card_is_heard(
+    readers: PcscReaders,
+) -> None:
+    async with readers.slot((Fault(FaultAction.SLOW, "SELECT", delay_ms=100),)) as slot:
+        await connected(slot)
+        caller = asyncio.create_task(slot.channel.transmit(SELECT, timeout_ms=TIMEOUT_MS))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait([caller])
+        with pytest.raises(CardMuteError):
+            await slot.channel.connect()
+        await patiently(slot)
+        answer = await slot.channel.transmit(SELECT, timeout_ms=TIMEOUT_MS)
+        assert answer[-2:] == b"\x90\x00"
+
+
 async def test_card_held_by_one_channel_is_not_there_for_another(readers: PcscReaders) -> None:
     async with readers.slot(()) as slot:
         await connected(slot)
