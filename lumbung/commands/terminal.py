@@ -1,4 +1,4 @@
-"""`lumbung terminal buy|balance|status`: one EDC at a running switch, with a virtual card.
+"""`lumbung terminal buy|balance|void|status`: one EDC at a running switch, with a virtual card.
 
 The terminal's own folder in the data directory is its memory: a command killed in the middle is
 taken up by the next one, which settles what is owed before anything else.
@@ -91,6 +91,20 @@ def balance(directory: Path, terminal_id: str, host: str, card: int, as_json: bo
         who = _holder(offices, card)
         async with _counter(offices, terminal_id, host) as counter:
             return await counter.terminal.balance(counter.slot(who))
+
+    _tell(_run(directory, at_counter), as_json=as_json)
+
+
+@click.command()
+@click.argument("trace", type=click.IntRange(1, 999_999))
+@terminal_options
+@HOST_OPTION
+def void(trace: int, directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
+    """Undo the sale with TRACE number (on its slip) of today's batch: back to the same card."""
+
+    async def at_counter(offices: Offices) -> SaleResult:
+        async with _counter(offices, terminal_id, host) as counter:
+            return await counter.terminal.void(trace)
 
     _tell(_run(directory, at_counter), as_json=as_json)
 
