@@ -9,25 +9,31 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, TextIO, cast
+from typing import NamedTuple, Protocol, TextIO, cast
 
 import click
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from ledger.errors import LedgerCorruptError, LedgerRollbackError
 from ledger.export import FORMATS, json_lines
-from ledger.files import LogFiles, open_files
+from ledger.files import LogFiles, Progress, open_files
 from ledger.inspecting import Finding, inspect_frame, inspect_storage
+from ledger.notes import cosign as cosign_note
 from ledger.notes import sign_checkpoint, verifier_key
 from ledger.port import Ledger
+from ledger.proof_check import FILE_BYTES_MAX, ProofError, read_checkpoint
 from ledger.proofs import find_transfer, prove_consistency, prove_inclusion
 from ledger.storage import FileStorage
 from lumbung.commands.ledger import JSON_OPTION, HexId, ledger_path, open_for_reading, show_entries
+from lumbung.system import SystemClock
 from protocols.business_time import WITA
 
 #: A key file is some hundred bytes.
 _KEY_BYTES_MAX = 16_384
+#: A shorter ledger is read before anybody wonders.
+_PROGRESS_FROM_RECORDS = 100_000
 #: Entries that `tail` prints between two looks at the ledger.
 _TAIL_ROWS_MAX = 1_000
 
@@ -42,7 +48,8 @@ class _Following(Ledger, Protocol):
 @click.option("--consistency", type=click.IntRange(1), help="Prove growth from this tree size.")
 @click.option("--size", type=click.IntRange(1), help="Against the tree of this size; else all.")
 @click.option("--key", type=click.Path(path_type=Path), help="Ed25519 key (PEM) that signs.")
-@click.option("--origin", help="Name of this log in the signed checkpoint.")
+@click.option("--origin", help="Name that signs: this log's, or with --cosign the witness's.")
+@click.option("--cosign", type=click.Path(path_type=Path), help="Checkpoint to sign as a witness.")
 @JSON_OPTION
 def prove(
     directory: Path,
@@ -51,21 +58,29 @@ def prove(
     size: int | None,
     key: Path | None,
     origin: str | None,
+    cosign: Path | None,
     as_json: bool,
 ) -> None:
     """Give a proof (JSON) that a record is in DIRECTORY's tree, or that the tree only grew.
 
-    With --key and --origin and nothing else: the checkpoint, signed as a C2SP note. A stand-alone
-    program checks both: ledger/proof_check.py. A key is made by `openssl genpkey -algorithm
-    ed25519 -out key.pem`.
+    With --key and --origin and nothing else: the checkpoint, signed as a C2SP note. With --cosign
+    too: that note with a witness's signature added, when DIRECTORY holds what it states. A
+    stand-alone program checks them all: ledger/proof_check.py. A key is made by `openssl genpkey
+    -algorithm ed25519 -out key.pem`.
     """
     if (transfer_id, consistency, key).count(None) != 2 or (key is None) != (origin is None):
         raise click.UsageError("give one of --id, --consistency, or --key with --origin")
-    files = open_files(ledger_path(directory))
+    if cosign is not None and key is None:
+        raise click.UsageError("--cosign needs the witness's --key and --origin")
+    files = open_files(ledger_path(directory), _progress())
     try:
         size = size or files.size
         if key is not None and origin is not None:
-            _show_checkpoint(files, size, origin, _read_key(key), as_json=as_json)
+            signer = Signer(origin, _read_key(key))
+            if cosign is not None:
+                _show_cosigned(files, cosign, signer, as_json=as_json)
+            else:
+                _show_checkpoint(files, size, signer, as_json=as_json)
             return
         document = (
             _inclusion(files, transfer_id, size)
@@ -100,17 +115,59 @@ def _consistency(files: LogFiles, old_size: int, size: int) -> dict[str, object]
     }  # fmt: skip
 
 
-def _show_checkpoint(
-    files: LogFiles, size: int, origin: str, key: Ed25519PrivateKey, *, as_json: bool
-) -> None:
+class Signer(NamedTuple):
+    """Who signs: a name and its key."""
+
+    name: str
+    key: Ed25519PrivateKey
+
+
+def _show_checkpoint(files: LogFiles, size: int, signer: Signer, *, as_json: bool) -> None:
     root = prove_consistency(files, size, size).root
-    note = sign_checkpoint(origin, size, root, key)
+    note = sign_checkpoint(signer.name, size, root, signer.key)
+    _show_note(note, verifier_key(signer.name, signer.key), as_json=as_json)
+
+
+def _show_cosigned(files: LogFiles, path: Path, signer: Signer, *, as_json: bool) -> None:
+    """Sign as a witness, but only what this directory holds itself."""
+    try:
+        with path.open("rb") as file:
+            note = file.read(FILE_BYTES_MAX).decode()
+        stated = read_checkpoint(note)
+    except (OSError, ValueError, ProofError) as error:
+        raise click.BadParameter(f"{path}: {error}", param_hint="--cosign") from error
+    if stated.size > files.size:
+        raise LedgerRollbackError(
+            f"{path}: states {stated.size} records, {files.size} are here; nothing signed"
+        )
+    if not stated.size or prove_consistency(files, stated.size, stated.size).root != stated.root:
+        raise LedgerCorruptError(
+            f"{path}: its root is not that of the first {stated.size} records here: another "
+            "ledger's checkpoint, or history was rewritten; nothing signed"
+        )
+    time_s = SystemClock().now_ns() // 10**9
+    public = verifier_key(signer.name, signer.key, witness=True)
+    _show_note(cosign_note(note, signer.name, signer.key, time_s), public, as_json=as_json)
+
+
+def _show_note(note: str, public: str, *, as_json: bool) -> None:
     if as_json:
-        public = verifier_key(origin, key)
         click.echo(json.dumps({"checkpoint": note, "verifier_key": public}, ensure_ascii=False))
         return
     click.echo(note, nl=False)
-    click.echo(f"verifier key: {verifier_key(origin, key)}", err=True)
+    click.echo(f"verifier key: {public}", err=True)
+
+
+def _progress() -> Progress | None:
+    """Give what says on a terminal how far the reading is; nothing for short ones and pipes."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        if total >= _PROGRESS_FROM_RECORDS:
+            click.echo(f"\rread {done} of {total} records", err=True, nl=done == total)
+
+    return show
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:
@@ -145,7 +202,7 @@ def export(directory: Path, form: str, out: TextIO, commodity: str, as_json: boo
     files = None
     try:
         if as_json or form == "jsonl":
-            files = open_files(ledger_path(directory))
+            files = open_files(ledger_path(directory), _progress())
             lines = json_lines(ledger, WITA, files, ledger.last_sequence)
         else:
             lines = FORMATS[form](ledger, WITA, commodity)

@@ -182,6 +182,12 @@ def test_proof_for_another_place_or_length_is_refused(files: LogFiles) -> None:
             check_consistency(old_size, files.root, size, files.root, path)
 
 
+def test_reading_says_how_far_it_is(directory: Path) -> None:
+    said: list[tuple[int, int]] = []
+    open_files(directory, lambda done, total: said.append((done, total))).close()
+    assert said == [(23, 23)]
+
+
 def test_sizes_beyond_the_ledger_are_refused(files: LogFiles) -> None:
     for ask in (
         lambda: prove_inclusion(files, 24),

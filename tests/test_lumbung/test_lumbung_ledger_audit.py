@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ledger import open_ledger, proof_check
+from ledger.errors import LedgerCorruptError, LedgerRollbackError
 from ledger.port import Ledger
 from ledger.structures import Account, Transfer
 from lumbung.cli import root
@@ -67,6 +68,42 @@ def test_proofs_and_checkpoint_of_the_command_line_satisfy_the_stand_alone_check
     proof.write_bytes(b"\xff")
     assert proof_check.main([str(proof)]) == 1
     assert "another tree than the checkpoint" in capsys.readouterr().out
+
+
+def test_witness_signs_only_what_the_directory_holds(directory: Path, tmp_path: Path) -> None:
+    pems = [tmp_path / "log.pem", tmp_path / "bank.pem"]
+    for pem in pems:
+        pem.write_bytes(Ed25519PrivateKey.generate().private_bytes(*PEM))
+    note = tmp_path / "note.txt"
+    sign = [
+        "ledger",
+        "prove",
+        directory,
+        "--key",
+        pems[0],
+        "--origin",
+        "kota",
+        "--size",
+        5,
+        "--json",
+    ]
+    signed = json.loads(lumbung(*sign).output)
+    note.write_text(signed["checkpoint"])
+    witness = ["ledger", "prove", directory, "--key", pems[1], "--origin", "bank", "--json"]
+    cosigned = json.loads(lumbung(*witness, "--cosign", note).output)
+    assert proof_check.check_note(cosigned["checkpoint"], signed["verifier_key"]) == 0
+    assert proof_check.check_note(cosigned["checkpoint"], cosigned["verifier_key"]) > 0
+    stated = proof_check.read_checkpoint(signed["checkpoint"])
+    for text, error in (
+        (signed["checkpoint"].replace("\n5\n", "\n6\n"), LedgerCorruptError),
+        (signed["checkpoint"].replace("\n5\n", "\n8\n"), LedgerRollbackError),
+    ):
+        note.write_text(text)
+        assert isinstance(lumbung(*witness, "--cosign", note).exception, error)
+    note.write_text("nothing of the kind")
+    assert lumbung(*witness, "--cosign", note).exit_code == 2
+    assert lumbung("ledger", "prove", directory, "--id", "12", "--cosign", note).exit_code == 2
+    assert stated.size == 5
 
 
 @pytest.mark.parametrize(
