@@ -188,7 +188,7 @@ async def test_driver_that_cannot_be_loaded_is_a_reader_that_did_not_appear(
     entry = services.services()["pcsc"]
     changed = Service(entry.name, entry.purpose, entry.command, entry.apt, "", file=str(bad))
     monkeypatch.setattr(pcsc, "services", lambda: {"pcsc": changed})
-    monkeypatch.setattr(pcsc, "START_S", 0.3)
+    monkeypatch.setattr(pcsc, "START_S", 0.15)
     with pytest.raises(PcscNotPossibleError, match="reader 0, 1 did not appear") as error:
         async with PrivatePcscd(2, tmp_path / "daemon"):
             pass
