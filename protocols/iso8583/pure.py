@@ -75,6 +75,9 @@ class PureCodec:
         size = self._mac_sizes.get(number)
         if size is None:
             raise MessageError(str(number), None, Reason.UNKNOWN_ELEMENT)
+        if max(elements, default=0) > number:
+            # The MAC must be the last element, or it would not cover what stands behind it.
+            raise MessageError(str(max(elements)), None, Reason.NOT_ALLOWED, "behind the MAC")
         elements[number] = bytes(8)
         covered = self.encode(Message(message.mti, elements))[:-size]
         code = mac(covered)

@@ -129,9 +129,10 @@ def test_import_moov_sample_gives_the_bytes_that_it_means(codec_class: type[Pure
     assert "not written alike" in why["63"]
 
 
-def test_import_moov_tags_that_look_hexadecimal_stay_characters() -> None:
+@pytest.mark.parametrize("twin", CODECS, ids=lambda twin: twin.__name__)
+def test_import_moov_tags_that_look_hexadecimal_stay_characters(twin: type[PureCodec]) -> None:
     text = MOOV.replace('"W1"', '"01"').replace('"W2"', '"02"')
-    codec = PureCodec(spec_of(import_spec(text, "sample")))
+    codec = twin(spec_of(import_spec(text, "sample")))
     raw = b"0100" + b"0000000000010000" + b"009" + b"0105HELLO"
     assert codec.encode(Message("0100", {48: {"01": "HELLO"}})) == raw
     assert codec.decode(raw).elements == {48: {"01": "HELLO"}}

@@ -180,3 +180,29 @@ def test_iso03_amount_carries_currency_and_decimals() -> None:
     found = PureCodec(load_spec("iso03")).decode(raw)
     assert found[4] == {"currency": "360", "exponent": "2", "amount": "000014150000"}
     assert found[39] == "0000"
+
+
+MAC_ELEMENT = """
+[elements.128]
+name = "MAC"
+kind = "bytes"
+encoding = "binary"
+len = 8
+example = "0011223344556677"
+source = "tests"
+"""
+
+
+@twins
+def test_encode_with_mac_of_an_element_behind_the_mac_is_refused(
+    codec_class: type[PureCodec],
+) -> None:
+    text = HEAD.format(mti="ascii", bitmap="binary", always="false", tertiary="true")
+    for number in (3, 66, 130):
+        text += ELEMENT.format(number=number, kind="text", encoding="ascii", prefix="ascii")
+    codec = codec_class(parse_spec(text + MAC_ELEMENT, "forms.toml"))
+    signed = codec.encode_with_mac(Message("1200", {3: "12", 66: "A"}), lambda _: b"8" * 8)
+    assert codec.split_mac(signed) == (signed[:-8], b"8" * 8)
+    with pytest.raises(MessageError, match="behind the MAC") as caught:
+        codec.encode_with_mac(Message("1200", {3: "12", 130: "A"}), lambda _: b"8" * 8)
+    assert (caught.value.path, caught.value.reason) == ("130", Reason.NOT_ALLOWED)

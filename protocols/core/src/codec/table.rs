@@ -143,12 +143,18 @@ impl Element {
         number: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let charset = text(given, "charset")?;
-        let subs = given
+        let mut subs = given
             .getattr("sub")?
             .try_iter()?
             .map(|sub| Self::new(&sub?, tables, None))
             .collect::<PyResult<Vec<_>>>()?;
         let kind = kind(given, tables)?;
+        if let Kind::Tagged(Form::Private { ascii: true, .. }) = kind {
+            // "01" is two characters here; only the element around a tag knows that.
+            for (sub, part) in subs.iter_mut().zip(given.getattr("sub")?.try_iter()?) {
+                sub.tag = text(&part?, "tag")?.into_bytes();
+            }
+        }
         let tag = tag_bytes(&text(given, "tag")?);
         let by_tag = sorted(subs.iter().map(|sub| tag_number(&sub.tag)));
         let keys = given
