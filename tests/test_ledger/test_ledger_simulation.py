@@ -91,6 +91,21 @@ def test_a_failed_sync_is_never_followed_by_an_answer() -> None:
     assert isinstance(simulation.open(), PureLedger)
 
 
+def test_name_of_a_new_segment_is_durable_before_an_answer() -> None:
+    simulation = Simulation(5)
+    simulation.segment_size, disk = 16_384, simulation.disk
+    ledger = simulation.open()
+    ledger.create_accounts(simulation.work.accounts())
+    disk.capacity = 0  # No further spare, whose making would sync the directory as well.
+    move = {"debit_account_id": 1, "credit_account_id": 4, "amount": 0, "ledger": 1, "code": 1}
+    for number in range(1, 6):
+        ledger.create_transfers([Transfer(id=number, **move)])
+        for _ in range(4):
+            simulation.disk = disk.after_cut()
+            assert len(list(simulation.open().entries())) == number
+    assert "00000002.seg" in disk.names()
+
+
 def test_repaired_tail_stays_zero_when_the_next_frame_goes_to_another_segment() -> None:
     simulation = Simulation(5)
     simulation.segment_size, disk = 16_384, simulation.disk
