@@ -29,10 +29,8 @@ def terminal_keys(parts: Offices, terminal_id: str) -> tuple[SecretBytes, Secret
     The enrolment officer carries the first to the device; the second never leaves the device; the
     story keeps both in its keystore, so that it can be taken up again.
     """
-    label = f"storage/{terminal_id}"
-    if label not in parts.keystore:
-        parts.keystore.generate(label, KeyKind.AES, 32)
-    return parts.keystore.get(f"tmk/{terminal_id}"), parts.keystore.get(label)
+    storage_key = parts.keystore.get_or_generate(f"storage/{terminal_id}", KeyKind.AES, 32)
+    return parts.keystore.get(f"tmk/{terminal_id}"), storage_key
 
 
 def transfer_id_of(terminal_id: str, transaction: Transaction) -> int:

@@ -129,6 +129,17 @@ class Keystore:
             self._add(keys, label, kind, value)
         return value
 
+    def get_or_generate(self, label: str, kind: KeyKind, length: int) -> SecretBytes:
+        """Give the key under a label, made now when no process has made it yet.
+
+        Unlike `generate`, it first takes over what another process wrote meanwhile.
+        """
+        if label not in self:
+            with self._change(take_over=True) as keys:
+                if label not in keys:
+                    self._add(keys, label, kind, self._fresh(kind, length))
+        return self.get(label)
+
     def generate_all(
         self, labels: Iterable[str], kind: KeyKind = KeyKind.TDES, length: int = 16
     ) -> None:
@@ -262,10 +273,15 @@ class Keystore:
         )
 
     @contextmanager
-    def _change(self) -> Iterator[dict[str, tuple[SealedKey, ...]]]:
-        """Change a copy of the keys; write it durably, then take it over."""
+    def _change(self, *, take_over: bool = False) -> Iterator[dict[str, tuple[SealedKey, ...]]]:
+        """Change a copy of the keys; write it durably, then take it over.
+
+        What another process wrote meanwhile is a conflict, or with `take_over` where this begins.
+        """
         with self._lock, self._file_lock():
             on_disk = sealed_file.read(self._path, self._vault)
+            if take_over:
+                self._contents, self._values = on_disk, {}
             if on_disk.revision != self._contents.revision:
                 raise KeystoreConflictError(
                     f"{self._path}: another process changed the keystore.", fix="Open it again."

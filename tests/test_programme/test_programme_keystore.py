@@ -243,3 +243,14 @@ def test_interrupted_write_leaves_the_old_file(keystore, path, monkeypatch):
     assert keystore.labels() == ["kept"]
     keystore.generate("later")
     assert _reopen(path).labels() == ["kept", "later"]
+
+
+def test_key_wanted_by_several_processes_is_made_once_and_no_other_key_is_lost(keystore, path):
+    first = Keystore.open(path, MASTER, random.Random(1).randbytes)
+    second = Keystore.open(path, MASTER, random.Random(2).randbytes)
+    made = first.get_or_generate("storage/1", KeyKind.AES, 32)
+    first.get_or_generate("storage/2", KeyKind.AES, 32)
+    assert second.get_or_generate("storage/1", KeyKind.AES, 32) == made
+    second.get_or_generate("storage/3", KeyKind.AES, 32)
+    labels = Keystore.open(path, MASTER, random.Random(3).randbytes).labels("storage/")
+    assert labels == ["storage/1", "storage/2", "storage/3"]
