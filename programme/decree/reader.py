@@ -114,13 +114,16 @@ def read_decree(path: str | Path, *, on_lines: Progress | None = None) -> Decree
 
 def _content(path: Path, faults: FaultList) -> bytes:
     try:
-        if path.stat().st_size > DECREE_BYTES_MAX:
-            faults.add(1, "file", "decree.too_large", limit=DECREE_BYTES_MAX)
-            raise DecreeFileError(path, faults.faults)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            # The size is not asked for: a pipe or a device has none, and a file may grow.
+            raw = file.read(DECREE_BYTES_MAX + 1)
     except OSError as error:
         faults.add(1, "file", "decree.unreadable", why=error.strerror)
         raise DecreeFileError(path, faults.faults) from error
+    if len(raw) > DECREE_BYTES_MAX:
+        faults.add(1, "file", "decree.too_large", limit=DECREE_BYTES_MAX)
+        raise DecreeFileError(path, faults.faults)
+    return raw
 
 
 def _lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:

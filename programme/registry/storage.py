@@ -116,6 +116,8 @@ class Storage:
             with closing(looking):
                 rows = looking.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
                 tables = {name for (name,) in rows}
+        except sqlite3.OperationalError as error:
+            raise self._unavailable(str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self._foreign() from error
         if tables and schema.schema_version.name not in tables:
@@ -127,16 +129,19 @@ class Storage:
             fix="Name another file; this one was left as it is.",
         )
 
+    def _unavailable(self, why: str) -> RegistryBusyError:
+        return RegistryBusyError(
+            f"{self._path}: the registry cannot be read or written just now.",
+            internal=f"{self._path}: {why}",
+            fix="Check its rights, the disk and whether another process holds it; then try again.",
+        )
+
     @contextmanager
     def _mapped_errors(self) -> Iterator[None]:
         try:
             yield
         except OperationalError as error:
-            raise RegistryBusyError(
-                f"{self._path}: the registry cannot be read or written just now.",
-                internal=f"{self._path}: {error.orig}",
-                fix="Check the disk and whether another process holds the file; then try again.",
-            ) from error
+            raise self._unavailable(str(error.orig)) from error
         except DatabaseError as error:
             code = getattr(error.orig, "sqlite_errorcode", None)
             if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

@@ -1,5 +1,7 @@
 """Decree files: every kind of bad input named by line and column, nothing half applied."""
 
+from pathlib import Path
+
 import pytest
 
 from programme.decree import DecreeFileError, import_decree, read_decree, template
@@ -288,3 +290,9 @@ def test_guide_names_every_column_and_declaration():
         if f"| `{field.name}` | {field.text} | `{field.example}` |" not in text
     ]
     assert missing == []
+
+
+def test_file_without_an_end_is_stopped_at_the_bound(monkeypatch):
+    monkeypatch.setattr("programme.decree.reader.DECREE_BYTES_MAX", 1_000)
+    with pytest.raises(DecreeFileError, match="1000"):
+        read_decree(Path("/dev/zero"))

@@ -170,3 +170,9 @@ def test_file_is_synced_in_full_before_a_call_returns(registry):
     }
     connection.rollback()
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_file_that_cannot_be_opened_is_told_as_such_and_not_as_foreign(open_registry, tmp_path):
+    (tmp_path / "folder.sqlite").mkdir()
+    with pytest.raises(RegistryBusyError, match=r"folder.sqlite: .* cannot be read"):
+        open_registry(tmp_path / "folder.sqlite")
