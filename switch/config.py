@@ -9,8 +9,9 @@ from datetime import time
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from protocols.iso8583 import shipped_names
 from switch import limits
 from switch.toml_model import load_model
 
@@ -34,6 +35,13 @@ class ListenConfig(_Strict):
     spec: str = Field(
         default="edc", pattern="^[a-z0-9-]{1,32}$", description="the name of a spec file"
     )
+
+    @field_validator("spec")
+    @classmethod
+    def _shipped(cls, spec: str) -> str:
+        if spec not in shipped_names():
+            raise ValueError(f"no such spec file: there are {', '.join(shipped_names())}")
+        return spec
 
     @model_validator(mode="after")
     def _loopback_unless_asked(self) -> Self:

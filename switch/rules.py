@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from programme.registry_port import BlockReason, CardStatus
 from protocols.errors import ConfigurationError
@@ -46,7 +46,7 @@ class RuleReference:
 class _Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = Field(ge=1, description="a number from 1, raised with every change")
+    version: int = Field(strict=True, ge=1, description="a number from 1, raised with every change")
     legal_basis: str = Field(min_length=1, description="the article or decree behind the rule")
     starts_on: date = Field(description="the first day in force, YYYY-MM-DD")
     ends_on: date | None = Field(default=None, description="the last day in force, YYYY-MM-DD")
@@ -60,13 +60,13 @@ class _Rule(BaseModel):
 class MessageWindowRule(_Rule):
     """How far DE7 may lie from now."""
 
-    minutes: int = Field(ge=1, le=1_440, description="1 to 1440 minutes")
+    minutes: int = Field(strict=True, ge=1, le=1_440, description="1 to 1440 minutes")
 
 
 class TerminalAndShopRule(_Rule):
     """Which shop a terminal may serve."""
 
-    terminal_may_move: bool = Field(description="true or false")
+    terminal_may_move: bool = Field(strict=True, description="true or false")
 
 
 class CardStateRule(_Rule):
@@ -86,17 +86,19 @@ class NoCashOutRule(_Rule):
 class FoodOnlyRule(_Rule):
     """Which account type pays from which purse; the categories stand in categories.csv."""
 
-    purse_by_account_type: dict[_TwoDigits, int] = Field(description="account type = purse number")
+    purse_by_account_type: dict[_TwoDigits, StrictInt] = Field(
+        description="account type = purse number"
+    )
 
 
 class AmountRule(_Rule):
     """Bounds of a sale and of a card's day."""
 
     currency: str = Field(pattern="^[0-9]{3}$", description="a three-digit ISO 4217 code")
-    sale_cap_rupiah: int = Field(ge=1, description="whole rupiah")
-    sale_limit_rupiah: int = Field(ge=1, description="whole rupiah")
-    card_day_limit_rupiah: int = Field(ge=1, description="whole rupiah")
-    card_day_sales_limit: int = Field(ge=1, le=10_000, description="1 to 10000 sales")
+    sale_cap_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
+    sale_limit_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
+    card_day_limit_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
+    card_day_sales_limit: int = Field(strict=True, ge=1, le=10_000, description="1 to 10000 sales")
 
     @property
     def sale_cap_sen(self) -> int:
@@ -123,14 +125,14 @@ class ChipRule(_Rule):
 class PinRule(_Rule):
     """How often a PIN may be wrong."""
 
-    tries: int = Field(ge=1, le=10, description="1 to 10 tries")
-    digits: int = Field(ge=4, le=12, description="4 to 12 digits")
+    tries: int = Field(strict=True, ge=1, le=10, description="1 to 10 tries")
+    digits: int = Field(strict=True, ge=4, le=12, description="4 to 12 digits")
 
 
 class CompensationRule(_Rule):
     """Until when money goes back to a card."""
 
-    refund_days: int = Field(ge=0, le=366, description="0 to 366 days")
+    refund_days: int = Field(strict=True, ge=0, le=366, description="0 to 366 days")
 
 
 class _Rules(BaseModel):

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +18,7 @@ from lumbung.event_loop import run_loop
 from lumbung.logs import log_to
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
-from protocols.errors import ConfigurationError
+from protocols.errors import LumbungError
 from switch.config import SwitchConfig, load
 from switch.explain import explain
 from switch.rules import load_rules
@@ -26,6 +28,12 @@ from switch.server import SwitchServer
 _COLLECT_AFTER = (20_000, 50, 100)
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class SwitchNodeError(LumbungError):
+    """The machine does not let the switch run: no address to listen on, or a lost disk."""
+
+    code = "E-SW-0107"
 
 
 @click.command()
@@ -71,8 +79,9 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
         _spare_the_collector()
     except OSError as error:
         where = f"{config.listen.host}:{config.listen.port}"
-        raise ConfigurationError(
-            f"{where}: cannot listen ({error.strerror}).", fix="Give another --port, or 0."
+        raise SwitchNodeError(
+            f"{where}: cannot listen ({os.strerror(error.errno or errno.EIO)}).",
+            fix="Give another --port, or 0.",
         ) from error
     try:
         ready = {"listening": f"{config.listen.host}:{port}", "engine": parts.ledger.engine}
@@ -82,7 +91,10 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
     finally:
         await server.stop()
     if server.unfit_reason:
-        raise ConfigurationError(f"the switch stopped deciding: {server.unfit_reason}")
+        raise SwitchNodeError(
+            f"the switch stopped deciding: {server.unfit_reason}.",
+            fix="Mend the disk, then start it again: what was acknowledged is kept.",
+        )
 
 
 def _spare_the_collector() -> None:
@@ -114,6 +126,7 @@ async def _until_told(server: SwitchServer) -> None:
 def check(file: Path, as_json: bool) -> None:
     """Check a switch.toml: every fault with file:line, what is allowed and how to mend it."""
     config = load(file)
+    load_rules(config.rules)
     listen = f"{config.listen.host}:{config.listen.port}"
     if as_json:
         click.echo(json.dumps({"valid": True, "node": config.node, "listen": listen}))

@@ -1,6 +1,7 @@
 """switch.toml and the rule file: every fault with file, line, what is allowed, how to mend."""
 
 from datetime import date, time
+from importlib.resources import files
 
 import pytest
 
@@ -42,6 +43,7 @@ def test_good_file_is_read_and_a_relative_rule_file_stands_beside_it(tmp_path):
         ('[listen]\nport = "many"\n', 2, "listen.port", "0 to 65535"),
         ('[listen]\nhost = "0.0.0.0"\n', 1, "listen", "plain_remote"),
         ('[listen]\nhost = "localhost"\n', 1, "listen", "IP address"),
+        ('[listen]\nspec = "visa"\n', 2, "listen.spec", "there are bank, edc"),
         ("[connections]\nmaximum = 0\n", 2, "connections.maximum", "1 to 4096"),
         ("[business_day]\ncut_over = 25\n", 2, "business_day.cut_over", "time of day"),
         ("node = \n", 1, "file", "TOML"),
@@ -150,3 +152,19 @@ def test_every_status_of_the_ledger_has_an_answer():
     assert kinds["ID_ALREADY_FAILED"] is OutcomeKind.LOOK
     assert kinds["DEBIT_ACCOUNT_NOT_FOUND"] is OutcomeKind.FAULT
     assert {o.code for o in ledger_outcomes().values()} == {"00", "51", "62", "03", "94", "96"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("tries = 3", 'tries = "3"', "rule.pin.tries"),
+        ("minutes = 15", "minutes = 15.0", "rule.message-window.minutes"),
+        ("terminal_may_move = true", 'terminal_may_move = "yes"', "terminal_may_move"),
+        ('"98" = 1', '"98" = "1"', "purse_by_account_type"),
+    ],
+)
+def test_rule_of_another_type_is_refused_and_not_converted(tmp_path, old, new, key):
+    built_in = files("switch").joinpath("data/rules.toml").read_text("utf-8")
+    assert old in built_in
+    with pytest.raises(ConfigurationError, match=key):
+        load_rules(write(tmp_path, built_in.replace(old, new), "rules.toml"))
