@@ -162,6 +162,11 @@ def read_manifest(root: Path) -> Manifest:
             f"{root}: not a lumbung data directory (no {MANIFEST}).",
             fix="Give the directory that `lumbung demo --data` or `lumbung up` made.",
         ) from None
+    except OSError as error:
+        raise DataDirectoryError(
+            f"{path}: cannot be read ({error.strerror}).",
+            fix="Give a data directory that this user may read.",
+        ) from error
     except (ValueError, TypeError) as error:
         raise DataDirectoryError(
             f"{path}: this manifest cannot be read ({type(error).__name__}).",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ledger import open_ledger
 from lumbung.composition import Composition, RandomFor, compose
-from lumbung.data_directory import DataDirectory
+from lumbung.data_directory import DataDirectory, DataDirectoryError
 from lumbung.event_loop import run_loop
 from lumbung.story import cast
 from lumbung.story.counter import Counter, transfer_id_of
@@ -67,7 +67,7 @@ class StoryDay:
 def next_day(data: DataDirectory) -> StoryDay:
     """Count the day durably before anything of it happens, so that no day is played twice."""
     path = data.root / "story.json"
-    number = json.loads(path.read_text("utf-8"))["day"] + 1 if path.exists() else 0
+    number = _last_day(path) + 1 if path.exists() else 0
     temporary = path.with_suffix(".new")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump({"day": number}, file)
@@ -77,6 +77,20 @@ def next_day(data: DataDirectory) -> StoryDay:
     seed = data.manifest.seed
     assert seed is not None, "a story's directory has a seed"
     return StoryDay(seed, number)
+
+
+def _last_day(path: Path) -> int:
+    """Give the day that was counted last; raise DataDirectoryError when the file does not say."""
+    try:
+        number = json.loads(path.read_text("utf-8"))["day"]
+    except (ValueError, KeyError, TypeError):
+        number = None
+    if not isinstance(number, int) or number < 0:
+        raise DataDirectoryError(
+            f"{path}: this is not the count of the story's days.",
+            fix='Write {"day": N} with the last day played, or more: no day is played twice.',
+        )
+    return number
 
 
 async def run_story(data: DataDirectory, say: Say, tell: Callable[[Step], None]) -> StoryOutcome:

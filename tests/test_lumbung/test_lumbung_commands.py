@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from lumbung.cli import root
 from lumbung.command_table import CommandEntry, command_table
+from lumbung.data_directory import DataDirectory
 
 #: The design's commands. A command leaves this list only with the design.
 DESIGNED = """
@@ -77,3 +79,38 @@ def test_asserts_disabled_refuses_to_run(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 3
     assert "asserts" in done.stderr
+
+
+def test_switch_check_looks_into_the_rule_file_too(tmp_path: Path) -> None:
+    (tmp_path / "switch.toml").write_text('rules = "mine.toml"\n')
+    done = run("switch", "check", "switch.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "mine.toml:1: file: No such file" in done.stderr
+
+
+def test_interrupt_while_loading_ends_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'lumbung.cli':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "lumbung", "--version"],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_switch_run_without_an_address_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    DataDirectory.open(tmp_path / "data", kind="story", seed=7, created="2026-01-05").close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("switch", "run", "--data", "data", "--port", port, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"E-SW-0107 127.0.0.1:{port}: cannot listen (Address already in use). "
+        "Give another --port, or 0.\n"
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lumbung.data_directory import MANIFEST, DataDirectory, DataDirectoryError, read_manifest
+from lumbung.story.run import next_day
 
 
 def open_story(root: Path) -> DataDirectory:
@@ -118,3 +119,22 @@ def read_only_directory() -> Iterator[Path]:
 def test_open_read_only_directory_is_refused(read_only_directory: Path) -> None:
     with pytest.raises(DataDirectoryError, match="cannot be written"):
         open_story(read_only_directory)
+
+
+def test_read_manifest_of_a_file_says_that_it_cannot_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("x")
+    with pytest.raises(DataDirectoryError, match="cannot be read"):
+        read_manifest(file)
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff", b"{}", b"[]", b'{"day": "2"}', b'{"day": -1}'])
+def test_next_day_with_a_damaged_count_is_refused_and_left(tmp_path: Path, content: bytes) -> None:
+    with open_story(tmp_path) as data:
+        count = tmp_path / "story.json"
+        count.write_bytes(content)
+        with pytest.raises(DataDirectoryError, match=r"story\.json"):
+            next_day(data)
+        assert count.read_bytes() == content
+        count.write_text('{"day": 4}')
+        assert next_day(data).number == 5
