@@ -186,9 +186,16 @@ async def test_no_driver_is_one_clear_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [b"\xff\xff", b"\x00\x01\x04" * (REQUESTS_WAITING_MAX + 1), b"\x00\x05\x00"]
+    ("said", "ending"),
+    [
+        (b"\xff\xff", Ending.NOT_A_READER),
+        (b"\x00\x01\x04" * (REQUESTS_WAITING_MAX + 1), Ending.NOT_A_READER),
+        (b"\x00\x05\x00", Ending.READER_GONE),
+    ],
 )
-async def test_rubbish_ends_its_connection_and_the_card_serves_the_next(said: bytes) -> None:
+async def test_rubbish_ends_its_connection_and_the_card_serves_the_next(
+    said: bytes, ending: Ending
+) -> None:
     card = CardOnWire(make_card())
     port = await card.listen("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -197,7 +204,7 @@ async def test_rubbish_ends_its_connection_and_the_card_serves_the_next(said: by
     with contextlib.suppress(ConnectionError):
         await reader.read()
     writer.close()
-    await card.left()
+    assert await card.left() is ending
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert (await ask(reader, writer, b"\4")).hex() == ATR
     writer.close()
