@@ -60,6 +60,15 @@ def load_cards(offices: Offices, ledger: Ledger) -> list[LoadCard]:
     return cards
 
 
+def cards_for(cards: list[LoadCard], connections: int) -> list[LoadCard]:
+    """Give as many cards as let each one always buy on the same connection.
+
+    A card's counters must arrive in order; two connections keep none between them. Message number
+    n goes to connection n modulo their count, and to card n modulo the cards'.
+    """
+    return cards[: len(cards) // connections * connections] or cards
+
+
 async def log_on_all(offices: Offices, host: str, port: int, now_ns: int) -> list[LoadTerminal]:
     """Give the terminals of shops that sell food, each with fresh session keys and logged on.
 

@@ -7,7 +7,7 @@ is kept raw and looked at after the run, so that the client costs the host littl
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lumbung.load.limits import BURST_MAX, GRACE_SECONDS
@@ -132,7 +132,7 @@ class Driver:
         self.tally = Tally.of(len(messages))
         self._host, self._port, self._count, self._frames = host, port, connections, frames
         self._connections: list[_Connection] = []
-        self._next = 0
+        self._places: dict[_Connection, Iterator[int]] = {}
         self._stop_ns = 0
         self._left = len(messages)
         self._done = asyncio.Event()
@@ -177,14 +177,20 @@ class Driver:
         return self.tally
 
     async def run_closed(self, seconds: float, in_flight: int = 1) -> Tally:
-        """Keep `in_flight` messages on each connection under way: how much a host can take."""
+        """Keep `in_flight` messages on each connection under way: how much a host can take.
+
+        Of n connections each sends every n-th message, as in an open run.
+        """
+        count = len(self._connections)
+        for first, connection in enumerate(self._connections):
+            self._places[connection] = iter(range(first, len(self.messages), count))
         self.tally.begin_ns = time.perf_counter_ns()
         self._stop_ns = self.tally.begin_ns + int(seconds * 1e9)
         for connection in self._connections:
             for _ in range(in_flight):
                 self._send_next(connection)
         await asyncio.sleep(seconds)
-        self._left = self._next - self.tally.answered
+        self._left = self.tally.sent - self.tally.answered
         await self._settle()
         return self.tally
 
@@ -202,9 +208,10 @@ class Driver:
             self.tally.lost_connections += 1
 
     def _send_next(self, connection: _Connection) -> None:
-        if self._next < len(self.messages) and time.perf_counter_ns() < self._stop_ns:
-            place, self._next = self._next, self._next + 1
-            connection.send(place)
+        if time.perf_counter_ns() < self._stop_ns:
+            place = next(self._places[connection], None)
+            if place is not None:
+                connection.send(place)
 
     async def _settle(self) -> None:
         """Wait for the answers that are due."""

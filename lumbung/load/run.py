@@ -10,7 +10,7 @@ from ledger import open_ledger
 from ledger.port import Ledger
 from lumbung.composition import Offices
 from lumbung.load.audit import audit
-from lumbung.load.crew import load_cards, log_on_all
+from lumbung.load.crew import cards_for, load_cards, log_on_all
 from lumbung.load.driver import Driver
 from lumbung.load.limits import CONNECTIONS_MAX
 from lumbung.load.messages import Purchase, answer_code, purchases, read_key
@@ -48,6 +48,7 @@ async def run_load(
     with ledger_beside(offices) as ledger:
         cards, before = load_cards(offices, ledger), ledger.last_sequence
     terminals = await log_on_all(offices, plan.host, plan.port, offices.clock.now_ns())
+    cards = cards_for(cards, plan.connections)
     made = purchases(terminals, cards, plan.amount_sen, len(starts), offices.clock.now_ns())
     prepared = await asyncio.to_thread(list, made)
     say(f"{len(prepared)} purchases of {len(cards)} cards at {len(terminals)} terminals")

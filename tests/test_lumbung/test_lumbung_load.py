@@ -17,6 +17,7 @@ from lumbung.composition import Offices, compose
 from lumbung.data_directory import DataDirectory
 from lumbung.event_loop import loop_factory, run_loop
 from lumbung.load import run as load_run
+from lumbung.load.crew import cards_for
 from lumbung.load.driver import Driver, Prepared, Tally
 from lumbung.load.histogram import Histogram
 from lumbung.load.limits import MESSAGES_MAX
@@ -180,6 +181,17 @@ def test_reports_are_compared_and_other_files_refused(tmp_path: Path) -> None:
         second.write_text(text)
         with pytest.raises(LoadError):
             read_report(second)
+
+
+@pytest.mark.parametrize("connections", [1, 2, 7, 16, 64, 900])
+def test_card_always_buys_on_the_same_connection(connections: int) -> None:
+    cards = cards_for(list(range(933)), connections)  # type: ignore[arg-type]
+    assert 933 - connections < len(cards) <= 933
+    seen: dict[int, set[int]] = {}
+    for number in range(3_000):
+        seen.setdefault(number % len(cards), set()).add(number % connections)
+    assert all(len(used) == 1 for used in seen.values())
+    assert len(cards_for(list(range(3)), 16)) == 3  # type: ignore[arg-type]
 
 
 def test_load_goes_to_loopback_only(tmp_path: Path) -> None:
