@@ -34,7 +34,7 @@ from terminal.journal.state import Status
 pytestmark = pytest.mark.slow
 
 SEED = 20_260_105
-KILLS = 4
+KILLS = 3
 COUNTERS = 4
 ANSWERS_BETWEEN_KILLS = (12, 30)
 #: Each holder who mistypes does so twice: below the three that block a card.
