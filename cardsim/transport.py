@@ -30,8 +30,8 @@ MUTE_MS = 60_000
 #: Opening a connection on one's own machine takes microseconds.
 CONNECT_S = 5.0
 #: How long a card that left is away before it enters a reader again. pcscd looks at its slots every
-#: 0.4 s; a card that is back before it was missed may never be powered again.
-AWAY_S = 0.8
+#: 0.4 s, later when busy; a card that is back before it was missed may never be powered again.
+AWAY_S = 1.2
 
 
 class CardWireError(LumbungError):
