@@ -74,8 +74,9 @@ class Terminal:
         directory = config.data_directory
         keys = KeyStore.open(directory / _KEYS_FILE, config.terminal_id, sealer, config.tmk)
         self._journal = Journal.open(
-            directory / _JOURNAL_FILE, config.terminal_id, sealer, now_ns=clock.now_ns()
-        )
+            directory / _JOURNAL_FILE, config.terminal_id, sealer, now_ns=clock.now_ns(),
+            used=keys.keys.session is not None,
+        )  # fmt: skip
         profile = HostProfile(
             terminal_id=config.terminal_id,
             merchant_id=config.merchant_id,

@@ -39,17 +39,21 @@ class Journal:
         self._size = 0
 
     @classmethod
-    def open(cls, path: Path, terminal_id: str, sealer: Sealer, *, now_ns: int) -> "Journal":
+    def open(
+        cls, path: Path, terminal_id: str, sealer: Sealer, *, now_ns: int, used: bool = False
+    ) -> "Journal":
         """Open or create the journal of a terminal and recover its state.
 
         Raises JournalDamagedError, JournalVersionError, JournalWriteError, and SealBrokenError for
-        another storage key. The caller holds the lock of the directory.
+        another storage key. The caller holds the lock of the directory. `used` says that this
+        terminal has talked to its host: then an empty or missing journal is a lost one, because
+        its header was durable before that.
         """
         existed = path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         journal = cls(path, descriptor, sealer)
         try:
-            journal._recover(terminal_id)
+            journal._recover(terminal_id, used=used)
             if not journal.state.terminal_id:
                 header = Header(version=JOURNAL_VERSION, terminal_id=terminal_id, created_ns=now_ns)
                 journal.append(header)
@@ -108,12 +112,14 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _recover(self, terminal_id: str) -> None:
+    def _recover(self, terminal_id: str, *, used: bool) -> None:
         size = os.fstat(self._descriptor).st_size
         if size > JOURNAL_MAX_BYTES:
             raise self._damaged(JOURNAL_MAX_BYTES, "it is larger than any journal")
         content = os.pread(self._descriptor, size, 0) if size else b""
         end = content.rfind(b"\n") + 1
+        if used and not end:
+            raise self._damaged(0, "nothing is left of it, and this terminal was at work before")
         offset = 0
         for line in content[:end].split(b"\n")[:-1]:
             self._take(line, offset, terminal_id)

@@ -231,6 +231,23 @@ async def test_damaged_journal_and_held_directory_are_refused_and_leave_no_lock(
         open_terminal()
 
 
+@pytest.mark.parametrize("left", [None, b"", bytes(300), b'0123abcd {"record"'])
+async def test_lost_journal_of_a_terminal_that_worked_is_refused_and_never_begun_anew(
+    open_terminal: Open, config: TerminalConfig, left: bytes | None
+) -> None:
+    terminal = open_terminal()
+    await terminal.log_on()
+    await terminal.close()
+    journal = config.data_directory / "journal"
+    journal.unlink()
+    if left is not None:
+        journal.write_bytes(left)
+    for _ in range(2):
+        with pytest.raises(JournalDamagedError, match="nothing is left"):
+            open_terminal()
+        assert journal.read_bytes() == (left or b"")
+
+
 async def test_sale_without_log_on_is_refused(
     open_terminal: Open, slot: InProcessChannel, pin_of: PinPad
 ) -> None:

@@ -32,7 +32,7 @@ def test_host_that_is_busy_leaves_the_reversal_queued(
     desk.buy(chip_request())
     desk.time_out()
     desk.answers_lost = False
-    for code in ("91", "96", "90"):
+    for code in ("19", "63", "68", "90", "91", "96"):
         host.refuse_reversals = code
         desk.session.request_reversal(desk.clock.now())
         (still,) = of(desk.run(), out.ReversalStillOwed)
