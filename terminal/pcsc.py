@@ -8,6 +8,7 @@ decide. Source: reference/emv.md 1.4.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ from terminal.pcsc_thread import ReaderThread
 #: Longest wait for power, reset and ATR: a reader may need a second reset and negotiation.
 POWER_TIMEOUT_MS = 5_000
 _SHORTEST_ANSWER = 2
+#: A daemon looks at its slots every 0.4 s and powers what it finds: within this it has let go.
+_CONNECT_TRIES = 6
+_CONNECT_PAUSE_S = 0.1
 
 Result = TypeVar("Result")
 
@@ -131,9 +135,23 @@ class _Slot:
         self._context: Any = None
         self._card: Any = None
         self._protocol = 0
+        self._refused = 0
 
     def connect(self) -> bytes:
-        """Power from cold; give the ATR, also of a card that the daemon will not talk to."""
+        """Power from cold; give the ATR, also of a card that the daemon will not talk to.
+
+        A card that has just come in may still be in the daemon's own hands: it shows the card and
+        refuses it for a moment. Only a card whose protocol it does not take is refused for good.
+        """
+        atr = self._connect_once()
+        for _ in range(_CONNECT_TRIES - 1):
+            if self._card is not None or self._refused == self._ready().SCARD_E_PROTO_MISMATCH:
+                break
+            time.sleep(_CONNECT_PAUSE_S)
+            atr = self._connect_once()
+        return atr
+
+    def _connect_once(self) -> bytes:
         module = self._ready()
         self.disconnect()
         result, card, protocol = module.SCardConnect(
@@ -174,6 +192,7 @@ class _Slot:
 
     def _seen_atr(self, refused: int) -> bytes:
         """Give the ATR that the daemon saw and did not like; raise CardRemovedError for none."""
+        self._refused = refused
         module = self._module
         result, states = module.SCardGetStatusChange(
             self._context, 0, [(self._reader, module.SCARD_STATE_UNAWARE)]
