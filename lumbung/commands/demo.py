@@ -1,6 +1,7 @@
 """`lumbung demo`: the whole story on real parts."""
 
 import json
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -41,9 +42,12 @@ def demo(seed: int, directory: Path | None, once: bool, events: bool, as_json: b
     root, no network. Exit code 0 when everything is as it must be, else 1.
     """
     del once  # kept for scripts that want to say so
+    # Told to end, it ends as with Ctrl-C: the temporary directory is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         if directory is None:
-            held = tempfile.TemporaryDirectory(prefix="lumbung-demo-")
+            # A ledger stopped in the middle may still be laying out its next file while we leave.
+            held = tempfile.TemporaryDirectory(prefix="lumbung-demo-", ignore_cleanup_errors=True)
             directory = Path(stack.enter_context(held))
         data = stack.enter_context(
             DataDirectory.open(directory, kind="story", seed=seed, created=story_created())
@@ -64,7 +68,7 @@ def demo(seed: int, directory: Path | None, once: bool, events: bool, as_json: b
         if as_json:
             click.echo(json.dumps(outcome.as_json(), ensure_ascii=False, indent=1))
         else:
-            click.echo(f"\n{outcome.receipt}\n")
-            click.echo("\n".join(outcome.summary()))
+            say(f"\n{outcome.receipt}\n")
+            say("\n".join(outcome.summary()))
     if not outcome.ok:
         raise click.exceptions.Exit(1)

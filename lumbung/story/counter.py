@@ -9,12 +9,12 @@ from lumbung.lines import RecordingLine
 from lumbung.story.cast import Holder, insert
 from programme.keystore import KeyKind
 from protocols.framing import EDC_FRAMES, Framer
-from protocols.ids import MessageKey, transfer_id
+from protocols.ids import MessageKey, compensation_id, transfer_id
 from protocols.iso8583 import Codec, load_spec
 from protocols.values import SecretBytes
 from terminal.configuration import TerminalConfig
 from terminal.device import Terminal
-from terminal.journal.records import SaleItem
+from terminal.journal.records import Kind, SaleItem
 from terminal.journal.state import Transaction
 from terminal.line import TcpLine
 from terminal.results import SaleResult
@@ -130,6 +130,18 @@ class Counter:
             if codec.peek(payload).mti == "0200":
                 return frame
         raise AssertionError("a purchase was sent before")
+
+    def posted_as(self, result: SaleResult) -> int:
+        """Give the ledger id that a result's money moved under, 0 where none was to move."""
+        if not result.stan:
+            return 0
+        found = self.transaction(result)
+        if found.intent.kind is Kind.VOID:
+            original = self.terminal.journal.transactions[found.intent.original_stan]
+            return compensation_id(transfer_id_of(self.terminal_id, original), 0)
+        if found.intent.kind is not Kind.PURCHASE:
+            return 0
+        return transfer_id_of(self.terminal_id, found)
 
     def transaction(self, result: SaleResult) -> Transaction:
         """Give what the terminal's journal holds of a result."""

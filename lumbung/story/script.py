@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lumbung.composition import Composition
 from lumbung.lines import HeldRequestLine, LostAnswerLine, deliver
 from lumbung.story.cast import DINSOS_MAKER, Holder
-from lumbung.story.counter import TIMEOUT_MS, Counter, transfer_id_of
+from lumbung.story.counter import TIMEOUT_MS, Counter
 from lumbung.story.outcome import Step
 from lumbung.story.stranger import cash_request
 from lumbung.system import StoryClock
@@ -59,15 +59,14 @@ class Stage:
         *, outcome: str = "", note: str = "",
     ) -> None:  # fmt: skip
         """Tell a step from what the terminal gave."""
-        transfer = ""
-        if result.stan:
-            transfer = f"{transfer_id_of(at.terminal_id, at.transaction(result)):032x}"
+        transfer = at.posted_as(result)
         self.tell(
             Step(
                 name=name, what=what, expected=expected, outcome=outcome or result.outcome,
                 terminal_id=at.terminal_id, card=who.card.last_four,
                 amount_sen=result.amount_sen, stan=result.stan, rrn=result.rrn,
-                approval_code=result.approval_code, transfer_id=transfer, reason=result.reason,
+                approval_code=result.approval_code, reason=result.reason,
+                transfer_id=f"{transfer:032x}" if transfer else "",
                 balance_sen=result.balance_sen, note=note,
             )
         )  # fmt: skip
