@@ -18,6 +18,38 @@ collect_ignore_glob = ["bench/*", "fuzz/*"]
 PCSC_FOLDER = Path(tempfile.gettempdir()) / f"lumbung-test-{os.getpid()}"
 os.environ["PCSCLITE_CSOCK_NAME"] = str(PCSC_FOLDER / "run" / "pcscd.comm")
 
+#: Files whose tests are end to end, touch the disk much, or try many cases: slow by what they are.
+SLOW_FILES = frozenset(
+    {
+        "test_iso8583_damage.py",
+        "test_iso8583_refusals.py",
+        "test_kernel_damage.py",
+        "test_ledger_native_loop.py",
+        "test_ledger_properties.py",
+        "test_ledger_recovery.py",
+        "test_ledger_simulation.py",
+        "test_lumbung_programme.py",
+        "test_programme_disbursement.py",
+        "test_programme_equations.py",
+        "test_programme_registry_file.py",
+        "test_programme_reports.py",
+        "test_programme_sweep.py",
+        "test_switch_server.py",
+        "test_terminal_device.py",
+        "test_terminal_device_faults.py",
+        "test_terminal_socket_channel.py",
+    }
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files, before the selection by markers."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
+
+
 # A failing property prints its seed and smallest case; a deadline would make slow machines lie.
 settings.register_profile(
     "lumbung", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from dataclasses import replace
 
 import pytest
@@ -164,13 +163,6 @@ def test_published_keys_are_made_anew_from_their_seed() -> None:
 
     text = files("cardsim").joinpath("authority_keys.toml").read_text("utf-8")
     assert authority.keys_text(random.Random("lumbung test authority").randbytes) == text
-
-
-def test_thousand_signed_cards_of_pooled_keys_cost_under_a_second_of_processor_time() -> None:
-    begin = time.process_time()
-    for number in range(100):
-        make_image("emv-generic", seed=number, pan=Pan(f"93600999{number:08d}"))
-    assert 10 * (time.process_time() - begin) < 2.0  # twice the target: other jobs share the core
 
 
 def test_image_with_a_key_saved_and_read_signs_as_before_and_shows_no_prime() -> None:

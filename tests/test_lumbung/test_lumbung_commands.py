@@ -66,12 +66,14 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_usage_error_with_json_is_an_object_and_exit_code_2(tmp_path: Path) -> None:
     done = run("ledger", "balance", str(tmp_path), "--account", "zz", "--json", cwd=tmp_path)
     assert done.returncode == 2
     assert "hexadecimal" in json.loads(done.stdout)["error"]["what"]
 
 
+@pytest.mark.slow
 def test_asserts_disabled_refuses_to_run(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-O", "-m", "lumbung", "doctor"],
@@ -81,6 +83,7 @@ def test_asserts_disabled_refuses_to_run(tmp_path: Path) -> None:
     assert "asserts" in done.stderr
 
 
+@pytest.mark.slow
 def test_switch_check_looks_into_the_rule_file_too(tmp_path: Path) -> None:
     (tmp_path / "switch.toml").write_text('rules = "mine.toml"\n')
     done = run("switch", "check", "switch.toml", cwd=tmp_path)
@@ -104,6 +107,7 @@ def test_interrupt_while_loading_ends_without_a_traceback(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.slow
 def test_switch_run_without_an_address_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     DataDirectory.open(tmp_path / "data", kind="story", seed=7, created="2026-01-05").close()
     with socket.create_server(("127.0.0.1", 0)) as taken:
