@@ -6,7 +6,7 @@ that the switch finds an original without trusting the message for account or am
 them in our lifetime, and `_digest_128` states it).
 
 Frozen: changing a byte of this file's constructions orphans every stored transfer. The vectors
-are in `tests/test_protocols/vectors_ids.toml`.
+are in `fixtures/vectors-ids.toml`.
 """
 
 from hashlib import sha256

@@ -26,7 +26,7 @@ from protocols.crypto.errors import CryptoError
 from protocols.values import Pan, SecretBytes
 
 VECTORS = json.loads(
-    (Path(__file__).parents[1] / "data" / "vectors-crypto.json").read_text("utf-8")
+    (Path(__file__).parents[2] / "fixtures" / "vectors-crypto.json").read_text("utf-8")
 )["vectors"]
 
 Inputs = dict[str, Any]

@@ -18,7 +18,7 @@ from protocols.ids import (
 )
 
 VECTORS: dict[str, list[dict[str, Any]]] = tomllib.loads(
-    Path(__file__).with_name("vectors_ids.toml").read_text("utf-8")
+    (Path(__file__).parents[2] / "fixtures" / "vectors-ids.toml").read_text("utf-8")
 )
 
 
