@@ -145,7 +145,7 @@ class _Slot:
         """
         atr = self._connect_once()
         for _ in range(_CONNECT_TRIES - 1):
-            if self._card is not None or self._refused == self._ready().SCARD_E_PROTO_MISMATCH:
+            if self._card is not None or self._refused == self._module.SCARD_E_PROTO_MISMATCH:
                 break
             time.sleep(_CONNECT_PAUSE_S)
             atr = self._connect_once()

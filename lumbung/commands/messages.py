@@ -23,6 +23,9 @@ from protocols.iso8583 import (
 )
 from protocols.iso8583 import diff as differences
 
+#: More than any message in hexadecimal; what a larger file holds beyond is not looked at.
+FILE_BYTES_MAX = 1 << 18
+
 SPEC_OPTION = click.option(
     "--spec", "spec_name", default="edc", show_default=True, help="A shipped name or a TOML file."
 )
@@ -50,21 +53,29 @@ def read_bytes(given: str) -> bytes:
     """Give bytes from hexadecimal text, or from a file that holds hexadecimal text or raw bytes."""
     path = Path(given)
     content = given
-    try:
-        if path.is_file():
-            raw = path.read_bytes()
-            try:
-                content = raw.decode("ascii")
-            except UnicodeDecodeError:
-                return raw
-    except OSError:
-        pass  # too long for a file name: then it is the message itself
+    if _is_file(path):
+        try:
+            with path.open("rb") as file:
+                raw = file.read(FILE_BYTES_MAX)
+        except OSError as error:
+            raise click.BadParameter(f"{path}: cannot be read ({error.strerror})") from None
+        try:
+            content = raw.decode("ascii")
+        except UnicodeDecodeError:
+            return raw
     try:
         return bytes.fromhex("".join(content.split()))
     except ValueError:
         raise click.BadParameter(
             "neither hexadecimal digits in pairs nor a file with a message"
         ) from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # too long for a file name: then it is the message itself
 
 
 def _decode(given: str, spec: Spec) -> Message:

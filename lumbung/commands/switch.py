@@ -109,7 +109,7 @@ def _spare_the_collector() -> None:
 
 
 async def _until_told(server: SwitchServer) -> None:
-    """Wait for a signal, and look each second for a registry change or an unfit node."""
+    """Wait for a signal, and look each second whether the node has become unfit."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

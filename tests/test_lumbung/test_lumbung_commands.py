@@ -118,3 +118,10 @@ def test_switch_run_without_an_address_is_a_fault_of_the_machine(tmp_path: Path)
         f"E-SW-0107 127.0.0.1:{port}: cannot listen (Address already in use). "
         "Give another --port, or 0.\n"
     )
+
+
+@pytest.mark.parametrize("given", ["zz", "z" * 5_000, "0"])
+def test_explain_of_what_is_no_message_says_so(given: str) -> None:
+    done = CliRunner().invoke(root, ["explain", given])
+    assert done.exit_code == 2
+    assert "neither hexadecimal" in done.output

@@ -1,0 +1,72 @@
+"""Connecting to a card that the daemon shows but does not hand over at once; no daemon needed."""
+
+import types
+from typing import Any
+
+import pytest
+
+from terminal import pcsc
+
+ATR = list(bytes.fromhex("3BE000008131FE45EB"))
+BUSY, MISMATCH = 0x8010000B, 0x8010000F
+
+
+class Daemon(types.SimpleNamespace):
+    """pyscard's low-level calls, as many as `connect` makes; refuses the first few connections."""
+
+    def __init__(self, *refusals: int) -> None:
+        super().__init__(
+            SCARD_S_SUCCESS=0, SCARD_SCOPE_SYSTEM=2, SCARD_SHARE_EXCLUSIVE=1, SCARD_PROTOCOL_T0=1,
+            SCARD_PROTOCOL_T1=2, SCARD_UNPOWER_CARD=2, SCARD_STATE_UNAWARE=0,
+            SCARD_STATE_PRESENT=32, SCARD_E_PROTO_MISMATCH=MISMATCH,
+            SCARD_PCI_T0=0, SCARD_PCI_T1=1,
+        )  # fmt: skip
+        self.refusals = list(refusals)
+        self.attempts = 0
+
+    def SCardEstablishContext(self, _scope: int) -> tuple[int, object]:
+        return 0, object()
+
+    def SCardReleaseContext(self, _context: object) -> int:
+        return 0
+
+    def SCardConnect(self, *_: Any) -> tuple[int, object, int]:
+        self.attempts += 1
+        return (self.refusals.pop(0) if self.refusals else 0), object(), 2
+
+    def SCardReconnect(self, *_: Any) -> tuple[int, int]:
+        return 0, 2
+
+    def SCardStatus(self, _card: object) -> tuple[int, str, int, int, list[int]]:
+        return 0, "reader", 0, 2, ATR
+
+    def SCardGetStatusChange(self, *_: Any) -> tuple[int, list[tuple[str, int, list[int]]]]:
+        return 0, [("reader", self.SCARD_STATE_PRESENT, ATR)]
+
+    def SCardTransmit(self, *_: Any) -> tuple[int, list[int]]:
+        return 0, [0x90, 0x00]
+
+
+def slot_of(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(pcsc, "scard", lambda: daemon)
+    monkeypatch.setattr(pcsc, "_CONNECT_PAUSE_S", 0)
+    return pcsc._Slot("reader")
+
+
+def test_connect_card_refused_for_a_moment_is_tried_again_and_usable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    daemon = Daemon(BUSY, BUSY)
+    slot = slot_of(daemon, monkeypatch)
+    assert slot.connect() == bytes(ATR)
+    assert slot.transmit(b"\x00\xa4\x04\x00\x00") == b"\x90\x00"
+    assert daemon.attempts == 3
+
+
+@pytest.mark.parametrize(("refusals", "attempts"), [([MISMATCH] * 9, 1), ([BUSY] * 9, 6)])
+def test_connect_card_refused_for_good_gives_the_atr_within_bounded_tries(
+    monkeypatch: pytest.MonkeyPatch, refusals: list[int], attempts: int
+) -> None:
+    daemon = Daemon(*refusals)
+    assert slot_of(daemon, monkeypatch).connect() == bytes(ATR)
+    assert daemon.attempts == attempts
