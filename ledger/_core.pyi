@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ledger.storage import Storage
+
 # (records, frames, accounts, transfers, refusals, sum, root, chain head)
 _Report = tuple[int, int, int, int, int, int, bytes, bytes]
 # (account, debits, credits, code, timestamp min, timestamp max, reverse, cursor, limit)
@@ -16,9 +18,12 @@ class NativeEngine:
         create: bool,
         segment_size: int,
         expected: tuple[int, bytes] | None,
+        storage: Storage | None = None,
     ) -> NativeEngine: ...
     @staticmethod
-    def open_reader(path: str, expected: tuple[int, bytes] | None) -> NativeEngine: ...
+    def open_reader(
+        path: str, expected: tuple[int, bytes] | None, storage: Storage | None = None
+    ) -> NativeEngine: ...
     @property
     def torn(self) -> tuple[int, int, int] | None: ...
     @property

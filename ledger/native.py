@@ -20,6 +20,7 @@ from ledger.pages import segment_name
 from ledger.port import Entry, StatementFilter, VerifyReport
 from ledger.recovery import TornTail
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
+from ledger.storage import Storage
 from ledger.structures import (
     ID_MAX,
     RECORD_SIZE,
@@ -323,17 +324,22 @@ def open_native(
     read_only: bool = False,
     segment_size: int = SEGMENT_SIZE_DEFAULT,
     expected_checkpoint: Mapping[str, Any] | None = None,
+    storage: Storage | None = None,
 ) -> NativeLedger:
-    """Open a ledger directory with the native engine; see `ledger.open_ledger`."""
+    """Open a ledger directory with the native engine; see `ledger.open_ledger`.
+
+    A `storage` stands in for the directory: one thread then does everything in one order, so that
+    a simulated disk sees the same operations in every run.
+    """
     assert _CORE is not None, "ask NATIVE_AVAILABLE first"
     expected = None
     if expected_checkpoint is not None:
         root = bytes.fromhex(expected_checkpoint["root_hash"])
         expected = (int(expected_checkpoint["sequence"]), root)
     if read_only:
-        core = _CORE.NativeEngine.open_reader(str(path), expected)
+        core = _CORE.NativeEngine.open_reader(str(path), expected, storage)
     else:
         core = _CORE.NativeEngine.open_writer(
-            str(path), random_bytes, create, segment_size, expected
+            str(path), random_bytes, create, segment_size, expected, storage
         )
     return NativeLedger(core, now_ns)

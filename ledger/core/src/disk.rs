@@ -1,12 +1,21 @@
-//! Files as the log uses them: aligned buffers, direct writes where the file system allows.
+//! The real disk: aligned buffers, direct writes where the file system allows.
 //!
 //! Direct writes to blocks that are already zeroed need no journal commit of the file system, so a
 //! commit costs one device write and one flush (ledger.md 2.1: half the latency of an append).
 
-use std::fs::{File, OpenOptions};
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::engine::hold;
+use crate::storage::{Access, Storage, StoredFile};
+
+/// The file that the writer holds a lock on.
+pub const LOCK: &str = "lock";
 
 /// Alignment of direct writes: the largest logical block size in common use.
 pub const ALIGNMENT: usize = 4096;
@@ -58,23 +67,50 @@ impl AlignedBuffer {
     }
 }
 
-/// One file open for positioned, durable writes.
-pub struct DurableFile {
+/// One file of the real disk.
+struct DiskFile {
     file: File,
+    direct: bool,
 }
 
-impl DurableFile {
-    /// Open an existing file for reading and writing, past the page cache where that works.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        match Self::open_direct(path) {
-            Ok(file) => Ok(Self { file }),
-            // tmpfs and some network file systems refuse the flag with EINVAL.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                let file = OpenOptions::new().read(true).write(true).open(path)?;
-                Ok(Self { file })
-            }
-            Err(error) => Err(error),
+impl StoredFile for DiskFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.direct {
+            assert!(bytes.len().is_multiple_of(ALIGNMENT), "whole blocks");
+            assert!(offset.is_multiple_of(ALIGNMENT as u64), "aligned offset");
+            assert!(
+                bytes.as_ptr().addr().is_multiple_of(ALIGNMENT),
+                "aligned memory"
+            );
         }
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// A directory of the real disk.
+pub struct Disk {
+    directory: PathBuf,
+    lock: Mutex<Option<File>>,
+}
+
+impl Disk {
+    /// Use a directory; nothing is touched yet.
+    pub fn new(directory: &Path) -> Self {
+        let directory = directory.to_path_buf();
+        let lock = Mutex::new(None);
+        Self { directory, lock }
     }
 
     #[cfg(target_os = "linux")]
@@ -90,17 +126,93 @@ impl DurableFile {
     fn open_direct(_path: &Path) -> io::Result<File> {
         Err(io::ErrorKind::InvalidInput.into())
     }
-
-    /// Write whole blocks at an aligned offset and return only when they are on the device.
-    pub fn write_durably(&self, buffer: &AlignedBuffer, offset: u64) -> io::Result<()> {
-        assert!(buffer.length.is_multiple_of(ALIGNMENT), "whole blocks");
-        assert!(offset.is_multiple_of(ALIGNMENT as u64), "aligned offset");
-        self.file.write_all_at(buffer.bytes(), offset)?;
-        self.file.sync_data()
-    }
 }
 
-/// Make the names in a directory durable: a created or renamed file survives a power cut.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+impl Storage for Disk {
+    fn location(&self) -> &Path {
+        &self.directory
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn StoredFile>> {
+        let path = self.directory.join(name);
+        let buffered = |write| OpenOptions::new().read(true).write(write).open(&path);
+        let file = match access {
+            Access::Read => buffered(false)?,
+            Access::Write => buffered(true)?,
+            Access::Direct => match Self::open_direct(&path) {
+                Ok(file) => file,
+                // tmpfs and some network file systems refuse the flag with EINVAL.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => buffered(true)?,
+                Err(error) => return Err(error),
+            },
+        };
+        let direct = access == Access::Direct;
+        Ok(Box::new(DiskFile { file, direct }))
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(self.directory.join(name)).map(drop)
+    }
+
+    fn rename(&self, old: &str, new: &str) -> io::Result<()> {
+        fs::rename(self.directory.join(old), self.directory.join(new))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.directory.join(name))
+    }
+
+    fn link(&self, name: &str, target: &Path) -> io::Result<()> {
+        fs::hard_link(self.directory.join(name), target)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let path = CString::new(self.directory.as_os_str().as_bytes())?;
+        let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: the path is a C string that outlives the call, and the structure is written
+        // whole by it when it answers 0, which is checked before it is read.
+        let found = unsafe {
+            if libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            found.assume_init()
+        };
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
+        let file = options.open(self.directory.join(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => *hold(&self.lock) = Some(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        Ok(())
+    }
+
+    fn unlock(&self) {
+        *hold(&self.lock) = None;
+    }
 }

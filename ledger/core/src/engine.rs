@@ -6,8 +6,7 @@
 //! written in the order in which they were built, and at most one is built ahead. A blocking caller
 //! takes the turn itself and pays for no change of thread; coroutines are served by two threads.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -45,7 +44,6 @@ pub struct Turn {
 
 /// An open ledger that can be written.
 pub struct Engine {
-    directory: PathBuf,
     reader: Arc<SegmentReader>,
     /// What waits for a group.
     pub queue: Mutex<Queue>,
@@ -66,7 +64,6 @@ pub struct Engine {
     poisoned: AtomicBool,
     poison: Mutex<Option<Fault>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    lock: Mutex<Option<File>>,
 }
 
 /// Records of frames that were built before: in memory, or on the disk.
@@ -88,7 +85,6 @@ impl Engine {
         let OpenedWriter {
             scan,
             writer,
-            lock,
             reader,
             ..
         } = opened;
@@ -101,7 +97,6 @@ impl Engine {
         };
         let (durable, state) = Durable::from_scan(scan);
         Arc::new(Self {
-            directory: reader.directory().to_path_buf(),
             reader,
             queue: Mutex::default(),
             arrived: Condvar::new(),
@@ -115,13 +110,12 @@ impl Engine {
             poisoned: AtomicBool::new(false),
             poison: Mutex::new(None),
             threads: Mutex::default(),
-            lock: Mutex::new(Some(lock)),
         })
     }
 
     /// The directory.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        self.reader.storage().location()
     }
 
     /// Reads segments.
@@ -142,14 +136,14 @@ impl Engine {
             let text = format!(
                 "{}: a write failed ({cause}); what was outstanding is indeterminate until the \
                  ledger is reopened",
-                self.directory.display()
+                self.directory().display()
             );
             return Err(Fault::new(FaultKind::Poisoned, text));
         }
         if self.stopping.load(Ordering::Acquire) {
             let text = format!(
                 "{}: the ledger is closed; open it again",
-                self.directory.display()
+                self.directory().display()
             );
             return Err(Fault::new(FaultKind::Closed, text));
         }
@@ -252,7 +246,7 @@ impl Engine {
         let _turn = hold(&self.turn);
         let mut writer = hold(&self.writer);
         let finished = writer.finish();
-        *hold(&self.lock) = None;
+        self.reader.storage().unlock();
         if self.poisoned.load(Ordering::Acquire) {
             return Ok(());
         }

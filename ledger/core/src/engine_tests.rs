@@ -1,8 +1,10 @@
 //! The engine with a disk that does not answer: a lock held by the test stands for it.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::execute::EventKind;
-use crate::opening::{open_writer, Options};
+use crate::opening::{open_writer, writable_directory, Options};
 use crate::queue::Events;
 use crate::reads::{accounts_by_id, entries_by_id};
 use crate::source::Source;
@@ -29,13 +31,15 @@ fn open(directory: &Path) -> Arc<Engine> {
         create: true,
         segment_size: 65_536,
         expected: None,
+        schedule: crate::storage::Schedule::Threads,
     };
     let mut drawn = 0u8;
     let entropy = Box::new(move || {
         drawn += 1;
         Ok([drawn; 16])
     });
-    Engine::start(open_writer(directory, &options, entropy).expect("a new directory"))
+    let storage = writable_directory(directory, &options).expect("a directory");
+    Engine::start(open_writer(&storage, &options, entropy).expect("a new directory"))
 }
 
 fn post(engine: &Engine, kind: EventKind, events: Vec<u8>) -> Outcome {

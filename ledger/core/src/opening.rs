@@ -3,22 +3,23 @@
 //! Source: docs/reference/ledger-format.md, sections 1 and 8. Nothing is written before the
 //! directory is known to be ours.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::{sync_directory, AlignedBuffer, DurableFile};
+use crate::disk::{AlignedBuffer, Disk, LOCK};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES};
 use crate::pages::{segment_name, Identity, BLOCK};
 use crate::scan::{Extent, Scan, TornTail};
 use crate::segments::{names, read_superblock, segment_number, SegmentReader, SUPERBLOCK};
 use crate::sha::Hash;
-use crate::spare::{create_private, SPARE_TEMPORARY};
+use crate::spare::SPARE_TEMPORARY;
+use crate::storage::{path_of, Access, Schedule, Shared, Storage};
 use crate::writer::{Entropy, Tip, Writer};
 
-const LOCK: &str = "lock";
 const SUPERBLOCK_TEMPORARY: &str = "superblock.tmp";
 const SNAPSHOT_TEMPORARY: &str = "snapshot.tmp";
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub segment_size: u64,
     /// What must be found again.
     pub expected: Option<Expected>,
+    /// When the work beside the commits is done.
+    pub schedule: Schedule,
 }
 
 /// A ledger opened for writing, before its engine runs.
@@ -47,51 +50,69 @@ pub struct OpenedWriter {
     pub scan: Scan,
     /// Its durable end.
     pub writer: Writer,
-    /// Held while the ledger is open.
-    pub lock: File,
     /// What recovery set to zero: which segment, from where, how many bytes.
     pub torn: Option<(TornTail, u64)>,
     /// Reads its segments.
     pub reader: Arc<SegmentReader>,
 }
 
-/// Open the directory as its only writer; make the ledger where there is none.
-pub fn open_writer(
-    directory: &Path,
-    options: &Options,
-    mut entropy: Entropy,
-) -> Result<OpenedWriter, Fault> {
+/// A directory that will be written; it is made where it may be.
+pub fn writable_directory(directory: &Path, options: &Options) -> Result<Shared, Fault> {
     if !options.create && !directory.exists() {
         return Err(no_ledger(directory));
     }
     make_directory(directory)?;
-    if judge(directory)? {
-        read_superblock(directory)?;
-    } else if !options.create {
+    Ok(Arc::new(Disk::new(directory)))
+}
+
+/// A directory that will be read.
+pub fn readable_directory(directory: &Path) -> Result<Shared, Fault> {
+    if !directory.is_dir() {
         return Err(no_ledger(directory));
     }
-    let lock = take_lock(directory)?;
-    remove_half_made(directory)?;
-    // Asked again under the lock: another process may have made the ledger in between.
-    if !judge(directory)? {
-        entropy = create(directory, options.segment_size, entropy)?;
+    Ok(Arc::new(Disk::new(directory)))
+}
+
+/// Become the only writer of a ledger; make it where there is none.
+pub fn open_writer(
+    storage: &Shared,
+    options: &Options,
+    entropy: Entropy,
+) -> Result<OpenedWriter, Fault> {
+    if judge(&**storage)? {
+        read_superblock(&**storage)?;
+    } else if !options.create {
+        return Err(no_ledger(storage.location()));
     }
-    recover(directory, options, entropy, lock)
+    take_lock(&**storage)?;
+    let opened = open_locked(storage, options, entropy);
+    if opened.is_err() {
+        storage.unlock();
+    }
+    opened
+}
+
+fn open_locked(
+    storage: &Shared,
+    options: &Options,
+    mut entropy: Entropy,
+) -> Result<OpenedWriter, Fault> {
+    remove_half_made(&**storage)?;
+    // Asked again under the lock: another process may have made the ledger in between.
+    if !judge(&**storage)? {
+        entropy = create(storage, options, entropy)?;
+    }
+    recover(storage, options, entropy)
 }
 
 /// Read the log to its end, mend a torn tail, and stand ready to write.
-fn recover(
-    directory: &Path,
-    options: &Options,
-    entropy: Entropy,
-    lock: File,
-) -> Result<OpenedWriter, Fault> {
-    let (identity, mark) = read_superblock(directory)?;
-    let reader = Arc::new(SegmentReader::new(directory));
+fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<OpenedWriter, Fault> {
+    let (identity, mark) = read_superblock(&**storage)?;
+    let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
     let mut scan = Scan::new(identity, Arc::clone(&reader));
     scan.witness = options.expected.map(|expected| (expected.sequence, None));
     let torn = scan.advance(Extent::All, mark)?;
-    check_expected(directory, &scan, options.expected)?;
+    check_expected(storage.location(), &scan, options.expected)?;
     let torn = match torn {
         Some(tail) => Some((tail.clone(), repair(&reader, &scan, &tail)?)),
         None => None,
@@ -105,35 +126,41 @@ fn recover(
         nonce: scan.nonce,
         offset: scan.offset,
     };
-    let mut writer = Writer::new(directory, identity, tip, entropy);
+    let mut writer = Writer::new(
+        Arc::clone(storage),
+        options.schedule,
+        identity,
+        tip,
+        entropy,
+    );
     writer.write_mark()?;
     writer.finish()?;
     writer.prepare_spare();
     Ok(OpenedWriter {
         scan,
         writer,
-        lock,
         torn,
         reader,
     })
 }
 
 /// Open the directory for reading up to what is known to be durable.
-pub fn open_reader(directory: &Path, expected: Option<Expected>) -> Result<Scan, Fault> {
-    if !directory.is_dir() || !judge(directory)? {
-        return Err(no_ledger(directory));
+pub fn open_reader(storage: &Shared, expected: Option<Expected>) -> Result<Scan, Fault> {
+    if !judge(&**storage)? {
+        return Err(no_ledger(storage.location()));
     }
-    let (identity, mark) = read_superblock(directory)?;
-    let mut scan = Scan::new(identity, Arc::new(SegmentReader::new(directory)));
+    let (identity, mark) = read_superblock(&**storage)?;
+    let reader = SegmentReader::new(Arc::clone(storage));
+    let mut scan = Scan::new(identity, Arc::new(reader));
     scan.witness = expected.map(|expected| (expected.sequence, None));
     scan.advance(Extent::Frame(mark.map_or(0, |mark| mark.frame)), mark)?;
-    check_expected(directory, &scan, expected)?;
+    check_expected(storage.location(), &scan, expected)?;
     Ok(scan)
 }
 
 /// Say whether there is a ledger; anything that is neither one nor an unfinished one is foreign.
-fn judge(directory: &Path) -> Result<bool, Fault> {
-    let names = names(directory)?;
+fn judge(storage: &dyn Storage) -> Result<bool, Fault> {
+    let names = names(storage)?;
     if names.iter().any(|name| name == SUPERBLOCK) {
         return Ok(true);
     }
@@ -141,7 +168,7 @@ fn judge(directory: &Path) -> Result<bool, Fault> {
         Some(name) => {
             let text = format!(
                 "{}: holds '{name}' and is no ledger; name an empty directory",
-                directory.display()
+                storage.location().display()
             );
             Err(Fault::new(FaultKind::Foreign, text))
         }
@@ -181,47 +208,43 @@ fn make_directory(directory: &Path) -> Result<(), Fault> {
     made.map_err(|error| Fault::from_io(directory, "cannot make the directory", &error))
 }
 
-fn take_lock(directory: &Path) -> Result<File, Fault> {
-    let path = directory.join(LOCK);
-    let fault = |error: &std::io::Error| Fault::from_io(&path, "cannot lock", error);
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
-    let file = options.open(&path).map_err(|error| fault(&error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::Error(error)) => Err(fault(&error)),
-        Err(TryLockError::WouldBlock) => {
+fn take_lock(storage: &dyn Storage) -> Result<(), Fault> {
+    match storage.lock() {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             let text = format!(
                 "{}: another process writes this ledger; stop it first, or open the ledger \
                  read-only",
-                directory.display()
+                storage.location().display()
             );
             Err(Fault::new(FaultKind::Locked, text))
         }
+        Err(error) => Err(Fault::from_io(
+            &path_of(storage, LOCK),
+            "cannot lock",
+            &error,
+        )),
     }
 }
 
-fn remove_half_made(directory: &Path) -> Result<(), Fault> {
-    for name in [SPARE_TEMPORARY, SUPERBLOCK_TEMPORARY, SNAPSHOT_TEMPORARY] {
-        let path = directory.join(name);
-        if path.exists() {
-            remove(&path)?;
+fn remove_half_made(storage: &dyn Storage) -> Result<(), Fault> {
+    let half_made = [SPARE_TEMPORARY, SUPERBLOCK_TEMPORARY, SNAPSHOT_TEMPORARY];
+    for name in names(storage)? {
+        if half_made.contains(&name.as_str()) {
+            remove(storage, &name)?;
         }
     }
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), Fault> {
-    fs::remove_file(path).map_err(|error| Fault::from_io(path, "cannot remove", &error))
+fn remove(storage: &dyn Storage, name: &str) -> Result<(), Fault> {
+    let removed = storage.remove(name);
+    removed.map_err(|error| Fault::from_io(&path_of(storage, name), "cannot remove", &error))
 }
 
 /// Make a new ledger's files; it exists from the moment its superblock has its name.
-fn create(directory: &Path, segment_size: u64, mut entropy: Entropy) -> Result<Entropy, Fault> {
+fn create(storage: &Shared, options: &Options, mut entropy: Entropy) -> Result<Entropy, Fault> {
+    let segment_size = options.segment_size;
     if !(Identity {
         uuid: [0; 16],
         segment_size,
@@ -235,11 +258,11 @@ fn create(directory: &Path, segment_size: u64, mut entropy: Entropy) -> Result<E
         return Err(Fault::new(FaultKind::Batch, text));
     }
     // What a creation that was interrupted left behind.
-    for name in names(directory)?
+    for name in names(&**storage)?
         .iter()
         .filter(|name| segment_number(name).is_some())
     {
-        remove(&directory.join(name))?;
+        remove(&**storage, name)?;
     }
     let identity = Identity {
         uuid: entropy()?,
@@ -254,44 +277,54 @@ fn create(directory: &Path, segment_size: u64, mut entropy: Entropy) -> Result<E
         nonce: [0; 16],
         offset: segment_size,
     };
-    let mut writer = Writer::new(directory, identity, tip, entropy);
+    let mut writer = Writer::new(
+        Arc::clone(storage),
+        options.schedule,
+        identity,
+        tip,
+        entropy,
+    );
     writer.wait_for_spare()?;
     writer.activate(crate::sha::sha256(b""))?;
-    write_identity(directory, &identity)?;
+    write_identity(&**storage, &identity)?;
     Ok(writer.into_entropy())
 }
 
-fn write_identity(directory: &Path, identity: &Identity) -> Result<(), Fault> {
-    let temporary = directory.join(SUPERBLOCK_TEMPORARY);
-    let named = directory.join(SUPERBLOCK);
+fn write_identity(storage: &dyn Storage, identity: &Identity) -> Result<(), Fault> {
     let mut pages = AlignedBuffer::default();
     pages.reset(3 * BLOCK)[..BLOCK].copy_from_slice(&identity.pack());
-    let written = create_private(&temporary).and_then(|()| {
-        DurableFile::open(&temporary)?.write_durably(&pages, 0)?;
-        File::open(&temporary)?.sync_all()?;
-        fs::rename(&temporary, &named)?;
-        sync_directory(directory)
+    let written = storage.create(SUPERBLOCK_TEMPORARY).and_then(|()| {
+        let file = storage.open(SUPERBLOCK_TEMPORARY, Access::Direct)?;
+        file.write_at(pages.bytes(), 0)?;
+        file.sync()?;
+        storage.rename(SUPERBLOCK_TEMPORARY, SUPERBLOCK)?;
+        storage.sync_directory()
     });
-    written.map_err(|error| Fault::from_io(&named, "cannot write", &error))
+    let path = path_of(storage, SUPERBLOCK);
+    written.map_err(|error| Fault::from_io(&path, "cannot write", &error))
 }
 
 /// Set everything behind the last good frame to zero; give how many bytes that were.
 fn repair(reader: &SegmentReader, scan: &Scan, tail: &TornTail) -> Result<u64, Fault> {
-    let path = reader.directory().join(segment_name(tail.segment));
     let mut zeros = AlignedBuffer::default();
     let mut offset = tail.offset;
-    let repaired = DurableFile::open(&path).and_then(|file| {
-        while offset < scan.identity.segment_size {
-            let left = scan.identity.segment_size - offset;
-            let length = usize::try_from(left)
-                .unwrap_or(usize::MAX)
-                .min(ZERO_CHUNK_BYTES);
-            zeros.reset(length);
-            file.write_durably(&zeros, offset)?;
-            offset += length as u64;
-        }
-        Ok(())
-    });
+    let name = segment_name(tail.segment);
+    let repaired = reader
+        .storage()
+        .open(&name, Access::Direct)
+        .and_then(|file| {
+            while offset < scan.identity.segment_size {
+                let left = scan.identity.segment_size - offset;
+                let length = usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .min(ZERO_CHUNK_BYTES);
+                file.write_at(zeros.reset(length), offset)?;
+                file.sync()?;
+                offset += length as u64;
+            }
+            Ok(())
+        });
+    let path = reader.path(tail.segment);
     repaired.map_err(|error| Fault::from_io(&path, "cannot repair a torn tail", &error))?;
     Ok(scan.identity.segment_size - tail.offset)
 }

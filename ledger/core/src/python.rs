@@ -18,11 +18,15 @@ use crate::desk::{pack_transfers, read_integer};
 use crate::engine::{hold, Engine};
 use crate::execute::EventKind;
 use crate::fault::{Fault, FaultKind};
-use crate::opening::{open_reader, open_writer, Expected, Options};
+use crate::opening::{
+    open_reader, open_writer, readable_directory, writable_directory, Expected, Options,
+};
 use crate::pages::Identity;
+use crate::python_storage::storage_of;
 use crate::queue::{Events, Request};
 use crate::reads::{self, StatementFilter};
 use crate::source::{Handle, Source, Walked};
+use crate::storage::Schedule;
 use crate::verify::{verify, Report};
 use crate::wire::{WireAccount, RECORD_SIZE};
 use crate::writer::Entropy;
@@ -137,7 +141,10 @@ pub fn whole_events(py: Python<'_>, events: Vec<u8>) -> PyResult<Events> {
 #[pymethods]
 impl NativeEngine {
     /// Open a directory for writing, making the ledger when `create` says so.
+    ///
+    /// With a `storage` of Python's the directory is that one, and one thread does everything.
     #[staticmethod]
+    #[pyo3(signature = (path, random_bytes, create, segment_size, expected, storage=None))]
     fn open_writer(
         py: Python<'_>,
         path: PathBuf,
@@ -145,14 +152,23 @@ impl NativeEngine {
         create: bool,
         segment_size: u64,
         expected: Option<(u64, [u8; 32])>,
+        storage: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let options = Options {
             create,
             segment_size,
             expected: expected_of(expected),
+            schedule: match storage {
+                Some(_) => Schedule::Inline,
+                None => Schedule::Threads,
+            },
         };
         let entropy = entropy_of(random_bytes);
-        let opened = detached(py, || open_writer(&path, &options, entropy))?;
+        let given = storage.as_ref().map(storage_of).transpose()?;
+        let opened = detached(py, || {
+            let storage = given.map_or_else(|| writable_directory(&path, &options), Ok)?;
+            open_writer(&storage, &options, entropy)
+        })?;
         let identity = opened.scan.identity;
         let torn = opened
             .torn
@@ -167,12 +183,18 @@ impl NativeEngine {
 
     /// Open a directory for reading what is durable now.
     #[staticmethod]
+    #[pyo3(signature = (path, expected, storage=None))]
     fn open_reader(
         py: Python<'_>,
         path: PathBuf,
         expected: Option<(u64, [u8; 32])>,
+        storage: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let scan = detached(py, || open_reader(&path, expected_of(expected)))?;
+        let given = storage.as_ref().map(storage_of).transpose()?;
+        let scan = detached(py, || {
+            let storage = given.map_or_else(|| readable_directory(&path), Ok)?;
+            open_reader(&storage, expected_of(expected))
+        })?;
         let identity = scan.identity;
         Ok(Self {
             handle: Handle::Reader(Box::new(Walked::new(scan))),
@@ -382,7 +404,7 @@ impl NativeEngine {
             Handle::Reader(walked) => {
                 let text = format!(
                     "{}: the ledger was opened read-only; post through the process that writes it",
-                    walked.segments().directory().display()
+                    walked.segments().storage().location().display()
                 );
                 Err(exception(py, &Fault::new(FaultKind::ReadOnly, text)))
             }

@@ -119,7 +119,7 @@ impl Scan {
     ) -> Result<Option<TornTail>, Fault> {
         // What was read ahead of a writer may have been written since.
         self.window = Window::default();
-        let last = last_segment(self.reader.directory())?;
+        let last = last_segment(&**self.reader.storage())?;
         if last == 0 {
             let first = self.reader.path(1);
             return Err(Fault::corrupt(&first, 0, "the first segment is missing"));

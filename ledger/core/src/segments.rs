@@ -1,16 +1,15 @@
 //! The directory of a ledger, for reading: names, segments, records by their sequence.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::fault::{Fault, FaultKind};
 use crate::limits::FILES_OPEN_MAX;
 use crate::pages::{segment_name, CommitMark, Identity, PageError, BLOCK, HEADER};
 use crate::record::Record;
+use crate::storage::{path_of, read_fully, Access, Shared, Storage, StoredFile};
 use crate::wire::RECORD_SIZE;
 
 /// The superblock's name.
@@ -29,53 +28,45 @@ pub struct FramePlace {
 
 /// Reads segments; keeps a bounded number of them open.
 pub struct SegmentReader {
-    directory: PathBuf,
-    open: Mutex<HashMap<u64, Arc<File>>>,
+    storage: Shared,
+    open: Mutex<HashMap<u64, Arc<dyn StoredFile>>>,
 }
 
 impl SegmentReader {
-    /// Read segments of this directory.
-    pub fn new(directory: &Path) -> Self {
+    /// Read segments of this storage.
+    pub fn new(storage: Shared) -> Self {
         Self {
-            directory: directory.to_path_buf(),
+            storage,
             open: Mutex::default(),
         }
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// Where the segments are.
+    pub fn storage(&self) -> &Shared {
+        &self.storage
     }
 
     /// The path of a segment.
     pub fn path(&self, segment: u64) -> PathBuf {
-        self.directory.join(segment_name(segment))
+        path_of(&*self.storage, &segment_name(segment))
     }
 
     /// Read `length` bytes; what lies behind the end of the file counts as zero.
     pub fn read(&self, segment: u64, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
-        let fault = |error: &io::Error| Fault::from_io(&self.path(segment), "cannot read", error);
-        let file = self.file(segment).map_err(|error| fault(&error))?;
         let mut bytes = vec![0u8; length];
-        let mut done = 0;
-        while done < length {
-            match file.read_at(&mut bytes[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(read) => done += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(fault(&error)),
-            }
+        let read = self
+            .file(segment)
+            .and_then(|file| read_fully(&*file, &mut bytes, offset));
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Fault::from_io(&self.path(segment), "cannot read", &error)),
         }
-        Ok(bytes)
     }
 
     /// The length of a segment's file.
     pub fn length(&self, segment: u64) -> Result<u64, Fault> {
-        let path = self.path(segment);
-        let found = fs::metadata(&path);
-        Ok(found
-            .map_err(|error| Fault::from_io(&path, "cannot read", &error))?
-            .len())
+        let found = self.file(segment).and_then(|file| file.length());
+        found.map_err(|error| Fault::from_io(&self.path(segment), "cannot read", &error))
     }
 
     /// Read one record of a frame whose place is known.
@@ -93,7 +84,7 @@ impl SegmentReader {
         }
     }
 
-    fn file(&self, segment: u64) -> io::Result<Arc<File>> {
+    fn file(&self, segment: u64) -> io::Result<Arc<dyn StoredFile>> {
         let mut open = self.open.lock().expect("no panic while it is held");
         if let Some(file) = open.get(&segment) {
             return Ok(Arc::clone(file));
@@ -101,7 +92,10 @@ impl SegmentReader {
         if open.len() >= FILES_OPEN_MAX {
             open.clear();
         }
-        let file = Arc::new(File::open(self.path(segment))?);
+        let file: Arc<dyn StoredFile> = self
+            .storage
+            .open(&segment_name(segment), Access::Read)?
+            .into();
         open.insert(segment, Arc::clone(&file));
         Ok(file)
     }
@@ -113,9 +107,9 @@ pub fn place_of(places: &[FramePlace], sequence: u64) -> &FramePlace {
 }
 
 /// The number of the newest segment; a gap before it is corruption.
-pub fn last_segment(directory: &Path) -> Result<u64, Fault> {
+pub fn last_segment(storage: &dyn Storage) -> Result<u64, Fault> {
     let mut numbers = Vec::new();
-    for name in names(directory)? {
+    for name in names(storage)? {
         if let Some(number) = segment_number(&name) {
             numbers.push(number);
         }
@@ -123,7 +117,7 @@ pub fn last_segment(directory: &Path) -> Result<u64, Fault> {
     numbers.sort_unstable();
     for (place, number) in numbers.iter().enumerate() {
         if *number != place as u64 + 1 {
-            let missing = directory.join(segment_name(place as u64 + 1));
+            let missing = path_of(storage, &segment_name(place as u64 + 1));
             return Err(Fault::corrupt(&missing, 0, "this segment is missing"));
         }
     }
@@ -141,24 +135,20 @@ pub fn segment_number(name: &str) -> Option<u64> {
 }
 
 /// All names in the directory.
-pub fn names(directory: &Path) -> Result<Vec<String>, Fault> {
-    let fault = |error: &io::Error| Fault::from_io(directory, "cannot list", error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| fault(&error))? {
-        let name = entry.map_err(|error| fault(&error))?.file_name();
-        names.push(name.to_string_lossy().into_owned());
-    }
-    names.sort_unstable();
-    Ok(names)
+pub fn names(storage: &dyn Storage) -> Result<Vec<String>, Fault> {
+    let names = storage.names();
+    names.map_err(|error| Fault::from_io(storage.location(), "cannot list", &error))
 }
 
 /// Read the superblock: who the ledger is and what is known to be durable.
-pub fn read_superblock(directory: &Path) -> Result<(Identity, Option<CommitMark>), Fault> {
-    let path = directory.join(SUPERBLOCK);
-    let read = fs::read(&path);
-    let mut bytes = read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
+pub fn read_superblock(storage: &dyn Storage) -> Result<(Identity, Option<CommitMark>), Fault> {
+    let path = path_of(storage, SUPERBLOCK);
     // What lies behind the end of a file counts as zero.
-    bytes.resize(3 * BLOCK, 0);
+    let mut bytes = vec![0u8; 3 * BLOCK];
+    let read = storage
+        .open(SUPERBLOCK, Access::Read)
+        .and_then(|file| read_fully(&*file, &mut bytes, 0));
+    read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
     let identity = match Identity::unpack(&bytes[..BLOCK]) {
         Ok(identity) if identity.is_sound() => identity,
         Ok(_) => return Err(Fault::corrupt(&path, 24, "no ledger has such segments")),
@@ -192,7 +182,7 @@ pub fn read_superblock(directory: &Path) -> Result<(Identity, Option<CommitMark>
     }
 }
 
-fn foreign(path: &Path, what: &str) -> Fault {
+fn foreign(path: &std::path::Path, what: &str) -> Fault {
     let text = format!(
         "{}: {what}; name a ledger's directory, nothing was changed",
         path.display()

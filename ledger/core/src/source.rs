@@ -97,7 +97,7 @@ impl Walked {
 
     /// Walk on to what the writer has made durable meanwhile.
     pub fn refresh(&self) -> Result<(), Fault> {
-        let (_, mark) = read_superblock(self.reader.directory())?;
+        let (_, mark) = read_superblock(&**self.reader.storage())?;
         let mut walk = hold(&self.inner);
         if let Some(mark) = mark.filter(|mark| mark.frame > walk.scan.frame) {
             walk.scan.advance(Extent::Frame(mark.frame), Some(mark))?;

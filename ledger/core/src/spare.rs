@@ -1,15 +1,14 @@
 //! The next segment, made ahead of its need so that no commit waits for the file system.
 
-use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
-use crate::disk::{sync_directory, AlignedBuffer, DurableFile};
+use crate::disk::AlignedBuffer;
 use crate::fault::Fault;
 use crate::limits::ZERO_CHUNK_BYTES;
 use crate::pages::BLOCK;
+use crate::storage::{path_of, read_fully, Access, Schedule, Shared as Files, Storage};
 
 /// The spare's name.
 pub const SPARE: &str = "spare.seg";
@@ -24,7 +23,8 @@ enum Stage {
 }
 
 struct Shared {
-    directory: PathBuf,
+    storage: Files,
+    schedule: Schedule,
     segment_size: u64,
     stage: Mutex<Stage>,
     changed: Condvar,
@@ -38,10 +38,11 @@ pub struct Spare {
 
 impl Spare {
     /// Take over the spare that an earlier run left, when it is whole and unused.
-    pub fn adopt(directory: &Path, segment_size: u64) -> Self {
-        let whole = is_whole(&directory.join(SPARE), segment_size).unwrap_or(false);
+    pub fn adopt(storage: Files, schedule: Schedule, segment_size: u64) -> Self {
+        let whole = is_whole(&*storage, segment_size).unwrap_or(false);
         let shared = Shared {
-            directory: directory.to_path_buf(),
+            storage,
+            schedule,
             segment_size,
             stage: Mutex::new(if whole { Stage::Ready } else { Stage::Absent }),
             changed: Condvar::new(),
@@ -66,7 +67,7 @@ impl Spare {
         drop(stage);
         self.join();
         let shared = Arc::clone(&self.shared);
-        self.maker = Some(thread::spawn(move || shared.make()));
+        self.maker = self.shared.schedule.start(move || shared.make());
     }
 
     /// Wait until there is a spare, trying once more where making it failed before.
@@ -103,7 +104,7 @@ impl Spare {
             // A maker that panicked left its stage at "making": say that it failed.
             if maker.join().is_err() {
                 let fault = Fault::from_io(
-                    &self.shared.directory,
+                    self.shared.storage.location(),
                     "cannot make a spare segment",
                     &io::ErrorKind::Other.into(),
                 );
@@ -123,11 +124,8 @@ impl Drop for Spare {
 impl Shared {
     fn make(&self) {
         let made = self.write_zeros().and_then(|()| {
-            fs::rename(
-                self.directory.join(SPARE_TEMPORARY),
-                self.directory.join(SPARE),
-            )?;
-            sync_directory(&self.directory)
+            self.storage.rename(SPARE_TEMPORARY, SPARE)?;
+            self.storage.sync_directory()
         });
         self.settle(match made {
             Ok(()) => Stage::Ready,
@@ -138,10 +136,10 @@ impl Shared {
     /// Give back the room that a half-made spare took; say what went wrong.
     fn give_up(&self, error: &io::Error) -> Fault {
         let doing = "no room for another segment: nothing was submitted";
-        let mut fault = Fault::from_io(&self.directory, doing, error);
-        let half_made = self.directory.join(SPARE_TEMPORARY);
-        if let Err(error) = fs::remove_file(&half_made) {
+        let mut fault = Fault::from_io(self.storage.location(), doing, error);
+        if let Err(error) = self.storage.remove(SPARE_TEMPORARY) {
             if error.kind() != io::ErrorKind::NotFound {
+                let half_made = path_of(&*self.storage, SPARE_TEMPORARY);
                 let also = Fault::from_io(&half_made, "cannot remove", &error);
                 fault.text = format!("{fault}; {also}");
             }
@@ -157,38 +155,25 @@ impl Shared {
     /// Really written zeros: later writes need no new extent. Each chunk is synced by itself, so
     /// that a commit never waits behind a whole segment in the device's queue.
     fn write_zeros(&self) -> io::Result<()> {
-        let path = self.directory.join(SPARE_TEMPORARY);
-        create_private(&path)?;
-        let file = DurableFile::open(&path)?;
+        self.storage.create(SPARE_TEMPORARY)?;
+        let file = self.storage.open(SPARE_TEMPORARY, Access::Direct)?;
         let mut zeros = AlignedBuffer::default();
         let mut offset = 0;
         while offset < self.segment_size {
             let left = usize::try_from(self.segment_size - offset).unwrap_or(ZERO_CHUNK_BYTES);
             let length = left.min(ZERO_CHUNK_BYTES);
-            zeros.reset(length);
-            file.write_durably(&zeros, offset)?;
+            file.write_at(zeros.reset(length), offset)?;
+            file.sync()?;
             offset += length as u64;
         }
         Ok(())
     }
 }
 
-/// Make an empty file that only its owner reads.
-pub fn create_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-}
-
-fn is_whole(path: &Path, segment_size: u64) -> io::Result<bool> {
-    use std::io::Read;
-    let mut file = fs::File::open(path)?;
+fn is_whole(storage: &dyn Storage, segment_size: u64) -> io::Result<bool> {
+    let file = storage.open(SPARE, Access::Read)?;
     let mut page = vec![0u8; BLOCK];
-    file.read_exact(&mut page)?;
-    Ok(file.metadata()?.len() == segment_size && page.iter().all(|byte| *byte == 0))
+    let read = read_fully(&*file, &mut page, 0)?;
+    let is_zero = page.iter().all(|byte| *byte == 0);
+    Ok(read == BLOCK && is_zero && file.length()? == segment_size)
 }

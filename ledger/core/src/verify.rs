@@ -50,14 +50,14 @@ pub fn verify(
     reader: &SegmentReader,
     belief: &Belief,
 ) -> Result<Report, Fault> {
-    let reader = Arc::new(SegmentReader::new(reader.directory()));
+    let reader = Arc::new(SegmentReader::new(Arc::clone(reader.storage())));
     let mut scan = Scan::new(identity, Arc::clone(&reader));
     scan.advance(Extent::Frame(belief.frame), None)?;
     let state = &scan.state;
     let differs = |what: &str| {
         let text = format!(
             "{}: {what} of the log is not that of the running ledger; stop it and restore a backup",
-            reader.directory().display()
+            reader.storage().location().display()
         );
         Fault::new(FaultKind::Corrupt, text)
     };

@@ -2,11 +2,9 @@
 //!
 //! Source: docs/reference/ledger-format.md, sections 3 to 5.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io;
 
-use crate::disk::{sync_directory, AlignedBuffer, DurableFile};
+use crate::disk::AlignedBuffer;
 use crate::fault::Fault;
 use crate::frames::Frame;
 use crate::pages::{
@@ -15,6 +13,7 @@ use crate::pages::{
 use crate::segments::{FramePlace, SUPERBLOCK};
 use crate::sha::Hash;
 use crate::spare::{Spare, SPARE};
+use crate::storage::{path_of, Access, Schedule, Shared, StoredFile};
 
 /// Where random bytes come from: 16 for each segment that is activated.
 pub type Entropy = Box<dyn FnMut() -> Result<Nonce, Fault> + Send>;
@@ -40,21 +39,27 @@ pub struct Tip {
 
 /// Writes frames.
 pub struct Writer {
-    directory: PathBuf,
+    storage: Shared,
     identity: Identity,
     tip: Tip,
-    file: Option<DurableFile>,
-    superblock: Option<File>,
+    file: Option<Box<dyn StoredFile>>,
+    superblock: Option<Box<dyn StoredFile>>,
     spare: Spare,
     entropy: Entropy,
 }
 
 impl Writer {
     /// Continue a log at its tip; the segment in use and the superblock are opened by need.
-    pub fn new(directory: &Path, identity: Identity, tip: Tip, entropy: Entropy) -> Self {
-        let spare = Spare::adopt(directory, identity.segment_size);
+    pub fn new(
+        storage: Shared,
+        schedule: Schedule,
+        identity: Identity,
+        tip: Tip,
+        entropy: Entropy,
+    ) -> Self {
+        let spare = Spare::adopt(storage.clone(), schedule, identity.segment_size);
         Self {
-            directory: directory.to_path_buf(),
+            storage,
             identity,
             tip,
             file: None,
@@ -108,22 +113,22 @@ impl Writer {
             previous: self.tip.chain_head,
             segment_size: self.identity.segment_size,
         };
-        let (spare, named) = (
-            self.directory.join(SPARE),
-            self.directory.join(segment_name(segment)),
-        );
+        let named = segment_name(segment);
         let mut page = AlignedBuffer::default();
         page.reset(BLOCK).copy_from_slice(&header.pack());
-        let activated = DurableFile::open(&spare).and_then(|file| {
-            file.write_durably(&page, 0)?;
-            fs::rename(&spare, &named)?;
-            sync_directory(&self.directory)?;
-            Ok(file)
+        let activated = self.storage.open(SPARE, Access::Direct).and_then(|file| {
+            file.write_at(page.bytes(), 0)?;
+            file.sync()?;
+            self.storage.rename(SPARE, &named)?;
+            self.storage.sync_directory()
         });
-        let file = activated
-            .map_err(|error| Fault::from_io(&named, "cannot activate the segment", &error))?;
+        activated.map_err(|error| {
+            let path = path_of(&*self.storage, &named);
+            Fault::from_io(&path, "cannot activate the segment", &error)
+        })?;
         self.spare.take();
-        self.file = Some(file);
+        // It is opened anew under its name.
+        self.file = None;
         self.tip = Tip {
             segment,
             nonce,
@@ -167,14 +172,21 @@ impl Writer {
 
     /// Write a frame to its place; when this returns, its records are durable.
     pub fn write(&mut self, frame: &Frame, place: &FramePlace) -> Result<(), Fault> {
-        let path = self.directory.join(segment_name(place.segment.into()));
-        let fault = |error| Fault::from_io(&path, "cannot write", &error);
+        let name = segment_name(place.segment.into());
+        let written = self.file(&name).and_then(|file| {
+            file.write_at(frame.buffer().bytes(), u64::from(place.block) * BLOCK_U64)?;
+            file.sync()
+        });
+        written.map_err(|error| {
+            Fault::from_io(&path_of(&*self.storage, &name), "cannot write", &error)
+        })
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&dyn StoredFile> {
         if self.file.is_none() {
-            self.file = Some(DurableFile::open(&path).map_err(fault)?);
+            self.file = Some(self.storage.open(name, Access::Direct)?);
         }
-        let file = self.file.as_ref().expect("opened above");
-        file.write_durably(frame.buffer(), u64::from(place.block) * BLOCK_U64)
-            .map_err(fault)
+        Ok(&**self.file.as_ref().expect("opened above"))
     }
 
     /// Write that everything up to the tip is durable; it need not be synced.
@@ -189,26 +201,27 @@ impl Writer {
             segment: tip.frame_segment,
             hash: tip.chain_head,
         };
-        let path = self.directory.join(SUPERBLOCK);
         let written = self
             .superblock()
-            .and_then(|file| file.write_all_at(&mark.pack(), mark.offset()));
-        written.map_err(|error| Fault::from_io(&path, "cannot write", &error))
+            .and_then(|file| file.write_at(&mark.pack(), mark.offset()));
+        written.map_err(|error| self.superblock_fault("cannot write", &error))
     }
 
     /// Make the last commit mark durable and wait for the spare's maker.
     pub fn finish(&mut self) -> Result<(), Fault> {
         self.spare.join();
-        let path = self.directory.join(SUPERBLOCK);
-        let synced = self.superblock().and_then(File::sync_data);
-        synced.map_err(|error| Fault::from_io(&path, "cannot sync", &error))
+        let synced = self.superblock().and_then(StoredFile::sync);
+        synced.map_err(|error| self.superblock_fault("cannot sync", &error))
     }
 
-    fn superblock(&mut self) -> std::io::Result<&File> {
+    fn superblock_fault(&self, doing: &str, error: &io::Error) -> Fault {
+        Fault::from_io(&path_of(&*self.storage, SUPERBLOCK), doing, error)
+    }
+
+    fn superblock(&mut self) -> io::Result<&dyn StoredFile> {
         if self.superblock.is_none() {
-            let path = self.directory.join(SUPERBLOCK);
-            self.superblock = Some(OpenOptions::new().read(true).write(true).open(path)?);
+            self.superblock = Some(self.storage.open(SUPERBLOCK, Access::Write)?);
         }
-        Ok(self.superblock.as_ref().expect("opened above"))
+        Ok(&**self.superblock.as_ref().expect("opened above"))
     }
 }
