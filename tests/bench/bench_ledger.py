@@ -1,4 +1,4 @@
-"""The suite `ledger`: our engines beside SQLite, LMDB and PostgreSQL, durable, on one disk.
+"""The suite `ledger`: our engines beside SQLite, LMDB, PostgreSQL and TigerBeetle, durable.
 
 `make bench SUITE=ledger`; LUMBUNG_BENCH_DIRECTORY names the disk that matters (default /var/tmp).
 Case by case all subjects post the same purchases one after the other, so that they meet the same
@@ -36,6 +36,7 @@ from ledger_load import (
 )
 from ledger_peers import Lmdb, Sqlite
 from ledger_postgres import CONNECTIONS, Postgres, PostgresMissingError
+from ledger_tigerbeetle import TigerBeetle, TigerBeetleMissingError
 
 from ledger import open_ledger
 from ledger.native import NATIVE_AVAILABLE
@@ -49,6 +50,8 @@ BUDGET_S = 2.5
 #: Batch size and how many transfers at most.
 BATCHES = {1: 2_000, 64: 64_000, 1_000: 250_000, 8_189: 327_560}
 IN_FLIGHT = {16: 16_000, 256: 102_400}
+#: Peers whose work is done in processes of their own.
+SERVERS = (Postgres, TigerBeetle)
 _CREATED = int(Status.CREATED).to_bytes(4, "little")
 
 
@@ -129,6 +132,7 @@ def open_subjects(directory: Path, stack: ExitStack) -> list[Any]:
         ("sqlite-wal-full", lambda: Sqlite(directory)),
         ("lmdb", lambda: Lmdb(directory)),
         ("postgresql", lambda: Postgres(directory)),
+        ("tigerbeetle", TigerBeetle),
     ]
     if NATIVE_AVAILABLE:
         makers.insert(0, ("ours-native", lambda: Ours(directory, "native")))
@@ -137,7 +141,7 @@ def open_subjects(directory: Path, stack: ExitStack) -> list[Any]:
     for name, make in makers:
         try:
             subject = make()
-        except (ModuleNotFoundError, PostgresMissingError) as error:
+        except (ModuleNotFoundError, PostgresMissingError, TigerBeetleMissingError) as error:
             say(f"{name}: NOT measured: {error}; peers come with requirements-bench.lock")
             continue
         stack.callback(subject.close)
@@ -156,7 +160,7 @@ def batch_case(
         count, seconds, took = timed_batches(prepared, subject.post, BUDGET_S)
         cpu = time.process_time() - cpu
         found = latency_rows(case, subject.name, count * size / seconds, took)
-        if not isinstance(subject, Postgres):  # Its work is done in processes of its own.
+        if not isinstance(subject, SERVERS):  # Its work is done in processes of its own.
             found.append(row(case, subject.name, "cpu_us", cpu / (count * size) * 1e6))
         rows += noted(found)
     return rows
@@ -207,7 +211,7 @@ Poster = tuple[
 @contextmanager
 def poster(subject: Any) -> Iterator[Poster]:
     """Give how one transfer is posted from a coroutine of this subject's kind, and the loop."""
-    if isinstance(subject, Postgres):
+    if isinstance(subject, SERVERS):
         yield subject.post_soon, subject.loop, subject.prepare
         return
     loop = asyncio.new_event_loop()
