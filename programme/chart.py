@@ -110,26 +110,31 @@ class TrancheData:
 
 @dataclass(frozen=True, slots=True)
 class SaleData:
-    """What `user_data_64` of a purchase or a compensation says.
+    """What `user_data_64` of a sale or a compensation says.
 
     A purchase carries the fingerprint in `user_data_128`, a compensation the original's id; both
     the registry's terminal number in `user_data_32`. `atc` is 0 on compensations. `card_tag` is
     the low eight bits of the card's number: a replacement card has a new chip, hence a new counter,
-    on the same account, and the switch rebuilds its ATC marks from these records.
+    on the same account, and the switch rebuilds its ATC marks from these records. `batch_tag` is
+    the low four bits of the terminal's batch number: of its open batches no two share one, so the
+    switch rebuilds their totals as well.
     """
 
     atc: int
     business_date: date
     stan: int
     card_tag: int = 0
+    batch_tag: int = 0
 
     def pack(self) -> int:
-        """Give 64 bits: ATC 16, business day 16, card tag 8, STAN 24."""
+        """Give 64 bits: ATC 16, business day 16, card tag 8, batch tag 4, STAN 20."""
         assert 0 <= self.atc < 1 << 16
         assert 0 <= self.card_tag < 1 << 8
+        assert 0 <= self.batch_tag < 1 << 4
         assert 0 <= self.stan < 1_000_000
         day = business_day_number(self.business_date)
-        return self.atc << 48 | day << 32 | self.card_tag << 24 | self.stan
+        tags = self.card_tag << 24 | self.batch_tag << 20
+        return self.atc << 48 | day << 32 | tags | self.stan
 
     @classmethod
     def unpack(cls, value: int) -> "SaleData":
@@ -137,6 +142,7 @@ class SaleData:
         return cls(
             atc=value >> 48,
             business_date=business_day(value >> 32 & 0xFFFF),
-            stan=value & 0xFFFFFF,
+            stan=value & 0xFFFFF,
             card_tag=value >> 24 & 0xFF,
+            batch_tag=value >> 20 & 0xF,
         )
