@@ -17,6 +17,7 @@ Guarantees, of every engine:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from ledger.structures import Account, CreateAccountResult, CreateTransferResult, Transfer
@@ -75,6 +76,32 @@ class VerifyReport:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupReport:
+    """What a backup holds: every record up to `last_sequence`, in files linked or copied."""
+
+    last_sequence: int
+    root_hash: bytes
+    files_linked: int
+    files_copied: int
+    bytes_copied: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubReport:
+    """What a scrub found sound; a failed one raises `LedgerCorruptError` instead.
+
+    `next_segment` is where to go on, 0 when the end of the log was reached.
+    """
+
+    segments: int
+    records: int
+    frames: int
+    bytes_read: int
+    next_segment: int
+    seconds: float
+
+
 class Ledger(Protocol):
     """An open ledger. Thread-safe; one writer per directory."""
 
@@ -130,7 +157,29 @@ class Ledger(Protocol):
         """Yield transfer entries (refusals included) in order, from the record after the given."""
 
     def verify(self) -> VerifyReport:
-        """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
+        """Replay from genesis: checksums, chain, Merkle root, balances, sealed index, snapshots.
+
+        Raise `LedgerCorruptError` with file and offset when one is wrong.
+        """
+
+    def scrub(self, *, first_segment: int = 1, segments: int | None = None) -> ScrubReport:
+        """Read so many segments from disk again: checksums and hash chain, no replay.
+
+        Runs beside the writer. Raise `LedgerCorruptError` with file and offset.
+        """
+
+    def backup(self, destination: Path) -> BackupReport:
+        """Make a ledger in an empty or new directory that holds all that is durable now.
+
+        Runs beside the writer: sealed files are linked where the file system allows, else copied.
+        """
+
+    @property
+    def housekeeping_error(self) -> str:
+        """Give what kept a segment from being prepared or sealed, or a snapshot; "" for nothing.
+
+        No acknowledged record depends on it; it is tried again.
+        """
 
     def checkpoint(self) -> dict[str, Any]:
         """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
