@@ -10,6 +10,7 @@ from programme.registry_port import RegistryReader
 from protocols.business_time import wita
 from protocols.clock import Clock, RandomBytes
 from protocols.iso8583 import Codec, PureCodec, load_spec
+from switch.buckets import TokenBuckets
 from switch.chip import ChipKeys
 from switch.config import SwitchConfig
 from switch.core import SwitchCore
@@ -17,7 +18,7 @@ from switch.key_sets import KeySets, KeySource
 from switch.memory import Memory
 from switch.months import MonthBook
 from switch.pipeline.context import Desk
-from switch.reception import Reception
+from switch.reception import Door, Reception
 from switch.rules import load_rules
 from switch.state import StateFile, StateForeignError
 
@@ -48,7 +49,6 @@ def assemble(
     Raises ConfigurationError, StateError, LedgerError, and LumbungError for a missing key.
     """
     rules = load_rules(config.rules)
-    codec = _codec(config.listen.spec)
     chip_keys = ChipKeys(keystore.get(config.keys.issuer_cryptogram))
     pin_key = keystore.get(config.keys.pin_verification)
     shift_ns = cut_over_shift_ns(config)
@@ -61,12 +61,18 @@ def assemble(
             f"{state_path} has seen more of the ledger than the ledger holds.",
             fix="The ledger was rolled back, or the file belongs to another one: restore both.",
         )
-    memory.replay(ledger.entries(memory.replay_after))
+    memory.replay(
+        ledger.entries(memory.replay_after), lambda number: ledger.lookup_entries([number])[0]
+    )
     key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
+    doors = {}
+    for link in config.all_links:
+        codec = _codec(link.spec)
+        doors[link.link] = Door(codec, Reception(codec, link.link, registry, key_sets))
     core = SwitchCore(
-        codec,
-        Reception(codec, config.listen.spec, registry, key_sets),
+        doors,
         Desk(registry, rules, memory, key_sets, chip_keys, pin_key, reader=ledger),
+        buckets=TokenBuckets(config.terminals.per_second, config.terminals.burst),
         cut_over_shift_ns=shift_ns,
         in_flight_maximum=config.connections.total_in_flight_maximum,
         in_flight_per_connection=config.connections.in_flight_maximum,

@@ -1,7 +1,6 @@
 """`switch.toml`: what an operator may set. Every key has a default; an unknown key is a fault.
 
-Loopback is the default (design decision 22): anything else is asked for by name, because this link
-has no TLS yet.
+Loopback is the default (design decision 22): anything else is asked for by name and speaks TLS.
 """
 
 import ipaddress
@@ -11,8 +10,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from protocols.framing import FrameSpec
 from protocols.iso8583 import shipped_names
 from switch import limits
+from switch.framings import FRAMINGS, framing_of
 from switch.toml_model import load_model
 
 
@@ -20,21 +21,57 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class ListenConfig(_Strict):
-    """Where terminals connect."""
+class TlsConfig(_Strict):
+    """Certificates of one link, as PEM files beside the configuration."""
 
+    certificate: Path = Field(strict=False, description="a PEM file with the certificate chain")
+    key: Path = Field(strict=False, description="a PEM file with the private key, readable by us")
+    client_ca: Path | None = Field(
+        default=None,
+        strict=False,
+        description="a PEM file of the authority whose clients may connect (mutual TLS)",
+    )
+
+
+class ListenConfig(_Strict):
+    """Where peers of one link connect, and how their messages look."""
+
+    name: str = Field(
+        default="",
+        pattern="^([a-z0-9-]{1,32})?$",
+        description="up to 32 letters, digits and -; empty means the name of the spec",
+    )
     host: str = Field(
-        default="127.0.0.1", description="an IP address; loopback unless plain_remote is set"
+        default="127.0.0.1", description="an IP address; loopback unless remote and tls are set"
     )
     port: int = Field(
         default=0, ge=0, le=65_535, description="0 to 65535; 0 lets the system choose"
     )
-    plain_remote: bool = Field(
-        default=False, description="true to accept other machines without TLS, false to refuse"
+    remote: bool = Field(
+        default=False, description="true to serve other machines, which needs a tls table"
     )
     spec: str = Field(
         default="edc", pattern="^[a-z0-9-]{1,32}$", description="the name of a spec file"
     )
+    framing: str = Field(
+        default="", description=f"empty for that of the spec, or one of {', '.join(FRAMINGS)}"
+    )
+    persistent: bool = Field(
+        default=True, description="false to close each connection after one answer"
+    )
+    tls: TlsConfig | None = Field(
+        default=None, description="a table with certificate, key and perhaps client_ca"
+    )
+
+    @property
+    def link(self) -> str:
+        """Give the link's name: it is part of every transfer id (design decision 5)."""
+        return self.name or self.spec
+
+    @property
+    def frames(self) -> FrameSpec:
+        """Give the link's framing."""
+        return framing_of(self.framing, self.spec)
 
     @field_validator("spec")
     @classmethod
@@ -43,17 +80,25 @@ class ListenConfig(_Strict):
             raise ValueError(f"no such spec file: there are {', '.join(shipped_names())}")
         return spec
 
+    @field_validator("framing")
+    @classmethod
+    def _known(cls, framing: str) -> str:
+        if framing and framing not in FRAMINGS:
+            raise ValueError(f"no such framing: there are {', '.join(FRAMINGS)}")
+        return framing
+
     @model_validator(mode="after")
     def _loopback_unless_asked(self) -> Self:
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
             raise ValueError("the host is not an IP address, such as 127.0.0.1") from None
-        if not address.is_loopback and not self.plain_remote:
-            raise ValueError(
-                "the host is not loopback and this link has no TLS; set plain_remote = true to "
-                "accept that"
-            )
+        if address.is_loopback:
+            return self
+        if not self.remote:
+            raise ValueError("the host is not loopback; set remote = true to ask for that by name")
+        if self.tls is None:
+            raise ValueError("a link to other machines needs TLS; add a tls table")
         return self
 
 
@@ -61,7 +106,7 @@ class ConnectionConfig(_Strict):
     """Bounds of connections; each may be lowered, none raised above the switch's own limit."""
 
     maximum: int = Field(
-        default=limits.CONNECTIONS_MAX,
+        default=limits.CONNECTIONS_DEFAULT,
         ge=1,
         le=limits.CONNECTIONS_MAX,
         description=f"1 to {limits.CONNECTIONS_MAX} connections",
@@ -90,11 +135,54 @@ class ConnectionConfig(_Strict):
         le=300,
         description="0 to 300 seconds for one whole frame",
     )
+    session_seconds: float = Field(
+        default=86_400,
+        gt=0,
+        le=2_592_000,
+        description="0 to 2592000 seconds until a connection must be made anew",
+    )
     drain_seconds: float = Field(
         default=limits.DRAIN_SECONDS_MAX,
         ge=0,
         le=300,
         description="0 to 300 seconds to finish at a stop",
+    )
+
+
+class TerminalRateConfig(_Strict):
+    """How often one terminal may speak; what is above is answered 91 at once."""
+
+    per_second: float = Field(
+        default=limits.TERMINAL_PER_SECOND,
+        gt=0,
+        le=1_000_000,
+        description="0 to 1000000 messages a second of one terminal",
+    )
+    burst: int = Field(
+        default=limits.TERMINAL_BURST,
+        ge=1,
+        le=1_000_000,
+        description="1 to 1000000 messages that a terminal may save up",
+    )
+
+
+class AdminConfig(_Strict):
+    """Where health and metrics are told, on loopback only."""
+
+    port: int | None = Field(
+        default=None, ge=0, le=65_535, description="0 to 65535; no admin port without the key"
+    )
+
+
+class JournalConfig(_Strict):
+    """The binary journal of raw frames and decisions."""
+
+    enabled: bool = Field(default=True, description="true to keep a journal, false for none")
+    segment_megabytes: int = Field(
+        default=64, ge=1, le=1_024, description="1 to 1024 megabytes of one segment file"
+    )
+    segments: int = Field(
+        default=16, ge=2, le=10_000, description="2 to 10000 segments; the oldest goes first"
     )
 
 
@@ -130,18 +218,48 @@ class SwitchConfig(_Strict):
         default=None, strict=False, description="a rule file; the built-in rules without the key"
     )
     listen: ListenConfig = ListenConfig()
+    links: tuple[ListenConfig, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=limits.LINKS_MAX - 1,
+        description=f"up to {limits.LINKS_MAX - 1} further links, each as [[links]]",
+    )
     connections: ConnectionConfig = ConnectionConfig()
+    terminals: TerminalRateConfig = TerminalRateConfig()
+    admin: AdminConfig = AdminConfig()
+    journal: JournalConfig = JournalConfig()
     business_day: BusinessDayConfig = BusinessDayConfig()
     keys: KeyConfig = KeyConfig()
+
+    @property
+    def all_links(self) -> tuple[ListenConfig, ...]:
+        """Give every link, the first one first."""
+        return (self.listen, *self.links)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [link.link for link in self.all_links]
+        if len(names) != len(set(names)):
+            raise ValueError(f"two links have one name: {', '.join(names)}; give each a name")
+        return self
 
 
 def load(path: Path) -> SwitchConfig:
     """Give the configuration of a file.
 
     Raises ConfigurationError with one `file:line: key: problem - allowed - how to mend` line per
-    fault. A relative rule file is looked for beside the configuration.
+    fault. Relative files (rules, certificates) are looked for beside the configuration.
     """
     config = load_model(path, SwitchConfig)
-    if config.rules is not None and not config.rules.is_absolute():
-        return config.model_copy(update={"rules": path.parent / config.rules})
-    return config
+    folder = path.parent
+    links = tuple(_placed(link, folder) for link in config.all_links)
+    rules = None if config.rules is None else folder / config.rules
+    return config.model_copy(update={"rules": rules, "listen": links[0], "links": links[1:]})
+
+
+def _placed(link: ListenConfig, folder: Path) -> ListenConfig:
+    if link.tls is None:
+        return link
+    files = link.tls.model_dump(exclude_none=True)
+    found = {name: folder / file for name, file in files.items()}
+    return link.model_copy(update={"tls": link.tls.model_copy(update=found)})

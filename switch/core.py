@@ -7,23 +7,26 @@ decides is visible at once (decision 10) and becomes the next piece.
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from ledger.errors import LedgerError
 from protocols.business_time import wita
 from protocols.errors import LumbungError
-from protocols.iso8583 import Message, PureCodec
+from protocols.iso8583 import Message
 from switch.answers import build_answer
-from switch.decision import Decision, Flow, LedgerStep, StepResult
+from switch.buckets import TokenBuckets
+from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
 from switch.key_sets import SessionKeys
 from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
-from switch.pipeline.context import Context, Desk
+from switch.pipeline.context import Context, Desk, StageWatch
 from switch.pipeline.verdict import Park
-from switch.reception import Accepted, Received, Reception, Rejected, Unreadable
+from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
+from switch.turn import Active, Turn
 from switch.work import Work
 
 #: A moment in the log: name and fields, already free of card data.
@@ -32,52 +35,34 @@ _UNFIT_CODE = "96"
 _BUSY_CODE = "91"
 
 
-@dataclass(slots=True)
-class _Active:
-    """One request under way."""
-
-    arrival: Arrival
-    accepted: Accepted
-    context: Context
-    changes_before: int
-    flow: Flow | None = None
-    decision: Decision | None = None
-    locked: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What the outstanding work will settle: flows that wait for steps, answers that wait."""
-
-    stepping: list[_Active] = field(default_factory=list)
-    settled: list[_Active] = field(default_factory=list)
-
-
 class SwitchCore:
     """One node's decisions."""
 
     def __init__(
         self,
-        codec: PureCodec,
-        reception: Reception,
+        doors: Mapping[str, Door],
         desk: Desk,
         *,
+        buckets: TokenBuckets,
         cut_over_shift_ns: int,
         in_flight_maximum: int,
         in_flight_per_connection: int,
     ) -> None:
-        """Take the parts; `cut_over_shift_ns` is what makes WITA's date the business date."""
-        self._codec = codec
-        self._reception = reception
+        """Take the parts; `cut_over_shift_ns` is what makes WITA's date the business date.
+
+        `doors` has one for each link, by its name.
+        """
+        self._doors = doors
+        self._buckets = buckets
         self._desk = desk
         self._shift_ns = cut_over_shift_ns
         self._in_flight_maximum = in_flight_maximum
         self._in_flight_per_connection = in_flight_per_connection
         self._by_connection: Counter[int] = Counter()
-        self._parked: dict[int, deque[_Active]] = {}
-        self._queue: deque[tuple[_Active, LedgerStep]] = deque()
-        self._settled: list[_Active] = []
-        self._turn: _Turn | None = None
+        self._parked: dict[int, deque[Active]] = {}
+        self._queue: deque[tuple[Active, LedgerStep]] = deque()
+        self._settled: list[Active] = []
+        self._turn: Turn | None = None
         self._departures: list[Departure] = []
         self._under_way = 0
         self.events: list[Event] = []
@@ -116,7 +101,8 @@ class SwitchCore:
         changes = self._desk.memory.changes
         if self._turn is not None or not (changes or self._queue or self._settled):
             return None
-        turn, steps, transfers = _Turn(settled=self._settled), [], 0
+        turn = Turn(settled=self._settled, began_behind=self._desk.reader.last_sequence)
+        steps, transfers = [], 0
         while self._queue and transfers < BATCH_TRANSFERS_MAX:
             active, step = self._queue.popleft()
             turn.stepping.append(active)
@@ -131,11 +117,13 @@ class SwitchCore:
         """Take the result of the work under way; give the answers that rest on it."""
         assert self._turn is not None, "work was given out"
         self._desk.now_ns = now_ns
-        turn, self._turn = self._turn, None
+        # The turn counts as under way until every flow has taken its result in.
+        turn = self._turn
         for active in turn.settled:
             self._depart(active)
         for active, result in zip(turn.stepping, results, strict=True):
             self._advance(active, result)
+        self._turn = None
         return self._take_departures()
 
     def refuse_work(self, code: str, why: str) -> list[Departure]:
@@ -159,7 +147,7 @@ class SwitchCore:
         """
         self.unfit_reason = why
         self._event("unfit", why=why)
-        turn, self._turn = self._turn or _Turn(), None
+        turn, self._turn = self._turn or Turn(), None
         waiting = [active for active, _step in self._queue]
         parked = [active for line in self._parked.values() for active in line]
         for active in (*turn.stepping, *turn.settled, *waiting, *self._settled, *parked):
@@ -173,12 +161,37 @@ class SwitchCore:
 
     def keep_marks(self) -> None:
         """Have the transaction counters kept, so that the next start has little to replay."""
-        self._desk.memory.keep_marks(self._desk.reader.last_sequence)
+        self._desk.memory.keep_marks(self._settled_sequence)
+
+    @property
+    def _settled_sequence(self) -> int:
+        """Give the last record up to which everything is taken into account in memory.
+
+        While work is under way the ledger may hold records that no flow has seen yet.
+        """
+        return self._desk.reader.last_sequence if self._turn is None else self._turn.began_behind
 
     def use_rules(self, rules: RuleBook) -> None:
         """Decide by these rules from the next message on; what is under way keeps its verdict."""
         before, self._desk.rules = self._desk.rules.version, rules
         self._event("rules", before=before, now=rules.version)
+
+    def time_stages(self, watch: StageWatch | None) -> None:
+        """Have the stages of the messages to come timed, or not any more."""
+        self._desk.watch = watch
+
+    @property
+    def business_date(self) -> date:
+        """Give the business date."""
+        return self._desk.memory.business_date
+
+    def cut_over(self, actor: str) -> date:
+        """Begin the next business date before its time; the calendar never sets it back."""
+        memory = self._desk.memory
+        day = memory.business_date + timedelta(days=1)
+        memory.move_business_date(day, self._settled_sequence)
+        self._event("business-date", day=day.isoformat(), actor=actor)
+        return day
 
     def unblock_pin(self, card_number: int, actor: str) -> None:
         """Give a card its PIN tries back (help desk); durable with the next work."""
@@ -188,7 +201,7 @@ class SwitchCore:
     def _let_in(self, arrival: Arrival) -> tuple[Received, bool]:
         """Give what the door says, and whether that changed something (a key set's first use)."""
         changes_before = len(self._desk.memory.changes)
-        received = self._reception.receive(arrival.payload)
+        received = self._doors[arrival.link].reception.receive(arrival.payload)
         return received, len(self._desk.memory.changes) > changes_before
 
     def _receive_one(self, arrival: Arrival, received: Received, did_change: bool) -> None:
@@ -199,7 +212,7 @@ class SwitchCore:
             self._reject(arrival, received)
         elif self.unfit_reason:
             self._turn_away(arrival, received, _UNFIT_CODE)
-        elif self._is_full(arrival.connection):
+        elif self._is_full(arrival.connection) or not self._may_speak(received):
             self._turn_away(arrival, received, _BUSY_CODE)
         else:
             self._under_way += 1
@@ -213,10 +226,14 @@ class SwitchCore:
             or self._by_connection[connection] >= self._in_flight_per_connection
         )
 
+    def _may_speak(self, accepted: Accepted) -> bool:
+        """Tell whether a terminal keeps to its rate; only what its key proved is counted."""
+        return self._buckets.take(accepted.request.terminal_id, self._desk.now_ns)
+
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
         keys = accepted.keys
         context = Context(accepted.request, accepted.terminal, keys, self._desk)
-        active = _Active(arrival, accepted, context, changes_before)
+        active = Active(arrival, accepted, context, changes_before)
         try:
             beginning = begin(context)
         except LumbungError as error:
@@ -234,7 +251,7 @@ class SwitchCore:
             self._lock(active)
             self._advance(active, None)
 
-    def _park(self, active: _Active, key: int) -> None:
+    def _park(self, active: Active, key: int) -> None:
         line = self._parked.setdefault(key, deque())
         if len(line) >= PARKED_PER_KEY_MAX:
             self._settle(active, Decision(code=_BUSY_CODE, evidence="too many wait for this key"))
@@ -242,9 +259,11 @@ class SwitchCore:
         self.counters["parked"] += 1
         line.append(active)
 
-    def _advance(self, active: _Active, result: StepResult | None) -> None:
+    def _advance(self, active: Active, result: StepResult | None) -> None:
         """Run a flow to its next step or its end."""
         assert active.flow is not None
+        changes = self._desk.memory.changes
+        changes_before = active.changes_before if result is None else len(changes)
         try:
             step = next(active.flow) if result is None else active.flow.send(result)
         except LedgerError as error:
@@ -253,16 +272,16 @@ class SwitchCore:
             self._release(active)
             self._cut(active.arrival, "the ledger was lost in the middle")
         except StopIteration as stop:
-            if result is None:
-                self._settle(active, stop.value)
+            # What it changed before its last step was durable with that step or before it.
+            active.decision = stop.value
+            if len(changes) > changes_before:
+                self._settled.append(active)
             else:
-                # Whatever this message changed before its step was durable with or before it.
-                active.decision = stop.value
                 self._depart(active)
         else:
             self._queue.append((active, step))
 
-    def _settle(self, active: _Active, decision: Decision) -> None:
+    def _settle(self, active: Active, decision: Decision) -> None:
         """Answer now, or when the changes that this message made are durable."""
         active.decision = decision
         if len(self._desk.memory.changes) > active.changes_before:
@@ -271,14 +290,14 @@ class SwitchCore:
         else:
             self._depart(active)
 
-    def _lock(self, active: _Active) -> None:
+    def _lock(self, active: Active) -> None:
         if active.locked:
             return
         active.locked = active.context.lock_ids
         assert self._desk.in_flight.isdisjoint(active.locked), "a key under way parks"
         self._desk.in_flight.update(active.locked)
 
-    def _depart(self, active: _Active) -> None:
+    def _depart(self, active: Active) -> None:
         """Send the answer, and let those who waited for this key begin again."""
         assert active.decision is not None
         self._release(active)
@@ -298,7 +317,7 @@ class SwitchCore:
                 self._parked.setdefault(key, deque()).extendleft(reversed(line))
                 return
 
-    def _release(self, active: _Active) -> None:
+    def _release(self, active: Active) -> None:
         self._under_way -= 1
         connection = active.arrival.connection
         self._by_connection[connection] -= 1
@@ -309,7 +328,7 @@ class SwitchCore:
         self.unfit_reason = self.unfit_reason or f"{error.code}: {error}"
         self._event("unfit", why=self.unfit_reason)
 
-    def _answer(self, active: _Active, decision: Decision) -> None:
+    def _answer(self, active: Active, decision: Decision) -> None:
         context, request = active.context, active.accepted.request
         issuer_data = b""
         if context.cryptogram_key is not None:
@@ -331,7 +350,9 @@ class SwitchCore:
         return next((code for code, number in purses.items() if number == purse), "00")
 
     def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
-        self._event("rejected", code=rejected.code, why=rejected.why, mti=rejected.message.mti)
+        if rejected.code != "00":
+            mti = rejected.message.mti
+            self._event("rejected", code=rejected.code, why=rejected.why, mti=mti)
         self.counters[f"{rejected.message.mti}/{rejected.code}"] += 1
         self._send(arrival, rejected.message.response(rejected.code), rejected.keys)
 
@@ -343,10 +364,11 @@ class SwitchCore:
         self._send(arrival, request.message.response(code), accepted.keys)
 
     def _send(self, arrival: Arrival, answer: Message, keys: SessionKeys | None) -> None:
+        codec = self._doors[arrival.link].codec
         if keys is None:
-            payload = self._codec.encode(answer)
+            payload = codec.encode(answer)
         else:
-            payload = self._codec.encode_with_mac(answer, keys.mac.mac)
+            payload = codec.encode_with_mac(answer, keys.mac.mac)
         self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
 
     def _cut(self, arrival: Arrival, why: str) -> None:
@@ -359,10 +381,10 @@ class SwitchCore:
         day = wita(self._desk.now_ns + self._shift_ns).date()
         memory = self._desk.memory
         if day > memory.business_date:
-            memory.move_business_date(day, self._desk.reader.last_sequence)
+            memory.move_business_date(day, self._settled_sequence)
             self._event("business-date", day=day.isoformat())
 
-    def _note(self, active: _Active, decision: Decision) -> None:
+    def _note(self, active: Active, decision: Decision) -> None:
         request, card = active.accepted.request, active.context.card
         self.counters[f"{request.mti}/{decision.code}"] += 1
         if decision.approved and request.mti[:2] == "02":

@@ -1,7 +1,37 @@
 """Every bound of the switch, with its reason. Nothing in this package grows without one."""
 
-#: Connections at once; the next one is closed at once. 51 shops need 51, a province some thousands.
-CONNECTIONS_MAX = 4_096
+#: Connections at once; the next one is closed at once. 51 shops need 51, a province 20,000.
+CONNECTIONS_MAX = 32_768
+#: The same where `switch.toml` says nothing: far above one city, far below what memory allows.
+CONNECTIONS_DEFAULT = 4_096
+#: Links of one node: a port each for terminals, concentrators, one bank or two.
+LINKS_MAX = 8
+#: Messages of one connection that are decided in one loop turn; the rest waits for the next turn,
+#: so that a flooding peer delays every other one by this many messages at most.
+MESSAGES_PER_TURN_MAX = 64
+#: Seconds for a TLS handshake: a GPRS round trip or three.
+HANDSHAKE_SECONDS_MAX = 10.0
+#: Messages a second of one terminal that are looked at, and how many it may save up. A counter
+#: makes one in ten seconds, a load test some hundred; a terminal gone mad makes thousands.
+TERMINAL_PER_SECOND = 200.0
+TERMINAL_BURST = 1_000
+#: Terminals whose rate is kept: all of a province; the one that was quiet longest makes room.
+TERMINAL_RATES_MAX = 65_536
+#: Transfers of one bulk group: a purchase waits for one group at most (decision 8).
+BULK_GROUP_TRANSFERS_MAX = 1_024
+#: Groups that wait behind purchases; a job waits for each of its own, so this is jobs at once.
+BULK_GROUPS_MAX = 16
+#: Jobs that wait for the one that runs.
+JOBS_WAITING_MAX = 16
+#: Finished jobs whose outcome can still be asked for.
+JOBS_KEPT_MAX = 64
+#: Bytes of one request on the control channel, and of one answer: a job's arguments or its result.
+CONTROL_REQUEST_BYTES_MAX = 65_536
+CONTROL_ANSWER_BYTES_MAX = 4_194_304
+#: Connections of the control channel: an operator or two, and the programme's own server.
+CONTROL_CONNECTIONS_MAX = 16
+#: Seconds that a control connection may be silent.
+CONTROL_IDLE_SECONDS_MAX = 300.0
 #: Requests of one connection that may await their answer: a terminal sends one at a time, a
 #: concentrator a handful. The next one is answered 91 at once.
 IN_FLIGHT_PER_CONNECTION_MAX = 64
@@ -45,3 +75,14 @@ STATEMENT_LINES_MAX = 5
 STATEMENT_PAGE = 1_000
 #: Different DE7 kept as instants: terminals' clocks differ by minutes, and messages share seconds.
 SECONDS_KEPT_MAX = 4_096
+#: Uploaded records of one batch: some weeks of a busy shop that never settled.
+BATCH_UPLOADS_MAX = 20_000
+#: Days that closed batches, their uploads and cleared vouchers stay in the state file: a year and
+#: the time in which people dispute its end. The ledger keeps the money's own records for ever.
+SETTLED_DAYS_KEPT = 400
+#: Counters of one chip that are told apart below its highest: what a stored voucher may lag behind.
+ATC_WINDOW = 64
+#: Bytes read from one connection at a time: some hundred messages, and one buffer for all.
+RECEIVE_BUFFER_BYTES = 65_536
+#: Days within which a voucher can be cleared at most, whatever the rules say.
+OUTAGE_DAYS_MAX = 31

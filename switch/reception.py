@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from programme.registry_port import RegistryReader, TerminalView
 from protocols.errors import LumbungError
-from protocols.iso8583 import Message, MessageError, PureCodec
+from protocols.iso8583 import Message, MessageError, PureCodec, check_shape
 from switch.flows.network import KEY_CHANGE
 from switch.key_sets import KeySets, SessionKeys
 from switch.request import Request, read_request
@@ -31,8 +31,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message that gets a code without entering a flow; `keys` is None for an answer without
-    MAC. `message` holds what could be read of it."""
+    """A message that gets a code without entering a flow (00 for a link's own management); `keys`
+    is None for an answer without MAC. `message` holds what could be read of it."""
 
     message: Message
     code: str
@@ -49,6 +49,19 @@ class Unreadable:
 
 #: What the door makes of a message.
 Received = Accepted | Rejected | Unreadable
+
+
+#: What a link's own management may be answered with 00: sign on, sign off, cut-over, echo.
+#: Source: switch.md 4.3.
+_LINK_CODES = frozenset({"001", "002", "201", "301"})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One link: how its messages are written, and who lets them in."""
+
+    codec: PureCodec
+    reception: "Reception"
 
 
 class Reception:
@@ -79,8 +92,10 @@ class Reception:
             except MessageError:
                 return Unreadable(error.external)
         mti = head.mti
-        if mti[:2] not in _CLASSES or mti[2:3] not in _FUNCTIONS or 41 not in head:
+        if mti[:2] not in _CLASSES or mti[2:3] not in _FUNCTIONS:
             return Unreadable("not a request of this link")
+        if 41 not in head:
+            return _manage_link(head, fault)
         terminal = self._registry.terminal(head.text(41))
         if terminal is None:
             return Rejected(head, "03", "unknown terminal")
@@ -134,3 +149,15 @@ class Reception:
         if request.network_code != KEY_CHANGE:
             return Rejected(message, "63", "no MAC")
         return Accepted(request, terminal, None)
+
+
+def _manage_link(head: Message, fault: MessageError | None) -> Rejected | Unreadable:
+    """Answer a host's own 0800: it names no terminal, moves nothing here and needs no key."""
+    if head.mti != "0800" or fault is not None or head.spec is None:
+        return Unreadable("names no terminal")
+    try:
+        check_shape(head.spec, head)
+    except MessageError as error:
+        return Unreadable(error.external)
+    code = "00" if head.text(70) in _LINK_CODES else "12"
+    return Rejected(head, code, "management of the link")

@@ -1,36 +1,35 @@
-"""The asyncio adapter: sockets, the worker thread, the log. It decides nothing.
+"""The asyncio adapter: sockets and the log. It decides nothing.
 
-All frames of one loop turn go to the core together; what they change goes to the worker thread in
-one piece: one state transaction, one ledger batch. The loop never waits for the disk.
+All frames of one loop turn go to the core together; `pump` sends what they change to the worker.
 """
 
 import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
-from ledger.errors import (
-    LedgerBusyError,
-    LedgerDeadlineError,
-    LedgerError,
-    LedgerFullError,
-    LedgerPoisonedError,
-)
 from ledger.port import Ledger
-from ledger.structures import CreateTransferResult
 from programme.registry_port import RegistryReader
 from protocols.clock import Clock, RandomBytes
+from protocols.errors import LumbungError
 from switch.assembly import Node, assemble
-from switch.config import SwitchConfig
+from switch.config import ListenConfig, SwitchConfig
 from switch.connection import Connection
-from switch.decision import StepResult
+from switch.job_runner import JobRunner
+from switch.jobs import JobLedger
 from switch.key_sets import KeySource
+from switch.limits import HANDSHAKE_SECONDS_MAX
+from switch.metrics import NodeMetrics
+from switch.pump import Pump
 from switch.rules import load_rules
 from switch.session import Arrival, Departure
-from switch.state import StateError
-from switch.work import Work, make_durable, read_results
+from switch.tls import server_context
 
 _log = structlog.get_logger("switch")
 #: Seconds between two looks for connections that are overdue.
@@ -39,8 +38,29 @@ _SWEEP_SECONDS = 1.0
 _LOUD = frozenset({"unfit", "fault", "work-refused"})
 
 
+@runtime_checkable
+class Refreshing(Protocol):
+    """A registry that other processes may change."""
+
+    def refresh(self) -> bool:
+        """Take over what changed; tell whether there was anything."""
+
+
+class Recorder(Protocol):
+    """Where raw messages and decisions are kept; never waits."""
+
+    def request(self, arrival: Arrival) -> None:
+        """Keep a message that came in."""
+
+    def answer(self, departure: Departure) -> None:
+        """Keep an answer, or that there is none."""
+
+    def event(self, name: str, fields: dict[str, Any]) -> None:
+        """Keep a decision."""
+
+
 class SwitchServer:
-    """A switch node on one address. Start once, stop once."""
+    """A switch node on its links. Start once, stop once."""
 
     def __init__(
         self,
@@ -51,206 +71,259 @@ class SwitchServer:
         state_path: Path,
         clock: Clock,
         random_bytes: RandomBytes,
+        *,
+        recorder: Recorder | None = None,
     ) -> None:
         """Take the parts; nothing is opened before `start`."""
-        self._config = config
+        self.config = config
+        self.clock = clock
+        self.metrics = NodeMetrics(clock.monotonic_ns)
+        self.recorder = recorder
+        #: Set when someone asked the node to stop (`drain` on the control channel).
+        self.is_stop_wanted = asyncio.Event()
         self._registry = registry
         self._keystore = keystore
         self._ledger = ledger
         self._state_path = state_path
-        self._clock = clock
         self._random_bytes = random_bytes
-        self._node: Node | None = None
-        self._listener: asyncio.Server | None = None
+        self._pump: Pump | None = None
+        self._runner: JobRunner | None = None
+        self._listeners: list[asyncio.Server] = []
+        self.ports: dict[str, int] = {}
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="switch-work")
         self._connections: dict[int, Connection] = {}
         self._next_connection = 1
         self._arrivals: list[Arrival] = []
+        self._unseen: Counter[int] = Counter()
+        self._holding: list[Connection] = []
         self._is_scheduled = False
         self._sweeper: asyncio.TimerHandle | None = None
-        self._progress = asyncio.Event()
+        self._refreshing: asyncio.Future[bool] | None = None
 
     @property
     def ready(self) -> bool:
         """Tell whether purchases can be decided."""
-        return self._listener is not None and not self.unfit_reason
+        return bool(self._listeners) and not self.unfit_reason and not self.is_draining
+
+    @property
+    def is_draining(self) -> bool:
+        """Tell whether the node finishes and takes nothing new."""
+        return self._pump is not None and self._pump.node.core.is_draining
 
     @property
     def unfit_reason(self) -> str:
         """Give why the node decides nothing any more, empty while it does."""
-        return self._node.core.unfit_reason if self._node else ""
+        return self._pump.node.core.unfit_reason if self._pump else ""
 
     @property
     def counters(self) -> dict[str, int]:
         """Give counts by `mti/DE39`, and of cuts and parked repeats."""
-        return dict(self._node.core.counters) if self._node else {}
+        return dict(self._pump.node.core.counters) if self._pump else {}
+
+    @property
+    def node(self) -> Node:
+        """Give the started node."""
+        return self._started.node
+
+    @property
+    def runner(self) -> JobRunner:
+        """Give who runs jobs on the started node."""
+        assert self._runner is not None, "the server was started"
+        return self._runner
+
+    @property
+    def connections_by_link(self) -> dict[str, int]:
+        """Give how many connections are open on each link."""
+        found = Counter(connection.link.link for connection in self._connections.values())
+        return {link.link: found[link.link] for link in self.config.all_links}
 
     async def start(self) -> int:
-        """Open the state file, rebuild memory from the ledger, listen; give the port.
+        """Open the state file, rebuild memory from the ledger, listen; give the first link's port.
 
         Raises ConfigurationError, StateError, LedgerError, OSError (address in use).
         """
         loop = asyncio.get_running_loop()
-        self._node = await loop.run_in_executor(
+        contexts = [server_context(link.tls) if link.tls else None for link in self._links]
+        node = await loop.run_in_executor(
             self._executor,
             lambda: assemble(
-                self._config,
-                self._registry,
-                self._keystore,
-                self._ledger,
-                self._state_path,
-                self._clock,
-                self._random_bytes,
+                self.config, self._registry, self._keystore, self._ledger, self._state_path,
+                self.clock, self._random_bytes,
             ),
+        )  # fmt: skip
+        self._pump = Pump(
+            node, self._ledger, self.clock, self._executor, self._dispatch, self.metrics
         )
-        listen = self._config.listen
-        # The seam for TLS: an SSL context goes in here, and nowhere else.
+        self._runner = JobRunner(JobLedger(self._ledger, self._pump.bulk))
         try:
-            listener = await loop.create_server(self._accept, listen.host, listen.port, ssl=None)
+            for link, context in zip(self._links, contexts, strict=True):
+                await self._listen(link, context)
         except OSError:
-            self._node.state.close()
-            self._node = None
+            self._stop_listening()
+            self._pump, self._runner = None, None
+            node.state.close()
             raise
-        self._listener = listener
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        port: int = listener.sockets[0].getsockname()[1]
-        _log.info("listening", host=listen.host, port=port, node=self._config.node)
-        return port
+        return self.ports[self.config.listen.link]
 
     async def stop(self) -> None:
         """Stop listening, finish what is under way within the drain time, cut the rest, close."""
-        if self._listener is None or self._node is None:
+        if self._pump is None or self._runner is None:
             self._executor.shutdown()
             return
-        self._listener.close()
-        self._node.core.is_draining = True
+        pump, core = self._pump, self._pump.node.core
+        self._stop_listening()
+        core.is_draining = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self._runner.stop()
+        pump.bulk.refuse("the switch stops")
         try:
-            async with asyncio.timeout(self._config.connections.drain_seconds):
+            async with asyncio.timeout(self.config.connections.drain_seconds):
                 await self._settled()
                 if not self.unfit_reason:
-                    self._node.core.keep_marks()
-                    self._pump()
+                    core.keep_marks()
+                    pump.run()
                     await self._settled()
+                await self._runner.ended()
         except TimeoutError:
-            _log.warning("drain ended early", under_way=self._node.core.under_way)
+            _log.warning("drain ended early", under_way=core.under_way)
         for connection in list(self._connections.values()):
             connection.close()
-        await self._listener.wait_closed()
+        for listener in self._listeners:
+            await listener.wait_closed()
         self._executor.shutdown()
-        self._node.state.close()
-        self._listener = None
-        _log.info("stopped", node=self._config.node)
+        pump.node.state.close()
+        self._listeners = []
+        _log.info("stopped", node=self.config.node)
+
+    def drain(self) -> None:
+        """Take nothing new from now on (91), and ask whoever runs the node to stop it."""
+        self.node.core.is_draining = True
+        self.is_stop_wanted.set()
 
     async def unblock_pin(self, card_number: int, actor: str) -> None:
         """Give a card its PIN tries back; durable when this returns."""
-        assert self._node is not None, "the server was started"
-        self._node.core.unblock_pin(card_number, actor)
-        self._pump()
+        await self.change(lambda: self.node.core.unblock_pin(card_number, actor))
+
+    async def change(self, make: Callable[[], None]) -> None:
+        """Have the core's state changed by `make`, on the loop; durable when this returns.
+
+        Raises LumbungError when the node became unfit meanwhile.
+        """
+        make()
+        self._dispatch([])
+        self._started.run()
         await self._settled()
+        if self.unfit_reason:
+            raise LumbungError(f"the switch decides nothing: {self.unfit_reason}.")
 
     async def reload_rules(self) -> str:
         """Read the rule file again and decide by it; give its version (R42).
 
         The whole file is checked first: raises ConfigurationError and keeps the old rules.
         """
-        assert self._node is not None, "the server was started"
         loop = asyncio.get_running_loop()
-        rules = await loop.run_in_executor(None, load_rules, self._config.rules)
-        self._node.core.use_rules(rules)
+        rules = await loop.run_in_executor(None, load_rules, self.config.rules)
+        self.node.core.use_rules(rules)
         self._dispatch([])
         return rules.version
 
+    async def refresh_registry(self) -> bool:
+        """Take over what other processes changed in the registry; tell whether there was anything.
+
+        A block that was made elsewhere is in force when this returns.
+        """
+        if not isinstance(self._registry, Refreshing):
+            return False
+        return await asyncio.get_running_loop().run_in_executor(None, self._registry.refresh)
+
     def opened(self, connection: Connection) -> int:
         """Take a new connection; give its number, 0 when there is no room."""
-        if len(self._connections) >= self._config.connections.maximum or self._listener is None:
+        if len(self._connections) >= self.config.connections.maximum or not self._listeners:
+            self.metrics.refused_connections += 1
             _log.warning("connection refused", open=len(self._connections))
             return 0
         number, self._next_connection = self._next_connection, self._next_connection + 1
         self._connections[number] = connection
         return number
 
-    def closed(self, number: int) -> None:
+    def closed(self, connection: Connection) -> None:
         """Forget a connection; answers to it are dropped, their postings stand."""
-        self._connections.pop(number, None)
+        self._connections.pop(connection.number, None)
 
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take messages; they are decided together at the end of this loop turn."""
         self._arrivals += arrivals
+        self._unseen[arrivals[0].connection] += len(arrivals)
+        if self.recorder is not None:
+            for arrival in arrivals:
+                self.recorder.request(arrival)
+        self._schedule()
+
+    def has_more(self, connection: Connection) -> None:
+        """Have a connection hand over its next messages in the next turn."""
+        self._holding.append(connection)
+        self._schedule()
+
+    def waiting_of(self, number: int) -> int:
+        """Give how many requests of a connection have no answer yet."""
+        return self.node.core.waiting_of(number) + self._unseen[number]
+
+    def note_cut(self, number: int, reason: str) -> None:
+        """Count and tell a cut."""
+        self.metrics.cuts[reason] += 1
+        _log.info("connection cut", connection=number, why=reason)
+
+    def now_ns(self) -> int:
+        """Give monotonic nanoseconds for deadlines."""
+        return self.clock.monotonic_ns()
+
+    @property
+    def _links(self) -> tuple[ListenConfig, ...]:
+        return self.config.all_links
+
+    @property
+    def _started(self) -> Pump:
+        assert self._pump is not None, "the server was started"
+        return self._pump
+
+    async def _listen(self, link: ListenConfig, context: ssl.SSLContext | None) -> None:
+        make = partial(Connection, self, link, self.config.connections)
+        listener = await asyncio.get_running_loop().create_server(
+            make, link.host, link.port, ssl=context, backlog=1_024,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX if context else None,
+        )  # fmt: skip
+        self._listeners.append(listener)
+        port: int = listener.sockets[0].getsockname()[1]
+        self.ports[link.link] = port
+        _log.info("listening", link=link.link, host=link.host, port=port, tls=bool(context))
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._run_turn)
 
-    def waiting_of(self, number: int) -> int:
-        """Give how many requests of a connection have no answer yet."""
-        assert self._node is not None, "connections come after the start"
-        not_seen = sum(1 for arrival in self._arrivals if arrival.connection == number)
-        return self._node.core.waiting_of(number) + not_seen
-
-    def now_ns(self) -> int:
-        """Give monotonic nanoseconds for deadlines."""
-        return self._clock.monotonic_ns()
-
-    def _accept(self) -> Connection:
-        return Connection(self, self._config.connections)
-
     def _run_turn(self) -> None:
-        assert self._node is not None
         self._is_scheduled = False
         arrivals, self._arrivals = self._arrivals, []
-        self._dispatch(self._node.core.receive(arrivals, self._clock.now_ns()))
-        self._pump()
-
-    def _pump(self) -> None:
-        assert self._node is not None
-        work = self._node.core.next_work()
-        if work is not None:
-            loop = asyncio.get_running_loop()
-            state, ledger = self._node.state, self._ledger
-            done = loop.run_in_executor(self._executor, make_durable, work, state, ledger)
-            done.add_done_callback(partial(self._work_done, work))
-
-    def _read(
-        self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]"
-    ) -> list[StepResult] | BaseException:
-        """Give what durable work gave, or why there is nothing to give."""
-        assert self._node is not None
-        error = done.exception()
-        if error is not None:
-            return error
-        results: list[StepResult] | BaseException = AssertionError("a fault in the reading")
-        try:
-            results = read_results(work, done.result(), self._ledger, self._node.months)
-        except LedgerError as lost:
-            # Posted and not readable: whatever the reason, the outcome is unknown to the terminal.
-            results = LedgerPoisonedError(str(lost))
-        finally:
-            if isinstance(results, AssertionError):
-                self._dispatch(self._node.core.become_unfit(str(results)))
-        return results
-
-    def _work_done(self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]") -> None:
-        assert self._node is not None
-        core, error = self._node.core, self._read(work, done)
-        if isinstance(error, list):
-            departures = core.complete(error, self._clock.now_ns())
-        elif isinstance(error, LedgerBusyError | LedgerDeadlineError):
-            departures = core.refuse_work("91", error.code)
-        elif isinstance(error, LedgerFullError):
-            departures = core.refuse_work("96", error.code)
-        elif isinstance(error, LedgerError | StateError):
-            departures = core.become_unfit(f"{error.code}: {error}")
-        else:
-            departures = core.become_unfit(type(error).__name__)
-            self._dispatch(departures)
-            raise error
-        self._dispatch(departures)
-        self._pump()
+        self._unseen.clear()
+        holding, self._holding = self._holding, []
+        self._started.turn(arrivals)
+        # Their next messages come behind what other connections have sent meanwhile.
+        for connection in holding:
+            if connection.held:
+                connection.hand_over()
 
     def _dispatch(self, departures: list[Departure]) -> None:
-        assert self._node is not None
+        recorder = self.recorder
         for departure in departures:
+            if recorder is not None:
+                recorder.answer(departure)
             connection = self._connections.get(departure.connection)
             if connection is None:
                 continue
@@ -258,21 +331,33 @@ class SwitchServer:
                 connection.close()
             else:
                 connection.send(departure.tpdu, departure.payload)
-        events, self._node.core.events = self._node.core.events, []
+        core = self.node.core
+        events, core.events = core.events, []
         for name, fields in events:
             (_log.error if name in _LOUD else _log.info)(name, **fields)
-        self._progress.set()
+            if recorder is not None:
+                recorder.event(name, fields)
 
     async def _settled(self) -> None:
         """Wait until every request is answered and every change durable."""
-        assert self._node is not None
-        core = self._node.core
-        while (core.under_way or core.has_undurable or self._arrivals) and not core.unfit_reason:
-            self._progress.clear()
-            await self._progress.wait()
+        while self._arrivals or self._holding:
+            await self._started.turned()
+        await self._started.settled()
 
     def _sweep(self) -> None:
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self.clock.monotonic_ns()
         for connection in list(self._connections.values()):
             connection.cut_if_overdue(now_ns)
-        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+        loop = asyncio.get_running_loop()
+        if isinstance(self._registry, Refreshing) and self._refreshing is None:
+            self._refreshing = loop.run_in_executor(None, self._registry.refresh)
+            self._refreshing.add_done_callback(self._refreshed)
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _refreshed(self, done: "asyncio.Future[bool]") -> None:
+        self._refreshing = None
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, LumbungError):
+            _log.error("registry not refreshed", code=error.code)
+        elif error is not None:
+            raise error

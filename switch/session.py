@@ -5,17 +5,12 @@ Whoever owns the socket feeds bytes and time, sends what `respond` gives and cut
 
 from dataclasses import dataclass
 
-from protocols.framing import EDC_FRAMES, Framer, FrameSpec, FramingError, frame, swap_tpdu
+from protocols.framing import TPDU_ID, Framer, FrameSpec, FramingError, frame, swap_tpdu
 from switch.config import ConnectionConfig
-from switch.limits import FRAME_BYTES_MAX
 
 _SECOND_NS = 1_000_000_000
-_FRAMES = FrameSpec(
-    length_size=EDC_FRAMES.length_size,
-    length_encoding=EDC_FRAMES.length_encoding,
-    tpdu_size=EDC_FRAMES.tpdu_size,
-    body_max=FRAME_BYTES_MAX,
-)
+#: The link that is meant where none is named.
+DEFAULT_LINK = "edc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +20,7 @@ class Arrival:
     connection: int
     tpdu: bytes
     payload: bytes
+    link: str = DEFAULT_LINK
 
     def __repr__(self) -> str:
         return f"<Arrival {self.connection} {len(self.payload)} bytes>"
@@ -54,14 +50,21 @@ class Received:
 class Session:
     """The state of one connection."""
 
-    __slots__ = ("_config", "_framer", "_last_byte_ns", "_partial_since_ns", "connection")
+    __slots__ = (
+        "_config", "_framer", "_frames", "_last_byte_ns", "_link", "_partial_since_ns",
+        "_since_ns", "connection",
+    )  # fmt: skip
 
-    def __init__(self, connection: int, config: ConnectionConfig, now_ns: int) -> None:
+    def __init__(
+        self, connection: int, link: str, frames: FrameSpec, config: ConnectionConfig, now_ns: int
+    ) -> None:
         """Begin at a frame boundary; `now_ns` is monotonic."""
         self.connection = connection
+        self._link = link
+        self._frames = frames
         self._config = config
-        self._framer = Framer(_FRAMES)
-        self._last_byte_ns = now_ns
+        self._framer = Framer(frames)
+        self._since_ns = self._last_byte_ns = now_ns
         self._partial_since_ns: int | None = None
 
     def receive_data(self, data: bytes, now_ns: int) -> Received:
@@ -76,22 +79,34 @@ class Session:
             self._partial_since_ns = None
         elif self._partial_since_ns is None or frames:
             self._partial_since_ns = now_ns
-        arrivals = [Arrival(self.connection, f.tpdu, f.payload) for f in frames if f.payload]
+        arrivals: list[Arrival] = []
+        for tpdu, payload, _header in frames:
+            if tpdu and tpdu[0] != TPDU_ID:
+                return Received(arrivals, "a TPDU that is none")
+            if payload:
+                arrivals.append(Arrival(self.connection, tpdu, payload, self._link))
         return Received(arrivals, reason)
 
     def respond(self, tpdu: bytes, payload: bytes) -> bytes:
         """Give the framed answer: source and destination of the TPDU change places."""
-        return frame(payload, swap_tpdu(tpdu), _FRAMES)
+        return frame(payload, swap_tpdu(tpdu), self._frames)
 
     def deadline_ns(self) -> int:
         """Give the monotonic instant at which the connection must be cut unless bytes come."""
-        idle = self._last_byte_ns + int(self._config.idle_seconds * _SECOND_NS)
+        config = self._config
+        deadline = min(
+            self._last_byte_ns + int(config.idle_seconds * _SECOND_NS),
+            self._since_ns + int(config.session_seconds * _SECOND_NS),
+        )
         if self._partial_since_ns is None:
-            return idle
-        return min(idle, self._partial_since_ns + int(self._config.frame_seconds * _SECOND_NS))
+            return deadline
+        return min(deadline, self._partial_since_ns + int(config.frame_seconds * _SECOND_NS))
 
     def overdue_reason(self, now_ns: int) -> str:
         """Give why the connection must be cut now, or an empty text."""
         if now_ns < self.deadline_ns():
             return ""
-        return "idle" if self._partial_since_ns is None else "a frame came too slowly"
+        if self._partial_since_ns is not None:
+            return "a frame came too slowly"
+        is_old = now_ns >= self._since_ns + int(self._config.session_seconds * _SECOND_NS)
+        return "the session is old" if is_old else "idle"

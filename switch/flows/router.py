@@ -110,8 +110,13 @@ def _evaluate(
 
 def run_stages(context: Context, stages: Iterable[Stage]) -> Verdict:
     """Give the first verdict that is not to go on, or to go on when all stages say so."""
+    watch = context.desk.watch
+    if watch is not None:
+        watch.begin()
     for stage in stages:
         verdict = stage(context)
+        if watch is not None:
+            watch.lap(stage.__name__.removeprefix("check_"))
         if not isinstance(verdict, Continue):
             return verdict
     return Continue.CONTINUE

@@ -27,6 +27,16 @@ class EntryReader(Protocol):
         """Give the sequence of the last durable record."""
 
 
+class StageWatch(Protocol):
+    """Takes the time of stages; whoever has a clock gives it to the desk."""
+
+    def begin(self) -> None:
+        """Begin a message's stages."""
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the stage before."""
+
+
 @dataclass(slots=True)
 class Desk:
     """The services of one switch node. `in_flight` holds the keys under way."""
@@ -40,6 +50,7 @@ class Desk:
     reader: EntryReader
     in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
+    watch: StageWatch | None = None
     #: Records by the keys of this turn's 0200, looked up together; valid during `receive` only.
     _entries: dict[int, Entry | None] = field(default_factory=dict)
 

@@ -75,7 +75,7 @@ def stage_costs(directory: Path, copy: Path, subject: str) -> list[figures.Row]:
         pipeline.PURCHASE = tuple(
             watch.around(stage.__name__.removeprefix("check_"), stage) for stage in purchase_stages
         )
-        reception = node.core._reception
+        reception = node.core._doors["edc"].reception
         reception.receive = watch.around("reception", reception.receive)  # type: ignore[method-assign]
         build = switch_core.build_answer
         switch_core.build_answer = watch.around("answer", build)

@@ -41,10 +41,13 @@ def test_good_file_is_read_and_a_relative_rule_file_stands_beside_it(tmp_path):
         ("[listen]\n# why\nprot = 8583\n", 3, "listen.prot", "port"),
         ("[listen]\nport = 70000\n", 2, "listen.port", "0 to 65535"),
         ('[listen]\nport = "many"\n', 2, "listen.port", "0 to 65535"),
-        ('[listen]\nhost = "0.0.0.0"\n', 1, "listen", "plain_remote"),
+        ('[listen]\nhost = "0.0.0.0"\n', 1, "listen", "remote"),
         ('[listen]\nhost = "localhost"\n', 1, "listen", "IP address"),
         ('[listen]\nspec = "visa"\n', 2, "listen.spec", "there are bank, edc"),
-        ("[connections]\nmaximum = 0\n", 2, "connections.maximum", "1 to 4096"),
+        ("[connections]\nmaximum = 0\n", 2, "connections.maximum", "1 to 32768"),
+        ('[listen]\nhost = "0.0.0.0"\nremote = true\n', 1, "listen", "TLS"),
+        ('[listen]\nframing = "odd"\n', 2, "listen.framing", "bcd-2-tpdu"),
+        ('[[links]]\nport = "x"\n', 2, "links.0.port", "0 to 65535"),
         ("[business_day]\ncut_over = 25\n", 2, "business_day.cut_over", "time of day"),
         ("node = \n", 1, "file", "TOML"),
     ],
@@ -76,9 +79,25 @@ def test_missing_file_and_wrong_encoding_are_told(tmp_path):
         load(path)
 
 
-def test_remote_address_is_accepted_when_asked_for_by_name(tmp_path):
-    path = write(tmp_path, '[listen]\nhost = "0.0.0.0"\nplain_remote = true\n')
-    assert load(path).listen.host == "0.0.0.0"
+def test_remote_address_is_accepted_when_asked_for_by_name_with_tls(tmp_path):
+    path = write(
+        tmp_path,
+        '[listen]\nhost = "0.0.0.0"\nremote = true\n'
+        '[listen.tls]\ncertificate = "switch.pem"\nkey = "/etc/switch.key"\n',
+    )
+    listen = load(path).listen
+    assert listen.host == "0.0.0.0"
+    assert listen.tls is not None
+    assert str(listen.tls.certificate) == str(tmp_path / "switch.pem")
+    assert str(listen.tls.key) == "/etc/switch.key"
+
+
+def test_further_links_have_their_own_dialect_and_a_name_each(tmp_path):
+    config = load(write(tmp_path, '[[links]]\nspec = "bank"\n'))
+    assert [link.link for link in config.all_links] == ["edc", "bank"]
+    assert config.links[0].frames.length_encoding == "ascii"
+    with pytest.raises(ConfigurationError, match="two links have one name"):
+        load(write(tmp_path, '[[links]]\nspec = "edc"\n'))
 
 
 @pytest.mark.parametrize(

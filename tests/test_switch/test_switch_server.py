@@ -272,7 +272,7 @@ async def test_lost_ledger_makes_the_node_unfit_and_says_so(site, counter):
             raise LedgerPoisonedError("the disk said no")
 
     assert site.server.ready
-    site.server._ledger = Lost(counter.world.ledger)
+    site.server._pump.ledger = Lost(counter.world.ledger)
     line = await site.connect()
     await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
     assert await line.is_cut()
@@ -287,7 +287,7 @@ async def test_lost_state_file_makes_the_node_unfit_and_posts_nothing(site, coun
     def commit(changes):
         raise StateError("the disk is full")
 
-    state = site.server._node.state
+    state = site.server.node.state
     original, state.commit = state.commit, commit
     line = await site.connect()
     wrong = counter.edc.purchase(counter.chip, 100_000, pin="000000")
