@@ -21,8 +21,9 @@ from terminal.exchange import Exchange
 from terminal.host.events import HostProfile
 from terminal.host.session import HostSession
 from terminal.journal.records import Kind, SaleItem
-from terminal.journal.state import JournalState, Status
+from terminal.journal.state import JournalState
 from terminal.journal.store import Journal
+from terminal.journal.transactions import Status
 from terminal.kernel import default_terminal_data
 from terminal.keystore import KeyStore
 from terminal.line import Line, LineDownError, TcpLine

@@ -1,17 +1,28 @@
-"""Carrying out the host session: its records to disk, its bytes to the line, in its order."""
+"""Carrying out the host session: its records to disk, its bytes to the line, in its order.
 
+The disk's own time is spent in a thread of its own, one write after the other, so that the event
+loop goes on; the next event is looked at only when the write before it has ended.
+"""
+
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from protocols.clock import Clock
 from terminal.errors import JournalWriteError
 from terminal.host import events as out
 from terminal.host.events import Event, Instant
+from terminal.host.lanes import next_task
 from terminal.host.session import HostSession
 from terminal.host.table import State
 from terminal.journal.store import Journal
 from terminal.keystore import KeyStore
-from terminal.limits import REVERSAL_TRANSMISSIONS_PER_CALL_MAX
+from terminal.limits import (
+    DELIVERIES_PER_CALL_MAX,
+    DELIVERY_TRANSMISSIONS_PER_CALL_MAX,
+    REVERSAL_TRANSMISSIONS_PER_CALL_MAX,
+)
 from terminal.line import Line, LineDownError
 
 _NS_PER_MS = 1_000_000
@@ -41,15 +52,16 @@ class Exchange:
         self._clock = clock
         self._persistent = persistent
         self._is_open = False
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="terminal-disk")
 
     def now(self) -> Instant:
         """Give this moment on both clocks."""
         return Instant(self._clock.now_ns(), self._clock.monotonic_ns())
 
     def recover(self) -> list[Event]:
-        """Owe back what a power cut left open, durably."""
+        """Owe back what a power cut left open, durably; for the opening, before any loop runs."""
         self.session.recover(self.now())
-        return self._write_down()
+        return self._write_at_once()
 
     async def open_line(self) -> None:
         """Connect unless connected; raise LineDownError. Nothing is journalled before this."""
@@ -81,30 +93,68 @@ class Exchange:
                 await self.close_line()
         return events
 
-    def decide(self, *, card_confirmed: bool) -> list[Event]:
+    async def decide(self, *, card_confirmed: bool) -> list[Event]:
         """Tell the session what the chip decided; give what happened."""
         if card_confirmed:
             self.session.card_confirmed(self.now())
         else:
             self.session.card_declined(self.now())
-        return self._write_down()
+        return await self.write_down()
 
     def abandon(self) -> None:
-        """End whatever is in flight: what is uncertain is owed back, durably."""
+        """End whatever is in flight: what is uncertain is owed back, durably.
+
+        It waits for the disk, because nothing may come between: its caller is being cancelled.
+        """
         self.session.line_lost(self.now())
         if self.session.state is State.CARD:
             self.session.card_declined(self.now())
-        self._write_down()
+        self._write_at_once()
 
     async def change_keys(self) -> str:
         """Ask for new session keys; give DE39, empty without a good answer."""
         await self.open_line()
         return _network_code(await self.request(self.session.request_key_change))
 
-    async def log_on(self) -> str:
+    async def log_on(self, merchant_id: str = "", operator: str = "") -> str:
         """Log on under the current keys; give DE39, empty without a good answer."""
         await self.open_line()
-        return _network_code(await self.request(self.session.request_log_on))
+        session = self.session
+        return _network_code(
+            await self.request(lambda now: session.request_log_on(now, merchant_id, operator))
+        )
+
+    async def log_off(self) -> str:
+        """Leave the shop; give DE39, empty without a good answer."""
+        await self.open_line()
+        return _network_code(await self.request(self.session.request_log_off))
+
+    async def deliver(self) -> int:
+        """Send what is stored until it is answered or the tries of this call are used up.
+
+        Gives the number of messages still queued. Never raises for a line that is down.
+        """
+        tries: dict[int, int] = {}
+        keys_are_new = False
+        for _ in range(DELIVERIES_PER_CALL_MAX):
+            worn = frozenset(
+                stan for stan, n in tries.items() if n >= DELIVERY_TRANSMISSIONS_PER_CALL_MAX
+            )
+            if next_task(self.session.journal, worn) is None:
+                break
+            try:
+                await self.open_line()
+                events = await self.request(
+                    lambda now, worn=worn: self.session.request_delivery(now, worn)  # type: ignore[misc]  # mypy knows no types of a lambda's defaults
+                )
+                for still in of(events, out.StillQueued):
+                    stan = still.transaction.intent.stan
+                    tries[stan] = tries.get(stan, 0) + 1
+                    if still.claimed_code == _WRONG_KEYS and not keys_are_new:
+                        keys_are_new = await self.change_keys() == "00"
+            except LineDownError:
+                break
+        return len(self.session.journal.queued())
 
     async def settle(self) -> int:
         """Send what is owed until it is answered or the tries of this call are used up.
@@ -154,7 +204,7 @@ class Exchange:
 
     async def _carry_out(self, event: Event) -> None:
         if not isinstance(event, out.Transmit):
-            self._keep(event)
+            await self._keep(event)
             return
         try:
             await self._line.send(event.data)
@@ -182,19 +232,56 @@ class Exchange:
         self._is_open = False
         self.session.line_lost(self.now())
 
-    def _write_down(self) -> list[Event]:
+    async def write_down(self) -> list[Event]:
         """Make durable what there is to keep; bytes that have not left stay here."""
+        seen: list[Event] = []
+        try:
+            while (event := self.session.next_event()) is not None:
+                seen.append(event)
+                await self._keep(event)
+        except asyncio.CancelledError:
+            self._write_at_once()
+            raise
+        return seen
+
+    def _write_at_once(self) -> list[Event]:
         seen: list[Event] = []
         while (event := self.session.next_event()) is not None:
             seen.append(event)
-            self._keep(event)
+            write = self._write_of(event)
+            if write is not None:
+                self._disk.submit(write).result()
         return seen
 
-    def _keep(self, event: Event) -> None:
+    async def _keep(self, event: Event) -> None:
+        """Make an event durable in the disk's thread.
+
+        A write that has been handed over is never taken back: memory holds its records already,
+        and what follows builds on them. Who is cancelled meanwhile waits for its end.
+        """
+        write = self._write_of(event)
+        if write is None:
+            return
+        writing = self._disk.submit(write)
+        try:
+            await asyncio.shield(asyncio.wrap_future(writing))
+        except asyncio.CancelledError:
+            # A failed write has closed the journal: it shows at the next one.
+            writing.exception()
+            raise
+
+    def _write_of(self, event: Event) -> Callable[[], None] | None:
         if isinstance(event, out.Persist):
-            self._journal.append(*event.records)
-        elif isinstance(event, out.StoreKeys):
-            self._keys.store_session(event.keys)
+            records = event.records
+            return lambda: self._journal.append(*records)
+        if isinstance(event, out.StoreKeys):
+            keys = event.keys
+            return lambda: self._keys.store_session(keys)
+        return None
+
+    def stop(self) -> None:
+        """End the disk's thread; nothing may be written afterwards. Idempotent."""
+        self._disk.shutdown(wait=True)
 
 
 def of(events: list[Event], kind: type[EventKind]) -> list[EventKind]:
@@ -205,7 +292,7 @@ def of(events: list[Event], kind: type[EventKind]) -> list[EventKind]:
 def _is_clean(events: list[Event]) -> bool:
     """Tell whether the connection may be used again: nothing was late, lost or unreadable."""
     return not any(
-        isinstance(event, out.ReversalOwed | out.ReversalStillOwed | out.NoAnswer)
+        isinstance(event, out.ReversalOwed | out.ReversalStillOwed | out.StillQueued | out.NoAnswer)
         for event in events
     )
 

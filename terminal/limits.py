@@ -48,3 +48,30 @@ REVERSAL_TRANSMISSIONS_PER_CALL_MAX = 3
 
 #: Messages for somebody else, or repeated, that one exchange looks past before it gives up.
 STRAY_MESSAGES_MAX = 32
+
+#: Batches remembered for the reprint of their settlement: a month of days.
+BATCHES_REMEMBERED_MAX = 31
+
+#: Transactions that wait for settlement before no more is sold: all of them stay in memory, and a
+#: mismatch uploads each. Four times the busiest day of domain.md 5.2.
+UNSETTLED_TRANSACTIONS_MAX = 1_600
+
+#: Complaints kept in memory; all of them stay in the journal.
+COMPLAINTS_REMEMBERED_MAX = 200
+
+#: Vouchers that wait for the bank at once. With Rp50,000 a card and Rp1,000,000 a terminal
+#: (domain.md 8, Q3) an outage ends at twenty.
+VOUCHERS_QUEUED_MAX = 100
+
+#: Transmissions of one stored message before it goes to the dead letters and people take over: with
+#: one attempt a minute a day and a half, inside the three days in which a voucher can be cleared.
+DELIVERY_TRANSMISSIONS_MAX = 2_000
+
+#: Transmissions of one stored message in one `settle_outstanding` call; it stays queued afterwards.
+DELIVERY_TRANSMISSIONS_PER_CALL_MAX = 2
+
+#: Stored messages sent in one call, so that the operator gets the terminal back.
+DELIVERIES_PER_CALL_MAX = 4_000
+
+#: Digits of a proxy's registry number (edc.toml, element 62).
+PROXY_NUMBER_MAX = 12

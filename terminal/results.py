@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from protocols.catalogue import text
 from terminal.journal.records import Answer, Kind, LastPurchase, MonthLeft
-from terminal.journal.state import Status, Transaction
+from terminal.journal.transactions import Status, Transaction
 from terminal.purchase.checks import Refused
 from terminal.receipt import Copy, Shop, Slip, SlipStatus, render
 from terminal.wording import NO_ANSWER, Wording, outcome_text, word

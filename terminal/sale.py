@@ -11,7 +11,7 @@ from terminal.host import events as out
 from terminal.host.events import Event
 from terminal.host.table import State
 from terminal.journal.records import Kind, ReversalCause
-from terminal.journal.state import Transaction
+from terminal.journal.transactions import Transaction
 from terminal.limits import PIN_ENTRIES_MAX
 from terminal.line import LineDownError
 from terminal.purchase.checks import Refused, check_pin
@@ -197,7 +197,7 @@ class Sale:
     async def _ask_chip(self) -> FlowEvent:
         assert self.card is not None
         confirmed = await self.card.decide(self._response_code(), self._issuer_data)
-        events = self.exchange.decide(card_confirmed=confirmed)
+        events = await self.exchange.decide(card_confirmed=confirmed)
         for completed in of(events, out.Completed):
             self._transaction = completed.transaction
             return FlowEvent.CARD_CONFIRMED

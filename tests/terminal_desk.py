@@ -13,7 +13,8 @@ from terminal.journal.records import (
     Kind,
     Record,
 )
-from terminal.journal.state import JournalState, Status
+from terminal.journal.state import JournalState
+from terminal.journal.transactions import Status
 from terminal.keystore import TerminalKeys
 
 AMOUNT = 14_150_000

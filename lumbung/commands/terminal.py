@@ -22,7 +22,7 @@ from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
 from protocols.errors import LumbungError
 from protocols.values import SEN_PER_RUPIAH, rupiah
-from terminal.journal.state import Transaction
+from terminal.journal.transactions import Transaction
 from terminal.pcsc import PcscChannel
 from terminal.results import SaleResult
 

@@ -15,7 +15,7 @@ from protocols.values import SecretBytes
 from terminal.configuration import TerminalConfig
 from terminal.device import Terminal
 from terminal.journal.records import Kind, SaleItem
-from terminal.journal.state import Transaction
+from terminal.journal.transactions import Transaction
 from terminal.line import TcpLine
 from terminal.results import SaleResult
 

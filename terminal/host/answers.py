@@ -9,8 +9,16 @@ from protocols.crypto import tr31
 from protocols.crypto.mac import verify_mac
 from protocols.iso8583 import Message, MessageError, PureCodec
 from protocols.values import SEN_PER_RUPIAH, SecretBytes
-from terminal.journal.records import Answer, Intent, LastPurchase, LoggedOn, MonthLeft
-from terminal.journal.state import APPROVALS
+from terminal.journal.records import (
+    Answer,
+    Intent,
+    LastPurchase,
+    LoggedOn,
+    MonthLeft,
+    StatementLine,
+    Totals,
+)
+from terminal.journal.transactions import APPROVALS
 from terminal.keystore import SessionKeys
 
 _FOOD, _AVAILABLE = "98", "02"
@@ -85,7 +93,7 @@ class HostAnswer:
         code = self.response_code
         try:
             amount = int(self._text(4) or "0")
-            if intent.kind.moves_money and code in APPROVALS:
+            if intent.kind.counts and code in APPROVALS:
                 _check_amount(code, amount, intent.amount_sen)
             return Answer(
                 stan=intent.stan,
@@ -99,6 +107,10 @@ class HostAnswer:
                 planned_on=_iso_date(self._part("planned_date")),
                 last_purchases=self._last_purchases(),
                 slip_code=self._part("slip_code"),
+                statement=self._statement(),
+                totals=self._totals(),
+                planned_sen=_whole_rupiah(int(self._part("planned_amount") or "0")),
+                paid_on=_iso_date(self._part("payout_date")),
             )
         except (MessageError, ValueError, KeyError, TypeError) as wrong:
             raise UnreadableAnswerError("an element of the answer") from wrong
@@ -114,13 +126,14 @@ class HostAnswer:
         pin_header.require(**_PIN_USE)
         return SessionKeys(self.message.text(61, "key_set"), mac, pin)
 
-    def logged_on(self, merchant_id: str, now_ns: int) -> LoggedOn:
+    def logged_on(self, intent: Intent, now_ns: int) -> LoggedOn:
         """Give what a log-on answer says of the shop; empty where it says nothing."""
         shop = self.message.parts(63).get("shop")
         heading = shop if isinstance(shop, dict) else {}
         log_on = self.message.parts(61).get("log_on")
         return LoggedOn(
-            merchant_id=merchant_id,
+            merchant_id=intent.merchant_id,
+            operator=intent.operator,
             log_on=str(log_on or ""),
             shop_name=str(heading.get("name", "")).strip(),
             shop_place=str(heading.get("place", "")).strip(),
@@ -154,6 +167,35 @@ class HostAnswer:
                 date=_iso_date(str(found["date"])),
                 amount_sen=_whole_rupiah(int(str(found["amount"]))),
                 shop=str(found["shop"]).strip(),
+            ),
+        )
+
+    def _statement(self) -> tuple[StatementLine, ...]:
+        lines = []
+        for group in self.message.groups(48, "statement"):
+            sign = -1 if group["sign"] == "D" else 1
+            lines.append(
+                StatementLine(
+                    date=_iso_date(str(group["date"])),
+                    amount_sen=sign * _whole_rupiah(int(str(group["amount"]))),
+                    shop=str(group["shop"]).strip(),
+                )
+            )
+        return tuple(lines)
+
+    def _totals(self) -> tuple[Totals, ...]:
+        found = self.message.parts(63).get("totals")
+        if not isinstance(found, dict):
+            return ()
+        numbers = {name: int(str(value)) for name, value in found.items()}
+        return (
+            Totals(
+                sales=numbers["sales"],
+                sales_sen=numbers["sales_amount"],
+                voids=numbers["voids"],
+                voids_sen=numbers["voids_amount"],
+                refunds=numbers["refunds"],
+                refunds_sen=numbers["refunds_amount"],
             ),
         )
 

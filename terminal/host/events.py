@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from protocols.values import Pan, SecretBytes, Track2
 from terminal.journal.records import Record, ReversalCause, SaleItem
-from terminal.journal.state import Transaction
+from terminal.journal.transactions import Transaction
 from terminal.keystore import SessionKeys
 
 
@@ -32,9 +32,11 @@ class HostProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipRequest:
-    """A purchase (`amount_sen` above 0) or a balance inquiry (0) on a chip card.
+    """A request on a card: `amount_sen` is 0 where no money moves.
 
-    `de55` are the kernel's data objects, `pin` the digits as ASCII or None. Neither is kept.
+    `de55` are the kernel's data objects, `pin` the digits as ASCII or None, `new_pin` those of a
+    PIN change; of these only a voucher's `de55` is kept. `entry` is how the card was read (`CHIP`,
+    `TAP`), `proxy` the registry number of who stands in for the holder (R25).
     """
 
     amount_sen: int
@@ -44,6 +46,9 @@ class ChipRequest:
     de55: dict[str, bytes]
     pin: SecretBytes | None = None
     items: tuple[SaleItem, ...] = ()
+    new_pin: SecretBytes | None = None
+    entry: str = "CHIP"
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,21 @@ class ReversalStillOwed:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """The host has given its final answer to a stored message."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class StillQueued:
+    """A transmission of a stored message brought no final answer; it stays queued."""
+
+    transaction: Transaction
+    claimed_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkAnswered:
     """A log-on or key change was answered with `response_code`."""
 
@@ -149,6 +169,8 @@ Event = (
     | ReversalOwed
     | ReversalClosed
     | ReversalStillOwed
+    | Delivered
+    | StillQueued
     | NetworkAnswered
     | NoAnswer
     | Stray

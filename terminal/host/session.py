@@ -1,95 +1,40 @@
-"""The terminal's host session: a durable conversation as a state table, without any I/O.
+"""The terminal's host session: what it can ask of the host, and what it only writes down.
 
-The caller opens the line, hands in bytes, time and decisions, and carries out the events in order:
-`Persist` is durable before the next event is looked at, so that a request's intent stands on disk
-before a byte of it leaves. Whatever is not certain is owed back: see `terminal.host.table`.
+A request is journalled, sent and waited for; `terminal.host.conversation` takes the answer. What is
+stored and forwarded stands in `terminal.host.lanes`.
 """
 
-from collections import deque
+from dataclasses import replace
 
-from protocols.business_time import rrn_for, transmission_time
-from protocols.clock import RandomBytes
-from protocols.errors import LumbungError
-from protocols.framing import EDC_FRAMES, Framer, FramingError
-from protocols.iso8583 import Message, answer_mti
-from protocols.values import SecretBytes
-from terminal.errors import NotLoggedOnError, SessionBusyError
+from protocols.emv import tlv
 from terminal.host import events as out
-from terminal.host.answers import HostAnswer, UnreadableAnswerError
-from terminal.host.events import ChipRequest, Event, HostProfile, Instant
+from terminal.host.conversation import Conversation
+from terminal.host.events import ChipRequest, Instant
+from terminal.host.lanes import SEND_STORED, UPLOAD, Task, is_worn_out, next_task
 from terminal.host.messages import (
     KEY_CHANGE,
+    LOG_OFF,
     LOG_ON,
-    TRY_LATER_CODES,
-    MessageBuilder,
-    Numbers,
 )
-from terminal.host.table import TRANSITIONS, Action, Input, State
+from terminal.host.table import Input, State
 from terminal.journal.records import (
+    Complaint,
     Completed,
-    Intent,
+    DeadLettered,
     Kind,
-    Record,
-    ReversalAnswered,
     ReversalCause,
-    ReversalQueued,
     ReversalSent,
+    Sent,
 )
-from terminal.journal.state import APPROVALS, UNDONE, JournalState, Status, Transaction
-from terminal.keystore import SessionKeys, TerminalKeys
-from terminal.limits import STRAY_MESSAGES_MAX
+from terminal.journal.state import AFTER_UPLOAD
+from terminal.journal.transactions import Transaction
 
-_NS_PER_MS = 1_000_000
+#: Chip objects that no journal holds: track 2, card number, name (design decision 19).
+_NEVER_KEPT = frozenset({"57", "5A", "5F20"})
 
 
-class HostSession:
+class HostSession(Conversation):
     """One terminal's conversation with its host. One exchange at a time."""
-
-    def __init__(
-        self,
-        profile: HostProfile,
-        journal: JournalState,
-        keys: TerminalKeys,
-        random_bytes: RandomBytes,
-    ) -> None:
-        """Take over a recovered journal state; call `recover` before anything else."""
-        self.journal = journal
-        self._profile = profile
-        self._keys = keys
-        self._messages = MessageBuilder(profile, random_bytes)
-        self._state = State.IDLE
-        self._events: deque[Event] = deque()
-        self._framer = Framer(EDC_FRAMES)
-        self._stan = 0
-        self._answer_mti = ""
-        self._answer_rrn = ""
-        self._mac_key: SecretBytes | None = None
-        self._network_code = ""
-        self._deadline_ns: int | None = None
-        self._strays = 0
-
-    @property
-    def state(self) -> State:
-        """Give what the session waits for."""
-        return self._state
-
-    @property
-    def has_session_keys(self) -> bool:
-        """Tell whether a key change has ever succeeded."""
-        return self._keys.session is not None
-
-    def next_event(self) -> Event | None:
-        """Give the next thing to do, None when there is nothing."""
-        return self._events.popleft() if self._events else None
-
-    def get_timer(self) -> int | None:
-        """Give the monotonic time in ns at which `handle_timer` must be called, or None."""
-        return self._deadline_ns
-
-    def recover(self, now: Instant) -> None:
-        """Owe a reversal for every money request that a power cut left undecided."""
-        for transaction in self.journal.undecided():
-            self._owe(transaction, ReversalCause.POWER_LOSS, now)
 
     # Requests
 
@@ -97,26 +42,135 @@ class HostSession:
         """Ask for new session keys: 0800 with DE70 161, without MAC."""
         self._begin_network(KEY_CHANGE, now)
 
-    def request_log_on(self, now: Instant) -> None:
-        """Log on under the current keys: 0800 with DE70 001."""
+    def request_log_on(self, now: Instant, merchant_id: str = "", operator: str = "") -> None:
+        """Log on under the current keys: 0800 with DE70 001; to another shop when one is named."""
+        who = self._messages.profile
+        self._messages.sign_on(merchant_id or who.merchant_id, operator or who.operator)
         self._begin_network(LOG_ON, now)
 
+    def request_log_off(self, now: Instant) -> None:
+        """Leave the shop: 0800 with DE70 002."""
+        self._begin_network(LOG_OFF, now)
+
+    def request_chip(self, kind: Kind, request: ChipRequest, now: Instant) -> None:
+        """Ask what a card asks for: journal the intent, send, wait."""
+        assert request.amount_sen > 0 or not kind.moves_money, "the flow lets no empty sale through"
+        keys = self._session_keys()
+        self._enter(Input.REQUEST_MONEY if kind.moves_money else Input.REQUEST_INQUIRY)
+        intent = self._messages.chip_intent(kind, request, self._numbers(now))
+        self._send_intent(intent, self._messages.chip(intent, request, keys), keys, now)
+
     def request_purchase(self, request: ChipRequest, now: Instant) -> None:
-        """Ask for money: journal the intent, send the 0200, wait."""
-        assert request.amount_sen > 0, "the flow lets no empty sale through"
-        self._begin_chip(Kind.PURCHASE, request, now)
+        """Ask for money."""
+        self.request_chip(Kind.PURCHASE, request, now)
 
     def request_balance(self, request: ChipRequest, now: Instant) -> None:
         """Ask for the balance; moves no money, so nothing is ever owed."""
-        self._begin_chip(Kind.BALANCE, request, now)
+        self.request_chip(Kind.BALANCE, request, now)
 
     def request_void(self, original: Transaction, now: Instant) -> None:
         """Ask for a sale of this terminal to be undone on request (R16)."""
         assert original.stands, "the flow voids only what stands"
         keys = self._session_keys()
         self._enter(Input.REQUEST_MONEY)
-        intent = self._messages.void_intent(original.intent, self._numbers(now))
+        intent = self._messages.void_intent(original, self._numbers(now))
         self._send_intent(intent, self._messages.void(intent, original, keys), keys, now)
+
+    def request_refund(self, original: Transaction, request: ChipRequest, now: Instant) -> None:
+        """Ask for a part of a sale, or all of it, to go back to the card that is here (R16)."""
+        assert original.stands, "the flow refunds only what stands"
+        keys = self._session_keys()
+        self._enter(Input.REQUEST_MONEY)
+        numbers = self._numbers(now)._replace(rrn=original.intent.rrn)
+        intent = self._messages.chip_intent(Kind.REFUND, request, numbers)
+        intent = replace(intent, original_stan=original.intent.stan)
+        message = self._messages.refund(intent, original, request, keys)
+        self._send_intent(intent, message, keys, now)
+
+    # What is only written down
+
+    def keep_voucher(self, request: ChipRequest, voucher: str, now: Instant) -> int:
+        """Keep an outage sale that the card has signed; give its STAN. Nothing is sent yet."""
+        assert self._state is State.IDLE, "the flow keeps a voucher only after a failed connection"
+        intent = self._messages.chip_intent(Kind.VOUCHER, request, self._numbers(now))
+        chip = tlv.build(
+            {tag: value for tag, value in request.de55.items() if tag not in _NEVER_KEPT}
+        )
+        self._persist(replace(intent, voucher=voucher, chip=chip, pin_entered=False))
+        return intent.stan
+
+    def reduce(self, transaction: Transaction, actual_sen: int, now: Instant) -> None:
+        """Owe back all but `actual_sen` of a sale that stands: `request_reversal` sends DE95."""
+        assert transaction.stands, "only what stands is reduced"
+        assert 0 < actual_sen < transaction.amount_sen, "a part stands, a part goes back"
+        self._owe(transaction, ReversalCause.PART_ONLY, now, actual_sen=actual_sen)
+
+    def note_complaint(self, complaint: Complaint) -> None:
+        """Keep a complaint taken at the counter (R36)."""
+        self._persist(complaint)
+
+    # Stored messages
+
+    def begin_settlement(self, now: Instant) -> int:
+        """Close the open batch: its totals are stored for the bank, sales go to the next one."""
+        batch = self.journal.batch
+        totals = self.journal.totals(batch)
+        intent = self._messages.intent(Kind.SETTLEMENT, self._numbers(now), totals=(totals,))
+        self._persist(intent)
+        return intent.stan
+
+    def request_delivery(self, now: Instant, skip: frozenset[int] = frozenset()) -> int:
+        """Send the next stored message that is not in `skip`; give its STAN, 0 without one.
+
+        One that was sent too often goes to the dead letters instead (switch.md 4.4).
+        """
+        while (task := next_task(self.journal, skip)) is not None:
+            stan = task.stan if task.what is SEND_STORED else self._store(task, now)
+            if stan in skip:
+                return 0
+            if not is_worn_out(self.journal.transactions[stan]):
+                return self._deliver(stan, now)
+            self._persist(DeadLettered(stan=stan, dead_ns=now.utc_ns))
+        return 0
+
+    def _store(self, task: Task, now: Instant) -> int:
+        """Store what a mismatch asks for: the upload of one transaction, or the last 0500."""
+        numbers = self._numbers(now)._replace(batch=task.batch)
+        if task.what is UPLOAD:
+            original = self.journal.transactions[task.stan].intent
+            numbers = numbers._replace(rrn=original.rrn)
+            intent = self._messages.intent(
+                Kind.UPLOAD,
+                numbers,
+                processing_code=original.processing_code,
+                original_stan=original.stan,
+                sequence=task.sequence,
+            )
+        else:
+            intent = self._messages.intent(
+                Kind.SETTLEMENT,
+                numbers,
+                processing_code=AFTER_UPLOAD,
+                totals=(self.journal.totals(task.batch),),
+            )
+        self._persist(intent)
+        return intent.stan
+
+    def _deliver(self, stan: int, now: Instant) -> int:
+        keys = self._session_keys()
+        self._enter(Input.REQUEST_DELIVERY)
+        self._stan = stan
+        before = self._current()
+        number = before.transmissions + 1
+        fresh = number == 1 and before.intent.kind is Kind.VOUCHER
+        batch = self.journal.batch if fresh else before.intent.batch
+        self._persist(Sent(stan=stan, transmission=number, batch=batch, sent_ns=now.utc_ns))
+        transaction = self._current()
+        original = self.journal.transactions.get(transaction.intent.original_stan)
+        self._transmit(self._messages.stored(transaction, original, keys), keys, now)
+        return stan
+
+    # Reversals
 
     def request_reversal(self, now: Instant) -> bool:
         """Send the oldest owed reversal, as 0400 first and 0401 ever after; False without one.
@@ -149,233 +203,3 @@ class HostSession:
         """Take the chip's AAC, or its silence, after an approval: the sale is owed back."""
         self._enter(Input.CARD_DECLINED)
         self._owe(self._current(), ReversalCause.CARD_DECLINED, now)
-
-    # The line
-
-    def line_opened(self) -> None:
-        """Forget bytes of an earlier connection."""
-        self._framer = Framer(EDC_FRAMES)
-
-    def line_lost(self, now: Instant) -> None:
-        """Take the end of the connection: no answer can come any more."""
-        self._no_answer(Input.LINE_LOST, ReversalCause.CONNECTION_LOST, now)
-
-    def handle_timer(self, now: Instant) -> None:
-        """Give up waiting when the deadline has passed; otherwise do nothing."""
-        if self._deadline_ns is not None and now.monotonic_ns >= self._deadline_ns:
-            self._no_answer(Input.TIME_OUT, ReversalCause.NO_ANSWER, now)
-
-    def receive_data(self, data: bytes, now: Instant) -> None:
-        """Take bytes from the line, in any portions."""
-        try:
-            frames, broken = self._framer.feed(data), False
-        except FramingError as error:
-            frames, broken = error.frames, True
-        for frame in frames:
-            if frame.payload:
-                self._receive_message(frame.payload, now)
-        if broken:
-            self._no_answer(Input.UNREADABLE, ReversalCause.UNREADABLE, now)
-
-    def _receive_message(self, raw: bytes, now: Instant) -> None:
-        try:
-            answer = HostAnswer.read(self._messages.codec, raw)
-        except UnreadableAnswerError:
-            self._no_answer(Input.UNREADABLE, ReversalCause.UNREADABLE, now)
-            return
-        if not self._is_ours(answer):
-            self._stray(answer, now)
-        elif not self._is_authentic(answer):
-            code = answer.response_code
-            self._no_answer(Input.UNTRUSTED, ReversalCause.BAD_MAC, now, code)
-        else:
-            self._take_answer(answer, now)
-
-    def _is_ours(self, answer: HostAnswer) -> bool:
-        awaited = (State.MONEY, State.INQUIRY, State.NETWORK, State.REVERSAL)
-        return self._state in awaited and answer.fits(
-            self._answer_mti, self._awaited_stan(), self._answer_rrn, self._profile.terminal_id
-        )
-
-    def _awaited_stan(self) -> int:
-        if self._state is State.REVERSAL:
-            reversal = self._current().reversal
-            assert reversal is not None
-            return reversal.reversal_stan
-        return self._stan
-
-    def _is_authentic(self, answer: HostAnswer) -> bool:
-        """Check the MAC over the raw bytes; key blocks of a key change prove themselves."""
-        if self._mac_key is None:
-            return True
-        return answer.mac_is_good(self._mac_key)
-
-    def _take_answer(self, answer: HostAnswer, now: Instant) -> None:
-        if self._state is State.NETWORK:
-            self._take_network(answer, now)
-        elif self._state is State.REVERSAL:
-            self._take_reversal_answer(answer, now)
-        else:
-            self._take_money_answer(answer, now)
-
-    def _take_money_answer(self, answer: HostAnswer, now: Instant) -> None:
-        try:
-            record = answer.record(self._current().intent, now.utc_ns)
-        except UnreadableAnswerError:
-            self._no_answer(Input.UNREADABLE, ReversalCause.UNREADABLE, now)
-            return
-        approved = answer.response_code in APPROVALS
-        action = self._enter(Input.APPROVED if approved else Input.REFUSED)
-        voided = action is Action.KEEP_APPROVAL and self._current().intent.kind is Kind.VOID
-        if voided:
-            # No chip takes part in a void, so approval and completion are one durable step.
-            self._enter(Input.CARD_CONFIRMED)
-            self._persist(record, Completed(stan=self._stan, completed_ns=now.utc_ns))
-        else:
-            self._persist(record)
-        self._emit(out.Answered(self._current(), answer.issuer_data))
-        if voided:
-            self._emit(out.Completed(self._current()))
-
-    def _take_reversal_answer(self, answer: HostAnswer, now: Instant) -> None:
-        code = answer.response_code
-        if code in TRY_LATER_CODES:
-            self._enter(Input.TRY_LATER)
-            self._emit(out.ReversalStillOwed(self._current(), code))
-            return
-        self._enter(Input.APPROVED if code in UNDONE else Input.REFUSED)
-        answered = ReversalAnswered(stan=self._stan, response_code=code, answered_ns=now.utc_ns)
-        self._persist(answered)
-        self._emit(out.ReversalClosed(self._current(), code in UNDONE))
-
-    def _take_network(self, answer: HostAnswer, now: Instant) -> None:
-        code = answer.response_code
-        approved = code in APPROVALS
-        if approved and self._network_code == KEY_CHANGE:
-            try:
-                keys = answer.session_keys(self._keys.tmk)
-            except LumbungError:
-                self._no_answer(Input.UNTRUSTED, ReversalCause.BAD_MAC, now, code)
-                return
-            self._keys = TerminalKeys(self._keys.tmk, keys)
-            self._emit(out.StoreKeys(keys))
-        elif approved:
-            self._persist(answer.logged_on(self._profile.merchant_id, now.utc_ns))
-        self._enter(Input.APPROVED if approved else Input.REFUSED)
-        self._emit(out.NetworkAnswered(self._network_code, code))
-
-    def _no_answer(
-        self, what: Input, cause: ReversalCause, now: Instant, claimed_code: str = ""
-    ) -> None:
-        action = self._enter(what)
-        if action is Action.OWE_REVERSAL:
-            self._owe(self._current(), cause, now, claimed_code)
-        elif action is Action.KEEP_OWING:
-            self._emit(out.ReversalStillOwed(self._current(), claimed_code))
-        elif action is Action.GIVE_UP:
-            self._emit(out.NoAnswer(cause, claimed_code))
-
-    def _stray(self, answer: HostAnswer, now: Instant) -> None:
-        """Look past a message; a late approval is being reversed already, so noting suffices."""
-        late = self.journal.transactions.get(answer.stan)
-        undone = (Status.REVERSING, Status.REVERSED, Status.DISPUTED)
-        is_late = late is not None and late.status in undone and late.intent.rrn == answer.rrn
-        approved = answer.response_code in APPROVALS
-        self._emit(out.Stray(answer.stan if is_late else 0, approved))
-        self._strays += 1
-        if self._strays > STRAY_MESSAGES_MAX:
-            self._no_answer(Input.UNREADABLE, ReversalCause.UNREADABLE, now)
-
-    # Steps shared by several inputs
-
-    def _begin_network(self, network_code: str, now: Instant) -> None:
-        keys = self._session_keys() if network_code == LOG_ON else None
-        self._enter(Input.REQUEST_NETWORK)
-        self._network_code = network_code
-        intent = self._messages.network_intent(self._numbers(now))
-        message = self._messages.network(intent, network_code, keys or self._keys.session)
-        self._send_intent(intent, message, keys, now)
-
-    def _begin_chip(self, kind: Kind, request: ChipRequest, now: Instant) -> None:
-        keys = self._session_keys()
-        asked = Input.REQUEST_MONEY if kind.moves_money else Input.REQUEST_INQUIRY
-        self._enter(asked)
-        intent = self._messages.chip_intent(kind, request, self._numbers(now))
-        self._send_intent(intent, self._messages.chip(intent, request, keys), keys, now)
-
-    def _numbers(self, now: Instant) -> Numbers:
-        stan = self.journal.next_stan()
-        return Numbers(
-            stan=stan,
-            rrn=rrn_for(now.utc_ns, stan),
-            transmission_time=transmission_time(now.utc_ns),
-            started_ns=now.utc_ns,
-            batch=self.journal.batch,
-        )
-
-    def _send_intent(
-        self, intent: Intent, message: Message, keys: SessionKeys | None, now: Instant
-    ) -> None:
-        self._stan = intent.stan
-        self._persist(intent)
-        self._transmit(message, keys, now)
-
-    def _transmit(self, message: Message, keys: SessionKeys | None, now: Instant) -> None:
-        self._answer_mti = answer_mti(message.mti)
-        self._answer_rrn = str(message.get(37, ""))
-        self._mac_key = keys.mac if keys else None
-        self._strays = 0
-        self._emit(out.Transmit(self._messages.frame(message, self._mac_key)))
-        self._deadline_ns = now.monotonic_ns + self._profile.timeout_ms * _NS_PER_MS
-
-    def _owe(
-        self,
-        transaction: Transaction,
-        cause: ReversalCause,
-        now: Instant,
-        claimed_code: str = "",
-    ) -> None:
-        stan = transaction.intent.stan
-        self._persist(
-            ReversalQueued(
-                stan=stan,
-                reversal_stan=self.journal.next_stan(),
-                transmission_time=transmission_time(now.utc_ns),
-                queued_ns=now.utc_ns,
-                cause=cause,
-            )
-        )
-        self._emit(out.ReversalOwed(self.journal.transactions[stan], cause, claimed_code))
-
-    def _current(self) -> Transaction:
-        return self.journal.transactions[self._stan]
-
-    def _session_keys(self) -> SessionKeys:
-        if self._keys.session is None:
-            raise NotLoggedOnError(
-                "The terminal has no session keys.", fix="Log on before anything else."
-            )
-        return self._keys.session
-
-    def _enter(self, what: Input) -> Action:
-        """Walk the table: give the action, change the state, stop the timer when waiting ends."""
-        following, action = TRANSITIONS[self._state][what]
-        assert action is not Action.IMPOSSIBLE, f"{what} in {self._state}"
-        if action is Action.MISUSE:
-            raise SessionBusyError(
-                f"The terminal is busy: it waits for {self._state.value}.",
-                internal=f"{what.value} while waiting for {self._state.value}",
-                fix="Wait for the result.",
-            )
-        if following is not None:
-            self._state = following
-            self._deadline_ns = None
-        return action
-
-    def _persist(self, *records: Record) -> None:
-        for record in records:
-            self.journal.apply(record)
-        self._emit(out.Persist(records))
-
-    def _emit(self, event: Event) -> None:
-        self._events.append(event)

@@ -2,7 +2,8 @@
 
 One exchange runs at a time. Money that was asked for ends in one of three ways only: refused by an
 authentic answer, confirmed by the chip, or owed back; `OWE_REVERSAL` stands wherever the outcome is
-not certain. Source: design section 2, step x; ISO 8583:1987, 5.2 (reversals).
+not certain. A stored message (voucher, settlement, upload) stays queued until its final answer and
+is never reversed. Source: design section 2, step x; ISO 8583:1987, 5.2 (reversals); switch.md 4.4.
 """
 
 from enum import Enum
@@ -17,6 +18,7 @@ class State(Enum):
     INQUIRY = "the answer to a request that moves none"
     NETWORK = "the answer to a log-on or key change"
     REVERSAL = "the answer to a reversal"
+    DELIVERY = "the answer to a stored message"
 
 
 class Input(Enum):
@@ -26,6 +28,7 @@ class Input(Enum):
     REQUEST_INQUIRY = "request inquiry"
     REQUEST_NETWORK = "request network"
     REQUEST_REVERSAL = "request reversal"
+    REQUEST_DELIVERY = "request delivery"
     APPROVED = "authentic approval"
     REFUSED = "authentic refusal"
     TRY_LATER = "authentic answer: not now"
@@ -49,6 +52,8 @@ class Action(Enum):
     OWE_REVERSAL = "journal a reversal"
     SETTLE = "journal the reversal's answer"
     KEEP_OWING = "leave the reversal queued"
+    DELIVERED = "journal the final answer"
+    KEEP_QUEUED = "leave the message queued"
     GIVE_UP = "tell that no answer came"
     NOTE = "note it and wait on"
     MISUSE = "refuse the call"
@@ -64,6 +69,7 @@ _REQUESTS_REFUSED = {
     Input.REQUEST_INQUIRY: _BUSY,
     Input.REQUEST_NETWORK: _BUSY,
     Input.REQUEST_REVERSAL: _BUSY,
+    Input.REQUEST_DELIVERY: _BUSY,
 }
 _CARD_REFUSED = {Input.CARD_CONFIRMED: _BUSY, Input.CARD_DECLINED: _BUSY}
 _NO_ANSWER_AWAITED = {
@@ -79,6 +85,7 @@ _NO_ANSWER_AWAITED = {
 _OWE = (State.IDLE, Action.OWE_REVERSAL)
 _GIVEN_UP = (State.IDLE, Action.GIVE_UP)
 _STILL_OWED = (State.IDLE, Action.KEEP_OWING)
+_STILL_QUEUED = (State.IDLE, Action.KEEP_QUEUED)
 
 #: (next state, action) by state and input; the next state None means: stay.
 TRANSITIONS: dict[State, dict[Input, tuple[State | None, Action]]] = {
@@ -87,6 +94,7 @@ TRANSITIONS: dict[State, dict[Input, tuple[State | None, Action]]] = {
         Input.REQUEST_INQUIRY: (State.INQUIRY, Action.SEND),
         Input.REQUEST_NETWORK: (State.NETWORK, Action.SEND),
         Input.REQUEST_REVERSAL: (State.REVERSAL, Action.SEND),
+        Input.REQUEST_DELIVERY: (State.DELIVERY, Action.SEND),
         **_NO_ANSWER_AWAITED,
         **_CARD_REFUSED,
     },
@@ -142,6 +150,18 @@ TRANSITIONS: dict[State, dict[Input, tuple[State | None, Action]]] = {
         Input.STRAY: _NOTED,
         Input.TIME_OUT: _STILL_OWED,
         Input.LINE_LOST: _STILL_OWED,
+        **_CARD_REFUSED,
+    },
+    State.DELIVERY: {
+        **_REQUESTS_REFUSED,
+        Input.APPROVED: (State.IDLE, Action.DELIVERED),
+        Input.REFUSED: (State.IDLE, Action.DELIVERED),
+        Input.TRY_LATER: _STILL_QUEUED,
+        Input.UNTRUSTED: _STILL_QUEUED,
+        Input.UNREADABLE: _STILL_QUEUED,
+        Input.STRAY: _NOTED,
+        Input.TIME_OUT: _STILL_QUEUED,
+        Input.LINE_LOST: _STILL_QUEUED,
         **_CARD_REFUSED,
     },
 }

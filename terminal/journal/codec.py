@@ -8,7 +8,7 @@ breaks the chain at its place. This detects damage; it is no signature.
 import binascii
 import json
 import types
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from enum import StrEnum
 from typing import Any, get_args, get_type_hints
 from zlib import crc32
@@ -16,10 +16,13 @@ from zlib import crc32
 from protocols.values import Pan
 from terminal.journal.records import (
     Answer,
+    Complaint,
     Completed,
+    DeadLettered,
     Header,
     Intent,
     LastPurchase,
+    LoggedOff,
     LoggedOn,
     MonthLeft,
     Record,
@@ -27,24 +30,33 @@ from terminal.journal.records import (
     ReversalQueued,
     ReversalSent,
     SaleItem,
+    Sent,
+    StatementLine,
+    Totals,
 )
 from terminal.sealing import Sealer
 
 _RECORDS: dict[str, type] = {
     "header": Header,
     "logged on": LoggedOn,
+    "logged off": LoggedOff,
     "intent": Intent,
     "answer": Answer,
     "completed": Completed,
     "reversal queued": ReversalQueued,
     "reversal sent": ReversalSent,
     "reversal answered": ReversalAnswered,
+    "sent": Sent,
+    "dead letter": DeadLettered,
+    "complaint": Complaint,
 }
 _NAMES = {record: name for name, record in _RECORDS.items()}
 _PARTS: dict[str, type] = {
     "items": SaleItem,
     "months": MonthLeft,
     "last_purchases": LastPurchase,
+    "statement": StatementLine,
+    "totals": Totals,
 }
 _CRC_DIGITS = 8
 
@@ -88,7 +100,10 @@ def _to_json(record: object, sealer: Sealer) -> dict[str, object]:
     for field in fields(record):  # type: ignore[arg-type]  # every record is a dataclass
         value = getattr(record, field.name)
         if isinstance(value, Pan):
-            sealed = sealer.seal(value.reveal().encode("ascii"), _label(record))
+            sealed = sealer.seal(value.reveal().encode("ascii"), _label(record, "pan"))
+            value = binascii.b2a_base64(sealed, newline=False).decode("ascii")
+        elif isinstance(value, bytes):
+            sealed = sealer.seal(value, _label(record, "chip")) if value else b""
             value = binascii.b2a_base64(sealed, newline=False).decode("ascii")
         elif isinstance(value, tuple):
             value = [_to_json(part, sealer) for part in value]
@@ -97,22 +112,30 @@ def _to_json(record: object, sealer: Sealer) -> dict[str, object]:
 
 
 def _from_json(record: type, body: dict[str, Any], sealer: Sealer) -> Any:
-    if body.keys() != {field.name for field in fields(record)}:
+    optional = {field.name for field in fields(record) if field.default is not MISSING}
+    known = {field.name for field in fields(record)}
+    if not known - optional <= body.keys() <= known:
         raise ValueError("fields are missing or unknown")
+    kinds = get_type_hints(record)
     values: dict[str, Any] = {}
-    for name, kind in get_type_hints(record).items():
-        value = body[name]
+    for name, value in body.items():
         if name in _PARTS:
             values[name] = tuple(_from_json(_PARTS[name], part, sealer) for part in value)
-        elif name == "pan":
+        elif name in ("pan", "chip"):
             values[name] = value
         else:
-            values[name] = _scalar(kind, value)
+            values[name] = _scalar(kinds[name], value)
     if values.get("pan") is not None:
-        sealed = binascii.a2b_base64(values["pan"], strict_mode=True)
-        opened = sealer.open(sealed, _label_of(values["rrn"]))
+        opened = _opened(values["pan"], _label_of(values["rrn"], "pan"), sealer)
         values["pan"] = Pan(opened.decode("ascii"))
+    if "chip" in values:
+        label = _label_of(values["rrn"], "chip")
+        values["chip"] = _opened(values["chip"], label, sealer) if values["chip"] else b""
     return record(**values)
+
+
+def _opened(sealed: str, label: str, sealer: Sealer) -> bytes:
+    return sealer.open(binascii.a2b_base64(sealed, strict_mode=True), label)
 
 
 def _scalar(kind: object, value: object) -> object:
@@ -124,10 +147,10 @@ def _scalar(kind: object, value: object) -> object:
     return value
 
 
-def _label(record: object) -> str:
+def _label(record: object, what: str) -> str:
     assert isinstance(record, Intent), "only an intent holds a card number"
-    return _label_of(record.rrn)
+    return _label_of(record.rrn, what)
 
 
-def _label_of(rrn: str) -> str:
-    return f"lumbung/journal/pan/1/{rrn}"
+def _label_of(rrn: str, what: str) -> str:
+    return f"lumbung/journal/{what}/1/{rrn}"

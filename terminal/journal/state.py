@@ -1,97 +1,73 @@
-"""What a journal adds up to: numbers given out, transactions and reversals still owed.
+"""What a journal adds up to: numbers given out, transactions, batches, and what is still owed.
 
 A pure fold. The same `apply` runs at recovery and while the terminal works, so that what is known
 after a power cut is what was known before it.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from protocols.values import Pan
+from terminal.journal.batches import Batch, BatchStatus, add_up, after_settlement
 from terminal.journal.records import (
     Answer,
+    Complaint,
     Completed,
+    DeadLettered,
     Header,
     Intent,
     Kind,
+    LoggedOff,
     LoggedOn,
     Record,
     ReversalAnswered,
     ReversalQueued,
     ReversalSent,
+    Sent,
+    Totals,
 )
-from terminal.limits import BATCH_MAX, REMEMBERED_TRANSACTIONS_MAX, STAN_MAX
+from terminal.journal.transactions import (
+    APPROVALS,
+    FOLLOWS,
+    IN_USE,
+    OrderError,
+    Status,
+    Transaction,
+    counted_up,
+    reversed_by,
+)
+from terminal.limits import (
+    BATCH_MAX,
+    BATCHES_REMEMBERED_MAX,
+    COMPLAINTS_REMEMBERED_MAX,
+    REMEMBERED_TRANSACTIONS_MAX,
+    STAN_MAX,
+)
+
+#: DE3 of a settlement that follows its batch's upload. Source: edc.toml, element 3.
+AFTER_UPLOAD = "960000"
 
 
-class Status(Enum):
-    """Where a transaction stands on disk."""
-
-    OPEN = "open"
-    APPROVED = "approved, the chip has not decided"
-    REFUSED = "refused"
-    COMPLETED = "completed"
-    REVERSING = "reversal owed"
-    REVERSED = "reversed"
-    DISPUTED = "the host refuses to reverse"
-
-
-class OrderError(ValueError):
-    """A record does not follow from the records before it; the text says how."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transaction:
-    """One request and all that became of it. `voided_by` is the STAN of the void, or 0."""
-
-    intent: Intent
-    status: Status
-    answer: Answer | None = None
-    completed_ns: int = 0
-    reversal: ReversalQueued | None = None
-    transmissions: int = 0
-    reversal_code: str = ""
-    voided_by: int = 0
-
-    @property
-    def stands(self) -> bool:
-        """Tell whether money moved and stayed moved."""
-        return self.status is Status.COMPLETED and not self.voided_by
-
-
-#: Which record may follow in which status, and the status after it. Anything else is damage.
-FOLLOWS: dict[tuple[Status, type], Status] = {
-    (Status.OPEN, ReversalQueued): Status.REVERSING,
-    (Status.APPROVED, Completed): Status.COMPLETED,
-    (Status.APPROVED, ReversalQueued): Status.REVERSING,
-    (Status.REVERSING, ReversalSent): Status.REVERSING,
-    (Status.REVERSING, ReversalAnswered): Status.REVERSED,
-}
-
-#: Transactions that are never forgotten, and whose STAN is not given out again.
-_IN_USE = frozenset({Status.APPROVED, Status.REVERSING})
-
-#: DE39 in a reversal's answer that mean: nothing is left to undo (done, never there, voided).
-UNDONE = frozenset({"00", "25", "76"})
-
-#: DE39 that mean: the amount asked for, or a part of it, was posted.
-APPROVALS = frozenset({"00", "10"})
+_Step = Completed | ReversalQueued | ReversalSent | ReversalAnswered | Sent | DeadLettered
 
 
 @dataclass(slots=True)
 class JournalState:
-    """The fold. Transactions are kept by STAN, oldest first, bounded."""
+    """The fold. Transactions are kept by STAN, oldest first; all bounded."""
 
     terminal_id: str = ""
     last_stan: int = 0
     batch: int = 1
     logged_on: LoggedOn | None = None
     transactions: "OrderedDict[int, Transaction]" = field(default_factory=OrderedDict)
+    batches: "OrderedDict[int, Batch]" = field(default_factory=OrderedDict)
+    complaints: list[Complaint] = field(default_factory=list)
 
     def next_stan(self) -> int:
         """Give the STAN after the last one given out: 1 to 999999, round, none still in use."""
         stan = self.last_stan % STAN_MAX + 1
-        while stan in self.transactions and self.transactions[stan].status in _IN_USE:
+        while stan in self.transactions and self._is_needed(self.transactions[stan]):
             stan = stan % STAN_MAX + 1
         return stan
 
@@ -102,6 +78,10 @@ class JournalState:
                 self.terminal_id = record.terminal_id
             case LoggedOn():
                 self.logged_on = record
+            case LoggedOff():
+                self.logged_on = None
+            case Complaint():
+                self.complaints = [*self.complaints, record][-COMPLAINTS_REMEMBERED_MAX:]
             case Intent():
                 self._open(record)
             case Answer():
@@ -109,9 +89,24 @@ class JournalState:
             case _:
                 self._step(record)
 
+    # What is still to do
+
     def owed(self) -> tuple[Transaction, ...]:
         """Give the transactions whose reversal has no answer yet, oldest first."""
-        return tuple(t for t in self.transactions.values() if t.status is Status.REVERSING)
+        return tuple(t for t in self.transactions.values() if t.owed is not None)
+
+    def queued(self) -> tuple[Transaction, ...]:
+        """Give the stored messages that have no final answer yet, oldest first."""
+        return tuple(t for t in self.transactions.values() if t.status is Status.QUEUED)
+
+    def dead_letters(self) -> tuple[Transaction, ...]:
+        """Give what the bank must settle by hand: given up, refused vouchers, refused reversals."""
+        return tuple(
+            t
+            for t in self.transactions.values()
+            if t.status in (Status.DEAD, Status.DISPUTED)
+            or (t.intent.kind is Kind.VOUCHER and t.status is Status.REFUSED)
+        )
 
     def undecided(self) -> tuple[Transaction, ...]:
         """Give money requests that neither stand nor are being undone: a power cut hit them."""
@@ -121,13 +116,45 @@ class JournalState:
             if t.status in (Status.OPEN, Status.APPROVED) and t.intent.kind.moves_money
         )
 
+    # Batches
+
+    def counted(self, batch: int) -> tuple[Transaction, ...]:
+        """Give the transactions that stand in a batch, oldest first; a voided sale among them."""
+        return tuple(
+            t
+            for t in self.transactions.values()
+            if t.intent.batch == batch
+            and t.intent.kind.counts
+            and t.status in (Status.COMPLETED, Status.REDUCING)
+        )
+
+    def totals(self, batch: int) -> Totals:
+        """Give what a batch comes to."""
+        return add_up((t.intent.kind, t.amount_sen) for t in self.counted(batch))
+
+    def pending_batch(self) -> Batch | None:
+        """Give the oldest batch whose settlement has not ended."""
+        return next((batch for batch in self.batches.values() if batch.is_pending), None)
+
+    @property
+    def unsettled(self) -> int:
+        """Give how many transactions wait for their batch to be settled."""
+        return sum(
+            1
+            for t in self.transactions.values()
+            if t.intent.kind.counts and t.status is Status.COMPLETED and self._is_unsettled(t)
+        )
+
     def sale_like(self, pan: Pan, amount_sen: int, since_ns: int) -> Transaction | None:
-        """Give the newest purchase of this card and amount that stands, not older than given."""
+        """Give the newest sale of this card and amount that stands, not older than given."""
         for transaction in reversed(self.transactions.values()):
             intent = transaction.intent
+            is_sale = intent.kind is Kind.PURCHASE and transaction.stands
+            is_voucher = intent.kind is Kind.VOUCHER and (
+                transaction.stands or transaction.status is Status.QUEUED
+            )
             if (
-                intent.kind is Kind.PURCHASE
-                and transaction.stands
+                (is_sale or is_voucher)
                 and intent.started_ns >= since_ns
                 and intent.amount_sen == amount_sen
                 and intent.pan == pan
@@ -135,29 +162,80 @@ class JournalState:
                 return transaction
         return None
 
+    def vouchers_since(self, since_ns: int) -> tuple[Transaction, ...]:
+        """Give the outage sales made since then, cleared or not."""
+        return tuple(
+            t
+            for t in self.transactions.values()
+            if t.intent.kind is Kind.VOUCHER and t.intent.started_ns >= since_ns
+        )
+
+    # Records
+
     def _open(self, intent: Intent) -> None:
         known = self.transactions.get(intent.stan)
-        if known is not None and known.status in _IN_USE:
+        if known is not None and known.status in IN_USE:
             raise OrderError("its STAN is still in use")
         self.last_stan = intent.stan
         if not 0 < intent.batch <= BATCH_MAX:
             raise OrderError("its batch number is out of range")
-        self.batch = intent.batch
+        if intent.kind is Kind.SETTLEMENT:
+            self._begin_settlement(intent)
+        elif intent.kind is not Kind.UPLOAD:
+            self.batch = intent.batch
+        status = Status.QUEUED if intent.kind.is_forwarded else Status.OPEN
         self.transactions.pop(intent.stan, None)
-        self.transactions[intent.stan] = Transaction(intent=intent, status=Status.OPEN)
+        self.transactions[intent.stan] = Transaction(intent=intent, status=status)
         self._forget()
+
+    def _begin_settlement(self, intent: Intent) -> None:
+        batch = self.batches.get(intent.batch, Batch(intent.batch))
+        if intent.processing_code != AFTER_UPLOAD:
+            self.batches.pop(intent.batch, None)
+            batch = Batch(intent.batch, BatchStatus.CLOSING)
+            self.batch = intent.batch % BATCH_MAX + 1
+        elif batch.status is not BatchStatus.MISMATCHED:
+            raise OrderError("its batch is not being uploaded")
+        self.batches[intent.batch] = replace(batch, settlement_stan=intent.stan)
+        while len(self.batches) > BATCHES_REMEMBERED_MAX:
+            oldest = next(iter(self.batches.values()))
+            if not oldest.is_concluded:
+                return
+            del self.batches[oldest.number]
 
     def _answer(self, answer: Answer) -> None:
         transaction = self._known(answer.stan)
-        if transaction.status is not Status.OPEN:
+        if transaction.status not in (Status.OPEN, Status.QUEUED):
             raise OrderError("its transaction has an answer already")
+        intent = transaction.intent
         approved = answer.response_code in APPROVALS
         status = Status.APPROVED if approved else Status.REFUSED
-        if approved and not transaction.intent.kind.moves_money:
+        if approved and not intent.kind.moves_money:
             status = Status.COMPLETED
         self._keep(replace(transaction, answer=answer, status=status))
+        if intent.kind is Kind.SETTLEMENT:
+            is_last = intent.processing_code == AFTER_UPLOAD
+            self._move(
+                intent.batch,
+                lambda batch: after_settlement(batch, answer.response_code, is_last=is_last),
+            )
+        elif intent.kind is Kind.UPLOAD:
+            self._note_upload(intent)
 
-    def _step(self, record: Completed | ReversalQueued | ReversalSent | ReversalAnswered) -> None:
+    def _note_upload(self, intent: Intent) -> None:
+        batch = self.batches.get(intent.batch)
+        if batch is None or batch.status is not BatchStatus.MISMATCHED:
+            raise OrderError("its batch is not being uploaded")
+        uploaded = batch.uploaded | {intent.original_stan}
+        self.batches[intent.batch] = replace(batch, uploaded=uploaded)
+
+    def _move(self, number: int, status_of: Callable[[Batch], BatchStatus]) -> None:
+        batch = self.batches.get(number)
+        if batch is None:
+            raise OrderError("its batch is not known")
+        self.batches[number] = replace(batch, status=status_of(batch))
+
+    def _step(self, record: _Step) -> None:
         transaction = self._known(record.stan)
         status = FOLLOWS.get((transaction.status, type(record)))
         if status is None:
@@ -168,23 +246,48 @@ class JournalState:
         match record:
             case Completed():
                 self._keep(replace(transaction, completed_ns=record.completed_ns))
-                self._mark_voided(transaction.intent)
+                self._mark_original(transaction)
             case ReversalQueued():
-                self.last_stan = record.reversal_stan
-                self._keep(replace(transaction, reversal=record))
+                self._queue_reversal(transaction, record)
             case ReversalSent():
-                if record.transmission != transaction.transmissions + 1:
-                    raise OrderError("its transmission number is out of order")
-                self._keep(replace(transaction, transmissions=record.transmission))
+                self._keep(counted_up(transaction, record.transmission))
             case ReversalAnswered():
-                if record.response_code not in UNDONE:
-                    transaction = replace(transaction, status=Status.DISPUTED)
-                self._keep(replace(transaction, reversal_code=record.response_code))
+                self._keep(reversed_by(transaction, record.response_code))
+            case Sent():
+                intent = replace(transaction.intent, batch=record.batch)
+                self._keep(replace(counted_up(transaction, record.transmission), intent=intent))
+            case DeadLettered():
+                self._keep(transaction)
+                self._give_up(transaction.intent)
 
-    def _mark_voided(self, intent: Intent) -> None:
+    def _queue_reversal(self, transaction: Transaction, record: ReversalQueued) -> None:
+        is_part = record.actual_sen > 0
+        if is_part != (transaction.status is Status.REDUCING):
+            raise OrderError("it cannot undo a part before the whole stands, nor the whole after")
+        self.last_stan = record.reversal_stan
+        if is_part:
+            self._keep(replace(transaction, reduction=record, transmissions=0))
+        else:
+            self._keep(replace(transaction, reversal=record))
+
+    def _give_up(self, intent: Intent) -> None:
+        if intent.kind is Kind.SETTLEMENT:
+            self._move(intent.batch, lambda _: BatchStatus.DISPUTED)
+        elif intent.kind is Kind.UPLOAD:
+            self._note_upload(intent)
+
+    def _mark_original(self, transaction: Transaction) -> None:
+        intent = transaction.intent
         original = self.transactions.get(intent.original_stan)
-        if intent.kind is Kind.VOID and original is not None:
+        if original is None:
+            return
+        if intent.kind is Kind.VOID:
             self._keep(replace(original, voided_by=intent.stan))
+        elif intent.kind is Kind.REFUND:
+            refunded_sen = original.refunded_sen + transaction.amount_sen
+            self._keep(replace(original, refunded_sen=refunded_sen))
+
+    # Keeping and forgetting
 
     def _known(self, stan: int) -> Transaction:
         transaction = self.transactions.get(stan)
@@ -195,10 +298,20 @@ class JournalState:
     def _keep(self, transaction: Transaction) -> None:
         self.transactions[transaction.intent.stan] = transaction
 
+    def _is_unsettled(self, transaction: Transaction) -> bool:
+        batch = transaction.intent.batch
+        return batch == self.batch or (batch in self.batches and self.batches[batch].is_pending)
+
+    def _is_needed(self, transaction: Transaction) -> bool:
+        if transaction.status in IN_USE:
+            return True
+        stands = transaction.intent.kind.counts and transaction.status is Status.COMPLETED
+        return stands and self._is_unsettled(transaction)
+
     def _forget(self) -> None:
         while len(self.transactions) > REMEMBERED_TRANSACTIONS_MAX:
             for stan, transaction in self.transactions.items():
-                if transaction.status not in _IN_USE:
+                if not self._is_needed(transaction):
                     del self.transactions[stan]
                     break
             else:

@@ -15,8 +15,9 @@ from terminal.errors import (
     SealBrokenError,
 )
 from terminal.journal.codec import LineError, decode_line, encode_line
-from terminal.journal.records import JOURNAL_VERSION, Header, Record
-from terminal.journal.state import JournalState, OrderError
+from terminal.journal.records import JOURNAL_VERSION, READABLE_VERSIONS, Header, Record
+from terminal.journal.state import JournalState
+from terminal.journal.transactions import OrderError
 from terminal.limits import JOURNAL_LINE_MAX_BYTES, JOURNAL_MAX_BYTES, JOURNAL_RESERVE_BYTES
 from terminal.sealing import Sealer
 
@@ -152,7 +153,7 @@ class Journal:
     def _check_header(self, record: Record, terminal_id: str) -> None:
         if not isinstance(record, Header):
             raise LineError("its first record is no header")
-        if record.version != JOURNAL_VERSION:
+        if record.version not in READABLE_VERSIONS:
             raise JournalVersionError(
                 f"{self.path}: version {record.version}, this program reads {JOURNAL_VERSION}.",
                 fix="Use the program that wrote it.",

@@ -29,7 +29,7 @@ from programme.chart import Purse
 from programme.disbursement import disburse
 from programme.equations import check_equations
 from terminal.journal.records import Kind
-from terminal.journal.state import Status
+from terminal.journal.transactions import Status
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,8 @@ from terminal.journal.records import (
     ReversalCause,
     ReversalQueued,
 )
-from terminal.journal.state import JournalState, Status
+from terminal.journal.state import JournalState
+from terminal.journal.transactions import Status
 from terminal.keystore import SessionKeys, TerminalKeys
 from terminal.limits import STRAY_MESSAGES_MAX
 from tests.terminal_desk import AMOUNT, Desk, MakeRequest, PowerCutError, of, requests

@@ -9,7 +9,7 @@ from terminal.host.table import TRANSITIONS, Action, Input, State
 from terminal.journal.records import (
     ReversalCause,
 )
-from terminal.journal.state import Status
+from terminal.journal.transactions import Status
 from tests.terminal_desk import AMOUNT, Desk, MakeRequest, of, requests
 
 # The table

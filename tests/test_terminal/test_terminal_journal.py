@@ -34,8 +34,9 @@ from terminal.journal.records import (
     ReversalSent,
     SaleItem,
 )
-from terminal.journal.state import JournalState, OrderError, Status
+from terminal.journal.state import JournalState
 from terminal.journal.store import Journal
+from terminal.journal.transactions import OrderError, Status
 from terminal.keystore import KeyStore, SessionKeys
 from terminal.limits import STAN_MAX
 from terminal.sealing import Sealer
@@ -223,7 +224,7 @@ def test_damaged_last_line_feed_is_damage_not_a_torn_tail(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "header",
     [
-        Header(version=2, terminal_id="12400017", created_ns=T0),
+        Header(version=3, terminal_id="12400017", created_ns=T0),
         Header(version=1, terminal_id="12400018", created_ns=T0),
         intent(1),
     ],

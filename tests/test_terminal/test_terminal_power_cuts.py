@@ -10,8 +10,8 @@ from cardsim.channel import InProcessChannel
 from terminal.card_channel import CardChannel, CardEvent, CardRemovedError
 from terminal.device import Terminal
 from terminal.journal.records import Kind, Record
-from terminal.journal.state import Status
 from terminal.journal.store import Journal
+from terminal.journal.transactions import Status
 from terminal.results import SaleResult
 
 AMOUNT = 14_150_000
