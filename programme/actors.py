@@ -16,6 +16,10 @@ class Agency(StrEnum):
     DINSOS_PM = "Dinsos PM"
     BANK = "Bank Penyalur"
     E_WARONG = "E-Warong"
+    #: Who examines: inspectorate, evaluation (domain.md 1.3).
+    AUDITOR = "Auditor"
+    #: Who runs the machines.
+    OPERATOR = "Operator"
     #: The switch, where it acts by itself: activation at first use, a suspicion block.
     SWITCH = "Switch"
 
@@ -40,3 +44,12 @@ class Actor:
             )
         if mask_free_text(text) != text:
             raise RuleError("the acting person is named by a short id, not by a personal number.")
+
+
+def same_person(one: Actor, other: Actor) -> bool:
+    """Give whether two actors are one person, whatever the agency, case and spaces.
+
+    >>> same_person(Actor(Agency.DINSOS_PM, "Staf-02"), Actor(Agency.BANK, " staf-02"))
+    True
+    """
+    return one.person.strip().casefold() == other.person.strip().casefold()

@@ -14,20 +14,18 @@ from ledger.port import Ledger
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import CreateTransferResult, Transfer
 from programme.accounts import Chart, open_purse
-from programme.actors import Actor, Agency
+from programme.actors import Actor, same_person
 from programme.chart import TrancheData, TransferCode
-from programme.errors import DisbursementError
+from programme.errors import DisbursementError, ProposalError
 from programme.limits import DISBURSEMENT_GROUP_MAX
 from programme.policy import policy
 from programme.registry.accounts import RunRecord
 from programme.registry.decrees import DecreeLine, DecreeRecord, DecreeState, LineOutcome
 from programme.registry.registry import Registry
 from programme.registry_port import BlockReason, CardStatus, CardView
+from programme.roles import require
 from protocols.ids import disbursement_id
 
-#: Who distributes (art. 4(2)a), and who may countersign.
-_MAKERS = frozenset({Agency.DINSOS_PM})
-_CHECKERS = frozenset({Agency.DINSOS_PM, Agency.WALI_KOTA, Agency.BANK})
 #: Blocks that end the aid (R27); a lost or stolen card keeps its account and its aid (R22).
 _ENDED = frozenset({BlockReason.DECREE_ENDED, BlockReason.DECEASED, BlockReason.DUPLICATE})
 
@@ -146,16 +144,15 @@ def disburse(
     return result
 
 
-def check_signers(maker: Actor, checker: Actor) -> None:
-    """Raise DisbursementError unless two people of the right agencies sign (decision 20)."""
-    if maker.agency not in _MAKERS:
-        raise DisbursementError(f"{maker.agency.value} may not disburse (art. 4(2)a: Dinsos PM).")
-    if checker.agency not in _CHECKERS:
-        raise DisbursementError(f"{checker.agency.value} may not countersign a disbursement.")
-    if maker.person.strip().casefold() == checker.person.strip().casefold():
-        raise DisbursementError(
-            "maker and checker are the same person.", fix="Let a second person check."
-        )
+def check_signers(maker: Actor, checker: Actor, kind: str) -> None:
+    """Raise unless two people of the right agencies sign a proposal's kind (decision 20).
+
+    Raises: RoleError, ProposalError for one person as both.
+    """
+    require(maker, f"{kind}.propose")
+    require(checker, f"{kind}.approve")
+    if same_person(maker, checker):
+        raise ProposalError.of("programme.same_person")
 
 
 def _check(
@@ -167,7 +164,7 @@ def _check(
     checker: Actor,
 ) -> None:
     number = record.decree_number
-    check_signers(maker, checker)
+    check_signers(maker, checker, "disbursement")
     if not record.state.creditable:
         raise DisbursementError(
             f"decree {number} is at `{record.state.value}`, not determined (art. 10).",

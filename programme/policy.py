@@ -17,6 +17,13 @@ class YearEndRule(StrEnum):
     CARRY_OVER = "carry over"
 
 
+class CardHolder(StrEnum):
+    """Who has one card of a purse (domain.md 8 Q5)."""
+
+    FAMILY = "family"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOver:
     """The switch of R9. `months` 0 means: rolls over inside the budget year."""
@@ -32,6 +39,11 @@ class Policy:
     card_ceiling_sen: int
     print_cost_sen: int
     left_over: LeftOver
+    one_card_per: CardHolder
+    late_after_days: int
+    proxy_cards_max: int
+    proxy_days_max: int
+    proposal_days_max: int
 
 
 @cache
@@ -45,4 +57,9 @@ def policy() -> Policy:
             months=table["left_over_within_year"]["months"],
             year_end=YearEndRule(table["left_over_at_year_end"]["rule"]),
         ),
+        one_card_per=CardHolder(table["one_card_per"]["holder"]),
+        late_after_days=table["late_card"]["days"],
+        proxy_cards_max=table["proxy"]["cards"],
+        proxy_days_max=table["proxy"]["days"],
+        proposal_days_max=table["proposal"]["days"],
     )

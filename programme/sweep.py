@@ -101,7 +101,7 @@ def sweep(
     Raises, with nothing posted: DisbursementError (maker = checker, agencies), ChartError. Stopped
     in the middle: run it again, on the same or a later day.
     """
-    check_signers(maker, checker)
+    check_signers(maker, checker, "sweep")
     rule = rule or policy().left_over
     chart = chart_of(registry, purse)
     book = TrancheBook(ledger)
@@ -217,7 +217,7 @@ def release(
     not in the decree, or whose aid ended, stays on the list. Raises, with nothing posted:
     DisbursementError, NotFoundError. A rerun gives nothing twice.
     """
-    check_signers(maker, checker)
+    check_signers(maker, checker, "release")
     record = registry.decrees.get(decree)
     if not record.state.creditable:
         raise DisbursementError(

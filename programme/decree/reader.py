@@ -17,9 +17,10 @@ from programme.limits import (
     DECREE_LINES_MAX,
     PROGRESS_LINES,
 )
+from programme.policy import CardHolder, policy
 from programme.registry.decrees import LineOutcome
+from programme.registry.names import spelling_key
 from programme.registry.people import PersonRecord
-from programme.registry.sealing import plain_name
 from protocols.values import SEN_PER_RUPIAH
 
 _PURSES = {"pangan": Purse.FOOD, "pendidikan": Purse.EDUCATION, "kesehatan": Purse.HEALTH}
@@ -81,10 +82,16 @@ class _Head:
 Progress = Callable[[int, int], None]
 
 
-def read_decree(path: str | Path, *, on_lines: Progress | None = None) -> DecreeFile:
+def read_decree(
+    path: str | Path,
+    *,
+    on_lines: Progress | None = None,
+    distinct: Callable[[str], bool] | None = None,
+) -> DecreeFile:
     """Give a sound decree file; raise DecreeFileError with every fault up to the bound.
 
-    `on_lines` is told every `PROGRESS_LINES` lines.
+    `on_lines` is told every `PROGRESS_LINES` lines. `distinct(nik)` tells whom an office has seen
+    to be another than the person of the same name and birth date (`PeopleBook.is_distinct`).
     """
     path = Path(path)
     faults = FaultList()
@@ -93,7 +100,8 @@ def read_decree(path: str | Path, *, on_lines: Progress | None = None) -> Decree
     head, header_at = _head(lines, faults)
     if head is None:
         raise DecreeFileError(path, faults.faults)
-    rows = _rows(lines, header_at, head, faults, on_lines)
+    twice = _Twice(faults, distinct or (lambda _nik: False))
+    rows = _rows(lines, header_at, head, twice, on_lines)
     if not rows and not faults.faults:
         faults.add(header_at + 1, "file", "decree.no_people")
     if faults.faults:
@@ -225,10 +233,10 @@ def _check_header(lines: list[str], at: int, delimiter: str, faults: FaultList) 
 
 
 def _rows(
-    lines: list[str], header_at: int, head: _Head, faults: FaultList, on_lines: Progress | None
+    lines: list[str], header_at: int, head: _Head, twice: "_Twice", on_lines: Progress | None
 ) -> list[DecreeRow]:
     rows = []
-    seen: tuple[dict[str, int], ...] = ({}, {}, {})
+    faults = twice.faults
     for number, parts in _records(lines, header_at, head.delimiter, faults):
         if faults.full:
             break
@@ -237,7 +245,7 @@ def _rows(
         if not _sound(number, parts, head, faults):
             continue
         nik, name, born, family, address, village, district, amount, outcome = parts
-        _check_twice(number, (nik, f"{plain_name(name)} {born}", family), seen, faults)
+        twice.check(number, nik, f"{spelling_key(name)} {born}", family)
         person = PersonRecord(
             nik=nik,
             name=name,
@@ -303,16 +311,26 @@ _TWICE = (
 )
 
 
-def _check_twice(
-    number: int,
-    values: tuple[str, str, str],
-    seen: tuple[dict[str, int], ...],
-    faults: FaultList,
-) -> None:
-    """Note the first way in which a person stands in the file twice."""
-    told = False
-    for value, known, (column, key) in zip(values, seen, _TWICE, strict=True):
-        other = known.setdefault(value, number)
-        if other != number and not told:
-            faults.add(number, column, key, other=other)
-            told = True
+class _Twice:
+    """Finds people who stand in the file twice: by NIK, by name and birth date, by family."""
+
+    def __init__(self, faults: FaultList, distinct: Callable[[str], bool]) -> None:
+        self.faults = faults
+        self._distinct = distinct
+        self._seen: tuple[dict[str, int], ...] = ({}, {}, {})
+        self._by_family = policy().one_card_per is CardHolder.FAMILY
+
+    def check(self, number: int, nik: str, person: str, family: str) -> None:
+        """Note the first way in which the person of a line was met before."""
+        told = False
+        for value, known, (column, key) in zip(
+            (nik, person, family), self._seen, _TWICE, strict=True
+        ):
+            if column == "nomor_kk" and not self._by_family:
+                continue
+            if column == "nama" and value in known and self._distinct(nik):
+                continue
+            other = known.setdefault(value, number)
+            if other != number and not told:
+                self.faults.add(number, column, key, other=other)
+                told = True

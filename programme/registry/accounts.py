@@ -15,6 +15,7 @@ from programme.purses import purse_rules
 from programme.registry import schema
 from programme.registry.unit import Context
 from programme.registry.views import MERCHANT
+from programme.roles import require
 
 #: Kinds of account that a purse has once.
 SYSTEM_CODES = (
@@ -47,6 +48,7 @@ class AccountBook:
 
     def allot(self, purse: int, actor: Actor) -> None:
         """Allot the purse's own accounts and a payable for each shop it admits; idempotent."""
+        require(actor, "account.open")
         rule = purse_rules()[purse]
         with self._context.change(actor) as unit:
             codes = schema.system_accounts.c.code

@@ -18,6 +18,7 @@ from programme.registry import schema
 from programme.registry.unit import Context, Unit, parts
 from programme.registry.views import CARD
 from programme.registry_port import BlockReason, CardStatus, CardView
+from programme.roles import require
 from protocols.values import Pan
 
 #: States in which a card still stands for its account; one per recipient and purse.
@@ -57,7 +58,7 @@ class CardBook:
         card of this purse), RuleError.
         """
         _check_bulk(len(requests))
-        _require(actor, CardStatus.PRINTED, "issue a card")
+        require(actor, "card.printed")
         with self._context.change(actor) as unit:
             first = unit.next_number(schema.cards, "card_number")
             accounts = self._context.new_account_ids(unit.connection, len(requests))
@@ -69,12 +70,13 @@ class CardBook:
                 zip(requests, accounts, strict=True), start=first
             ):
                 if request.recipient_number not in people:
-                    raise NotFoundError(f"recipient {request.recipient_number} is not registered.")
+                    raise NotFoundError.of(
+                        "programme.recipient_unknown", recipient=request.recipient_number
+                    )
                 holder = (request.recipient_number, int(request.purse))
                 if holder in holders:
-                    raise DuplicateError(
-                        f"recipient {holder[0]} has a live card of purse {holder[1]} already.",
-                        fix="Replace that card instead.",
+                    raise DuplicateError.of(
+                        "programme.card_live", recipient=holder[0], purse=holder[1]
                     )
                 holders.add(holder)
                 rows.append(self._row(number, request, account))
@@ -87,16 +89,18 @@ class CardBook:
         Raises: NotFoundError; RuleError when the step or the agency does not fit.
         """
         _check_bulk(len(numbers))
-        _require(actor, status, f"make a card `{status.value}`")
+        require(actor, f"card.{status.value}")
         if status in (CardStatus.BLOCKED, CardStatus.REPLACED):
-            raise RuleError(f"a card becomes `{status.value}` by a call of its own.")
+            raise RuleError.of("programme.card_own_call", wanted=status.value)
         with self._context.change(actor) as unit:
             for number in numbers:
                 view = _view(unit, number)
                 if view.status.value not in _life_cycle()[status.value]["from"]:
-                    raise RuleError(
-                        f"card {number} is `{view.status.value}` and cannot become "
-                        f"`{status.value}` in one step."
+                    raise RuleError.of(
+                        "programme.card_step",
+                        card=number,
+                        status=view.status.value,
+                        wanted=status.value,
                     )
             _set(unit, numbers, status, {"block_reason": None, "status_before_block": None})
 
@@ -106,13 +110,13 @@ class CardBook:
         A card that is blocked already takes the new reason. Raises: NotFoundError, RuleError.
         """
         _check_bulk(len(numbers))
-        _require(actor, CardStatus.BLOCKED, "block a card")
+        require(actor, "card.blocked")
         with self._context.change(actor) as unit:
             for number in numbers:
                 status = _view(unit, number).status
                 if status not in LIVE:
-                    raise RuleError(
-                        f"card {number} is `{status.value}`; there is nothing to block."
+                    raise RuleError.of(
+                        "programme.card_not_blockable", card=number, status=status.value
                     )
                 before = (
                     {} if status is CardStatus.BLOCKED else {"status_before_block": status.value}
@@ -126,13 +130,12 @@ class CardBook:
         Raises: NotFoundError; RuleError for one that is not blocked, or for the agency.
         """
         _check_bulk(len(numbers))
-        _require(actor, CardStatus.BLOCKED, "unblock a card", "unblock_by")
+        require(actor, "card.unblocked")
         with self._context.change(actor) as unit:
             for number in numbers:
                 row = _row(unit, number)
                 if row.status != CardStatus.BLOCKED.value:
-                    text = f"card {number} is `{row.status}`; there is nothing to unblock."
-                    raise RuleError(text)
+                    raise RuleError.of("programme.card_not_blocked", card=number, status=row.status)
                 before = CardStatus(row.status_before_block)
                 _set(unit, [number], before, {"block_reason": None, "status_before_block": None})
 
@@ -150,11 +153,11 @@ class CardBook:
 
         Raises: RuleError when the card was replaced or closed before; DuplicateError.
         """
-        _require(actor, CardStatus.REPLACED, "replace a card")
+        require(actor, "card.replaced")
         with self._context.change(actor) as unit:
             old = _row(unit, number)
             if CardStatus(old.status) not in LIVE:
-                raise RuleError(f"card {number} is `{old.status}` and cannot be replaced again.")
+                raise RuleError.of("programme.card_replaced_before", card=number, status=old.status)
             _set(unit, [number], CardStatus.REPLACED, {"status_before_block": None})
             request = CardRequest(
                 recipient_number=old.recipient_number,
@@ -170,6 +173,7 @@ class CardBook:
 
     def set_pin_offset(self, number: int, pin_offset: str, actor: Actor) -> None:
         """Keep the reference of a changed PIN."""
+        require(actor, "card.pin")
         _check_digits("the PIN offset", pin_offset, 6, 6)
         with self._context.change(actor) as unit:
             _view(unit, number)
@@ -218,13 +222,15 @@ class CardBook:
         known = unit.views.cards_by_pan
         fresh = {row["pan_hmac"] for row in rows}
         if len(fresh) < len(rows) or any(value in known for value in fresh):
-            raise DuplicateError("a card with this card number is registered already.")
+            raise DuplicateError.of("programme.card_known")
         unit.add(schema.cards, rows)
         unit.add(
             schema.card_steps, [_step(unit, row["card_number"], row["status"]) for row in rows]
         )
         for row in rows:
-            unit.record(CARD, row["card_number"], "printed")
+            replaces = row["replaces_card_number"]
+            after = {"status": row["status"], "purse": row["purse"], "replaces": replaces}
+            unit.record(CARD, row["card_number"], "printed", after=after)
 
 
 def _set(
@@ -239,8 +245,12 @@ def _set(
         query = update(table).where(table.c.card_number.in_(part))
         unit.connection.execute(query.values(status=status.value, **changed))
     unit.add(schema.card_steps, [_step(unit, number, status.value, reason) for number in numbers])
+    after = {"status": status.value, "reason": reason.value if reason else None}
     for number in numbers:
-        unit.record(CARD, number, status.value, reason.value if reason else "")
+        old = unit.views.cards_by_number[number]
+        why = old.block_reason.value if old.block_reason else None
+        before = {"status": old.status.value, "reason": why}
+        unit.record(CARD, number, status.value, after["reason"] or "", before=before, after=after)
 
 
 def _step(
@@ -281,21 +291,15 @@ def _row(unit: Unit, number: int) -> Row[tuple[Any, ...]]:
     query = select(schema.cards).where(schema.cards.c.card_number == number)
     row = unit.connection.execute(query).first()
     if row is None:
-        raise NotFoundError(f"card {number} is not registered.")
+        raise NotFoundError.of("programme.card_unknown", card=number)
     return row
 
 
 def _view(unit: Unit, number: int) -> CardView:
     view = unit.views.cards_by_number.get(number)
     if view is None:
-        raise NotFoundError(f"card {number} is not registered.")
+        raise NotFoundError.of("programme.card_unknown", card=number)
     return view
-
-
-def _require(actor: Actor, status: CardStatus, what: str, list_name: str = "by") -> None:
-    agencies = _life_cycle()[status.value][list_name]
-    if actor.agency.value not in agencies:
-        raise RuleError(f"{actor.agency.value} may not {what}; that is for {', '.join(agencies)}.")
 
 
 def _check_digits(what: str, text: str, least: int, most: int) -> None:

@@ -17,6 +17,7 @@ from programme.errors import DuplicateError, NotFoundError, RuleError
 from programme.registry import schema
 from programme.registry.people import PeopleBook, PersonRecord
 from programme.registry.unit import Context, Unit
+from programme.roles import require
 
 DECREE = "decree"
 
@@ -113,7 +114,7 @@ class DecreeBook:
         Raises, with nothing written: RuleError for the wrong agency, DuplicateError for the same
         decree name with another content, ClashError for people who may not be registered.
         """
-        _require(actor, DecreeState.INTEGRATION)
+        require(actor, f"decree.{DecreeState.INTEGRATION.value}")
         with self._context.change(actor) as unit:
             found = _same_file(unit.connection, head.name, head.file_sha256)
             if found is not None:
@@ -141,13 +142,15 @@ class DecreeBook:
 
     def move(self, decree_number: int, state: DecreeState, actor: Actor) -> DecreeRecord:
         """Move a decree one stage on; raise RuleError when stage or agency does not fit."""
-        _require(actor, state)
+        require(actor, f"decree.{state.value}")
         with self._context.change(actor) as unit:
             record = _record(_row(unit.connection, decree_number))
             if _stages()[state.value]["after"] != record.state.value:
-                raise RuleError(
-                    f"decree {decree_number} is at `{record.state.value}` and cannot go to "
-                    f"`{state.value}` next."
+                raise RuleError.of(
+                    "programme.decree_step",
+                    decree=decree_number,
+                    state=record.state.value,
+                    wanted=state.value,
                 )
             if state is DecreeState.VALIDATION:
                 self._refuse_pending(unit, decree_number)
@@ -161,7 +164,7 @@ class DecreeBook:
         self, decree_number: int, recipient_number: int, outcome: LineOutcome, actor: Actor
     ) -> None:
         """Note what verification found about one person, before validation (art. 9)."""
-        _require(actor, DecreeState.VERIFICATION)
+        require(actor, f"decree.{DecreeState.VERIFICATION.value}")
         with self._context.change(actor) as unit:
             record = _record(_row(unit.connection, decree_number))
             if record.state not in (DecreeState.INTEGRATION, DecreeState.VERIFICATION):
@@ -247,10 +250,7 @@ def _same_file(connection: Connection, name: str, sha256: bytes) -> DecreeRecord
         return None
     if row.file_sha256 == sha256:
         return _record(row)
-    raise DuplicateError(
-        f"decree {name} was imported with another content.",
-        fix="Give the new list a number of its own, or import the file that was applied.",
-    )
+    raise DuplicateError.of("programme.decree_other_content", name=name)
 
 
 def _new_row(decree: int, head: NewDecree) -> dict[str, Any]:
@@ -268,15 +268,6 @@ def _new_row(decree: int, head: NewDecree) -> dict[str, Any]:
     }
 
 
-def _require(actor: Actor, state: DecreeState) -> None:
-    stage = _stages()[state.value]
-    if actor.agency.value not in stage["by"]:
-        raise RuleError(
-            f"{actor.agency.value} may not move a decree to `{state.value}`; that is for "
-            f"{', '.join(stage['by'])} ({stage['source']})."
-        )
-
-
 def _note(unit: Unit, decree: int, state: DecreeState, detail: str = "") -> None:
     row = {
         "decree_number": decree,
@@ -286,14 +277,16 @@ def _note(unit: Unit, decree: int, state: DecreeState, detail: str = "") -> None
         "person": unit.actor.person,
     }
     unit.connection.execute(insert(schema.decree_steps).values(row))
-    unit.record(DECREE, decree, state.value, detail)
+    after = {"state": state.value}
+    before = {"state": _stages()[state.value]["after"]} if _stages()[state.value]["after"] else None
+    unit.record(DECREE, decree, state.value, detail, before=before, after=after)
 
 
 def _row(connection: Connection, decree_number: int) -> Row[tuple[Any, ...]]:
     query = select(schema.decrees).where(schema.decrees.c.decree_number == decree_number)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFoundError(f"decree {decree_number} is not registered.")
+        raise NotFoundError.of("programme.decree_unknown", decree=decree_number)
     return row
 
 

@@ -1,15 +1,18 @@
 """Recipients and families: registered from decree lines, found again by HMAC (R26)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
+from programme.actors import Actor
 from programme.errors import DuplicateError, NotFoundError, RegistryForeignError
+from programme.policy import CardHolder, policy
 from programme.registry import schema
 from programme.registry.unit import Context, Unit, parts
+from programme.roles import require
 
 RECIPIENT = "recipient"
 
@@ -75,7 +78,9 @@ class PeopleBook:
     def count(self) -> int:
         """Give how many recipients are registered."""
         with self._context.storage.reading() as connection:
-            return len(connection.execute(select(schema.recipients.c.recipient_number)).all())
+            return connection.execute(
+                select(func.count()).select_from(schema.recipients)
+            ).scalar_one()
 
     def number_of(self, nik: str) -> int | None:
         """Give the recipient's number by NIK, None when not registered."""
@@ -106,10 +111,33 @@ class PeopleBook:
             ) from error
         return PersonRecord(**identity, village=row.village, district=row.district)
 
+    def is_distinct(self, nik: str) -> bool:
+        """Give whether an office has seen that this person is not another of the same name."""
+        table = schema.distinct_people
+        query = select(table.c.nik_hmac).where(table.c.nik_hmac == self._context.sealer.nik(nik))
+        with self._context.storage.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def attest_distinct(self, nik: str, actor: Actor) -> None:
+        """Note that a person is not the other one of the same name and birth date; idempotent.
+
+        Raises: RoleError. Give it before the import that names the person.
+        """
+        require(actor, "person.attest_distinct")
+        table = schema.distinct_people
+        with self._context.change(actor) as unit:
+            value = self._context.sealer.nik(nik)
+            known = select(table.c.nik_hmac).where(table.c.nik_hmac == value)
+            if unit.connection.execute(known).first() is None:
+                row = {"nik_hmac": value, "at_ns": unit.at_ns, "agency": actor.agency.value,
+                       "person": actor.person}  # fmt: skip
+                unit.add(table, [row])
+                unit.record(RECIPIENT, 0, "attested distinct")
+
     def survey(self, people: Sequence[PersonRecord]) -> Survey:
         """Give who of a list is known, clashes with others, or changed; writes nothing."""
         with self._context.storage.reading() as connection:
-            return self._survey(connection, people, [self._face(person) for person in people])
+            return self._survey(connection, people, self._faces(connection, people))
 
     def _survey(
         self, connection: Connection, people: Sequence[PersonRecord], faces: Sequence["_Face"]
@@ -153,7 +181,7 @@ class PeopleBook:
         ClashError, which undoes the change, for the same NIK twice, the same family twice, or the
         same name and birth date under two NIKs, within the list or against the registry.
         """
-        faces = [self._face(person) for person in people]
+        faces = self._faces(unit.connection, people)
         found = self._survey(unit.connection, people, faces)
         if found.clashes:
             raise ClashError(found.clashes)
@@ -176,6 +204,7 @@ class PeopleBook:
             assert number is not None, "only a known person can have changed"
             values = {
                 "person_hmac": face.person,
+                "likeness_hmac": face.likeness,
                 "family_number": families[face.family],
                 "sealed": self._context.sealer.seal(_identity(person), face.nik),
                 "district": person.district,
@@ -185,13 +214,26 @@ class PeopleBook:
             unit.connection.execute(update(table).where(mine).values(**values))
             unit.record(RECIPIENT, number, "changed", ", ".join(columns))
 
-    def _face(self, person: PersonRecord) -> "_Face":
+    def _faces(self, connection: Connection, people: Sequence[PersonRecord]) -> list["_Face"]:
         sealer = self._context.sealer
-        return _Face(
-            nik=sealer.nik(person.nik),
-            person=sealer.person(person.name, person.birth_date),
-            family=sealer.family(person.family_card),
-        )
+        rows = connection.execute(select(schema.distinct_people.c.nik_hmac)).scalars()
+        apart = {bytes(value) for value in rows}
+        found = []
+        for person in people:
+            nik = sealer.nik(person.nik)
+            distinct = nik in apart
+            found.append(
+                _Face(
+                    nik=nik,
+                    person=sealer.person(
+                        person.name, person.birth_date, apart=person.nik if distinct else ""
+                    ),
+                    likeness=sealer.likeness(person.name, person.birth_date),
+                    family=sealer.family(person.family_card),
+                    distinct=distinct,
+                )
+            )
+        return found
 
     def _insert(
         self,
@@ -213,6 +255,7 @@ class PeopleBook:
                     "recipient_number": number,
                     "nik_hmac": face.nik,
                     "person_hmac": face.person,
+                    "likeness_hmac": face.likeness,
                     "family_number": families[face.family],
                     "sealed": self._context.sealer.seal(_identity(person), face.nik),
                     "district": person.district,
@@ -227,11 +270,21 @@ class PeopleBook:
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """The three look-up values of one person."""
+    """The look-up values of one person; `distinct` is one who only looks like another."""
 
     nik: bytes
     person: bytes
+    likeness: bytes
     family: bytes
+    distinct: bool
+
+    def claims(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (column, value) that nobody else may have."""
+        yield "nik", self.nik
+        if not self.distinct:
+            yield "nama", self.likeness
+        if policy().one_card_per is CardHolder.FAMILY:
+            yield "nomor_kk", self.family
 
 
 def _identity(person: PersonRecord) -> dict[str, str]:
@@ -264,7 +317,7 @@ def _clashes_within(faces: Sequence[_Face]) -> list[Clash]:
     found = []
     seen: dict[bytes, int] = {}
     for index, face in enumerate(faces):
-        for column, value in (("nik", face.nik), ("nama", face.person), ("nomor_kk", face.family)):
+        for column, value in face.claims():
             other = seen.setdefault(value, index)
             if other != index:
                 text = _TEXTS[column].format(other=other + 1)
@@ -294,22 +347,26 @@ def _clashes_with_registry(
     wanted = {
         value: (index, column)
         for index, face in enumerate(faces)
-        for column, value in (("nama", face.person), ("nomor_kk", face.family))
+        for column, value in face.claims()
+        if column != "nik"
     }
     if connection.execute(select(people.c.recipient_number).limit(1)).first() is None:
         return []
-    same_person = select(people.c.person_hmac, people.c.recipient_number)
+    apart = select(schema.distinct_people.c.nik_hmac)
+    same_person = select(people.c.likeness_hmac, people.c.recipient_number).where(
+        people.c.nik_hmac.not_in(apart)
+    )
     same_family = select(families.c.family_hmac, people.c.recipient_number).join(
         people, people.c.family_number == families.c.family_number
     )
     found = []
     for part in parts(wanted):
         for query, column in (
-            (same_person, people.c.person_hmac),
+            (same_person, people.c.likeness_hmac),
             (same_family, families.c.family_hmac),
         ):
             for value, number in connection.execute(query.where(column.in_(part))):
-                index, name = wanted[value]
+                index, name = wanted[bytes(value)]
                 if known.get(faces[index].nik) == number:
                     continue
                 what = "the same person" if name == "nama" else "a person of the same family"

@@ -1,17 +1,15 @@
 """The registry's front: the read port for the switch, and the calls that change things."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import select
-
 from programme.actors import Actor
 from programme.chart import Purse
-from programme.registry import schema
 from programme.registry.accounts import AccountBook
+from programme.registry.audit import AuditBook
 from programme.registry.cards import CardBook, CardRequest
 from programme.registry.decrees import DecreeBook
 from programme.registry.lists import ListBook
@@ -49,6 +47,7 @@ class Registry:
         self.decrees = DecreeBook(context, self.people)
         self.accounts = AccountBook(context)
         self.lists = ListBook(context)
+        self.trail = AuditBook(context)
 
     @classmethod
     def open(
@@ -65,7 +64,7 @@ class Registry:
         Raises: RegistryForeignError, RegistryVersionError, RegistryKeyError, RegistryBusyError.
         """
         sealer = Sealer(hmac_key=hmac_key, nik_key=nik_key, random_bytes=random_bytes)
-        storage = Storage(path_or_url, key_check=sealer.key_check(), now_ns=clock.now_ns())
+        storage = Storage(path_or_url, sealer=sealer, now_ns=clock.now_ns())
         context = Context(storage, Views(), sealer, clock, random_bytes)
         try:
             with storage.reading() as connection:
@@ -110,7 +109,7 @@ class Registry:
     def refresh(self) -> bool:
         """Take over what other processes changed; give whether there was anything.
 
-        Costs one look at SQLite's data version when there was nothing: call it once a second.
+        Costs one look at the newest change when there was nothing: call it once a second.
         """
         return self._context.refresh()
 
@@ -129,17 +128,6 @@ class Registry:
     def all_terminals(self) -> list[TerminalView]:
         """Give all terminals in the order of registration."""
         return list(self._context.views.terminals.values())
-
-    def audit(
-        self, after_version: int = 0
-    ) -> Iterator[tuple[int, int, str, str, str, int, str, str]]:
-        """Yield changes: (version, UTC ns, agency, person, subject, number, action, detail)."""
-        table = schema.changes
-        query = select(table).where(table.c.version > after_version).order_by(table.c.version)
-        with self._context.storage.reading() as connection:
-            rows = connection.execute(query).all()
-        for row in rows:
-            yield tuple(row)
 
     def add_merchant(
         self,

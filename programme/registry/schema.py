@@ -18,8 +18,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-#: Rises with every change of a table below; another version is refused with one clear error.
-SCHEMA_VERSION = 1
+#: Rises with every change of a table below; `migrations` leads an older file here, a newer one is
+#: refused with one clear error.
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -31,11 +32,12 @@ schema_version = Table(
     Column("key_check", LargeBinary, nullable=False),
 )
 
-#: The audit trail: one row per change; its number is the registry's version.
+#: The audit trail: one row per change; its number is the registry's version, dense from 1.
+#: `chain` is the hash over the row and the `chain` of the row before (programme.registry.audit).
 changes = Table(
     "changes",
     metadata,
-    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
     Column("at_ns", BigInteger, nullable=False),
     Column("agency", String, nullable=False),
     Column("person", String, nullable=False),
@@ -43,7 +45,9 @@ changes = Table(
     Column("number", Integer, nullable=False),
     Column("action", String, nullable=False),
     Column("detail", String, nullable=False),
-    sqlite_autoincrement=True,
+    Column("before", String, nullable=False, server_default=""),
+    Column("after", String, nullable=False, server_default=""),
+    Column("chain", LargeBinary, nullable=False, server_default=""),
 )
 
 system_accounts = Table(
@@ -71,7 +75,29 @@ recipients = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("district", String, nullable=False),
     Column("village", String, nullable=False),
+    # The same for every spelling of one name with one birth date; not unique (see people.py).
+    Column("likeness_hmac", LargeBinary),
     Index("recipients_by_family", "family_number"),
+    Index("recipients_by_likeness", "likeness_hmac"),
+)
+
+#: People of whom an office has seen that they are not the other person of the same name and day.
+distinct_people = Table(
+    "distinct_people",
+    metadata,
+    Column("nik_hmac", LargeBinary, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("agency", String, nullable=False),
+    Column("person", String, nullable=False),
+)
+
+#: What a fund asks of a recipient (fund_sources.toml), attested by an office, until a day.
+eligibility_marks = Table(
+    "eligibility_marks",
+    metadata,
+    Column("recipient_number", ForeignKey("recipients.recipient_number"), primary_key=True),
+    Column("mark", String, primary_key=True),
+    Column("valid_until", String, nullable=False),
 )
 
 cards = Table(
@@ -119,6 +145,36 @@ merchants = Table(
     Column("category", String, nullable=False),
     Column("designated", Boolean, nullable=False),
     Column("suspended", Boolean, nullable=False),
+)
+
+#: The life of a shop: registered, designated, suspended (with its planned end), resumed.
+merchant_steps = Table(
+    "merchant_steps",
+    metadata,
+    Column("step", Integer, primary_key=True),
+    Column("merchant_number", ForeignKey("merchants.merchant_number"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("until", String, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("agency", String, nullable=False),
+    Column("person", String, nullable=False),
+    Index("merchant_steps_by_merchant", "merchant_number"),
+)
+
+#: Who may act for a card (R25), by the card's account, so that a replacement keeps its proxies.
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("proxy_number", Integer, primary_key=True),
+    Column("account_id", LargeBinary, nullable=False),
+    Column("nik_hmac", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("valid_from", String, nullable=False),
+    Column("valid_until", String, nullable=False),
+    Index("proxies_by_account", "account_id"),
+    Index("proxies_by_nik", "nik_hmac"),
 )
 
 conditional_categories = Table(
@@ -197,4 +253,36 @@ disbursement_runs = Table(
     Column("maker", String, nullable=False),
     Column("checker", String, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
+)
+
+#: Maker-checker: what one person proposes and another approves (design decision 20).
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("proposal_number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("terms", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("made_at_ns", BigInteger, nullable=False),
+    Column("maker_agency", String, nullable=False),
+    Column("maker_person", String, nullable=False),
+    Column("decided_at_ns", BigInteger, nullable=False),
+    Column("checker_agency", String, nullable=False),
+    Column("checker_person", String, nullable=False),
+    Column("done_at_ns", BigInteger, nullable=False),
+    Column("outcome", String, nullable=False),
+    Index("proposals_by_state", "state"),
+)
+
+#: Who may call the administration interface: the hash of a token, never the token.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_number", Integer, primary_key=True, autoincrement=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("agency", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("issued_at_ns", BigInteger, nullable=False),
+    Column("expires_at_ns", BigInteger, nullable=False),
+    Column("revoked_at_ns", BigInteger, nullable=False),
 )

@@ -2,10 +2,10 @@
 
 import hmac
 import json
-import unicodedata
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from programme.registry.names import plain_name, spelling_key
 from protocols.clock import RandomBytes
 from protocols.values import Pan, SecretBytes
 
@@ -44,9 +44,20 @@ class Sealer:
         """Give the look-up value of a family card number."""
         return self._digest("family", family_number)
 
-    def person(self, name: str, birth_date: str) -> bytes:
-        """Give the look-up value of a person by name and birth date, spelling set aside."""
-        return self._digest("person", f"{plain_name(name)}\x1f{birth_date}")
+    def person(self, name: str, birth_date: str, *, apart: str = "") -> bytes:
+        """Give the look-up value of a person by name and birth date, punctuation set aside.
+
+        `apart` (a NIK) tells a person from another of the same name and day.
+        """
+        return self._digest("person", f"{plain_name(name)}\x1f{birth_date}" + apart)
+
+    def likeness(self, name: str, birth_date: str) -> bytes:
+        """Give the value that all spellings of a name share with one birth date."""
+        return self._digest("likeness", f"{spelling_key(name)}\x1f{birth_date}")
+
+    def token(self, token: SecretBytes) -> bytes:
+        """Give what is kept of a token of the administration interface."""
+        return self._digest("token", token.reveal().hex())
 
     def key_check(self) -> bytes:
         """Give what tells whether a registry was made with these two keys."""
@@ -68,15 +79,3 @@ class Sealer:
 
     def _digest(self, domain: str, text: str) -> bytes:
         return hmac.digest(self._hmac_key, f"{domain}\x1f{text}".encode(), "sha256")
-
-
-def plain_name(name: str) -> str:
-    """Give a name without case, accents, punctuation and spacing: two spellings, one person.
-
-    >>> plain_name("Siti  Nur-Aini, S.Pd") == plain_name("SITI NURAINI SPD")
-    True
-    """
-    if name.isascii():
-        return "".join(filter(str.isalnum, name)).upper()
-    bare = unicodedata.normalize("NFKD", name)
-    return "".join(c for c in bare if c.isalnum()).upper()

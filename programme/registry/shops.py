@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import update
 
-from programme.actors import Actor, Agency
+from programme.actors import Actor
 from programme.errors import DuplicateError, NotFoundError, RuleError
 from programme.limits import CELL_CHARACTERS_MAX
 from programme.registry import schema
 from programme.registry.unit import Context, Unit
 from programme.registry.views import MERCHANT, TERMINAL
 from programme.registry_port import MerchantView, TerminalView
+from programme.roles import require
 
 
 class MerchantKind(StrEnum):
@@ -23,11 +24,6 @@ class MerchantKind(StrEnum):
     SMALL = "kecil"
     COOPERATIVE = "koperasi"
     KUBE = "KUBE"
-
-
-#: Who registers shops and devices; designation is the city's with the bank (art. 1 no. 19).
-_KEEPERS = frozenset({Agency.BANK, Agency.DINSOS_PM, Agency.DISKOMINFO})
-_DESIGNATORS = frozenset({Agency.WALI_KOTA, Agency.DINSOS_PM, Agency.BANK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +70,9 @@ class ShopBook:
         self, requests: Sequence[MerchantRequest], actor: Actor
     ) -> list[MerchantView]:
         """Register shops, all or none; raise RuleError or DuplicateError."""
-        _may(actor, _KEEPERS, "register a shop")
+        require(actor, "merchant.register")
         if any(request.designated or request.suspended for request in requests):
-            _may(actor, _DESIGNATORS, "designate or suspend a shop")
+            require(actor, "merchant.designate")
         rows, categories = [], []
         with self._context.change(actor) as unit:
             first = unit.next_number(schema.merchants, "merchant_number")
@@ -84,7 +80,9 @@ class ShopBook:
             for number, request in enumerate(requests, start=first):
                 row = _merchant_row(number, request)
                 if row["merchant_id"] in taken:
-                    raise DuplicateError(f"shop {request.merchant_id} is registered already.")
+                    raise DuplicateError.of(
+                        "programme.merchant_known", merchant=request.merchant_id
+                    )
                 taken.add(row["merchant_id"])
                 rows.append(row)
                 categories += [
@@ -100,14 +98,16 @@ class ShopBook:
         self, requests: Sequence[TerminalRequest], actor: Actor
     ) -> list[TerminalView]:
         """Register terminals, all or none; raise RuleError, DuplicateError or NotFoundError."""
-        _may(actor, _KEEPERS, "register a terminal")
+        require(actor, "terminal.register")
         rows = []
         with self._context.change(actor) as unit:
             first = unit.next_number(schema.terminals, "terminal_number")
             taken = set(unit.views.terminals)
             for number, request in enumerate(requests, start=first):
                 if request.terminal_id in taken:
-                    raise DuplicateError(f"terminal {request.terminal_id} is registered already.")
+                    raise DuplicateError.of(
+                        "programme.terminal_known", terminal=request.terminal_id
+                    )
                 taken.add(request.terminal_id)
                 rows.append(_terminal_row(number, request, unit))
                 unit.record(TERMINAL, number, "registered", request.home_merchant_id)
@@ -116,26 +116,27 @@ class ShopBook:
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:
         """Designate a shop as E-Warong (art. 1 no. 19); without it no sale is approved (R4)."""
-        _may(actor, _DESIGNATORS, "designate a shop")
+        require(actor, "merchant.designate")
         return self._set(merchant_id, actor, "designated", {"designated": True})
 
     def suspend(self, merchant_id: str, actor: Actor, reason: str = "") -> MerchantView:
         """Suspend a shop; in force when this returns."""
-        _may(actor, _DESIGNATORS, "suspend a shop")
+        require(actor, "merchant.suspend")
         _check_text("reason", reason or "-")
         return self._set(merchant_id, actor, "suspended", {"suspended": True}, reason)
 
     def resume(self, merchant_id: str, actor: Actor) -> MerchantView:
         """End a suspension."""
-        _may(actor, _DESIGNATORS, "end a suspension")
+        require(actor, "merchant.resume")
         return self._set(merchant_id, actor, "resumed", {"suspended": False})
 
     def log_on(self, terminal_id: str, merchant_id: str, actor: Actor) -> TerminalView:
         """Note that a terminal now sells for this shop: devices move between shops (R39)."""
+        require(actor, "terminal.log_on")
         with self._context.change(actor) as unit:
             terminal = _terminal(unit, terminal_id)
             if not terminal.active:
-                raise RuleError(f"terminal {terminal_id} is switched off in the registry.")
+                raise RuleError.of("programme.terminal_off", terminal=terminal_id)
             shop = _merchant(unit, merchant_id)
             self._set_terminal(unit, terminal, {"merchant_number": shop.merchant_number})
             unit.record(TERMINAL, terminal.terminal_number, "logged on", shop.merchant_id)
@@ -143,6 +144,7 @@ class ShopBook:
 
     def log_off(self, terminal_id: str, actor: Actor) -> TerminalView:
         """Note that a terminal is at no shop."""
+        require(actor, "terminal.log_on")
         with self._context.change(actor) as unit:
             terminal = _terminal(unit, terminal_id)
             self._set_terminal(unit, terminal, {"merchant_number": None})
@@ -151,7 +153,7 @@ class ShopBook:
 
     def set_active(self, terminal_id: str, active: bool, actor: Actor) -> TerminalView:
         """Switch a terminal on or off in the registry; in force when this returns."""
-        _may(actor, _KEEPERS, "switch a terminal on or off")
+        require(actor, "terminal.switch")
         with self._context.change(actor) as unit:
             terminal = _terminal(unit, terminal_id)
             self._set_terminal(unit, terminal, {"active": active})
@@ -230,21 +232,15 @@ def _state_text(request: MerchantRequest) -> str:
 def _merchant(unit: Unit, merchant_id: str) -> MerchantView:
     found = unit.views.merchants.get(merchant_id.rstrip(" "))
     if found is None:
-        raise NotFoundError(f"shop {merchant_id} is not registered.")
+        raise NotFoundError.of("programme.merchant_unknown", merchant=merchant_id)
     return found
 
 
 def _terminal(unit: Unit, terminal_id: str) -> TerminalView:
     found = unit.views.terminals.get(terminal_id)
     if found is None:
-        raise NotFoundError(f"terminal {terminal_id} is not registered.")
+        raise NotFoundError.of("programme.terminal_unknown", terminal=terminal_id)
     return found
-
-
-def _may(actor: Actor, agencies: frozenset[Agency], what: str) -> None:
-    if actor.agency not in agencies:
-        names = ", ".join(sorted(agencies))
-        raise RuleError(f"{actor.agency.value} may not {what}; that is for {names}.")
 
 
 def _check_id(what: str, text: str, most: int) -> None:

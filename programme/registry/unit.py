@@ -1,6 +1,7 @@
 """One change of the registry: a transaction, its audit rows, and the views after it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,9 +15,10 @@ from programme.actors import Actor
 from programme.chart import TOMBSTONE_ACCOUNT_ID
 from programme.limits import STATEMENT_VALUES_MAX
 from programme.registry import schema
+from programme.registry.audit import chained, head
 from programme.registry.sealing import Sealer
 from programme.registry.storage import Storage
-from programme.registry.views import Views
+from programme.registry.views import Views, current_version
 from protocols.business_time import wita
 from protocols.clock import Clock, RandomBytes
 
@@ -24,6 +26,11 @@ _T = TypeVar("_T")
 _ACCOUNT_ID_BYTES = 16
 #: Ids at both ends are the ledger's own and the tombstone's (programme.chart): never allotted.
 _RESERVED_IDS = frozenset({0, *range(TOMBSTONE_ACCOUNT_ID - 13, 1 << 128)})
+_AUDIT_COLUMNS = tuple(column.name for column in schema.changes.columns)
+
+
+def _as_json(values: Mapping[str, Any] | None) -> str:
+    return json.dumps(values, separators=(",", ":"), sort_keys=True) if values else ""
 
 
 def parts(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -41,23 +48,41 @@ class Unit:
     actor: Actor
     at_ns: int
     views: Views
-    touched: dict[str, set[int]] = field(default_factory=dict)
-    audit: list[dict[str, Any]] = field(default_factory=list)
+    storage: Storage
+    audit: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def record(self, subject: str, number: int, action: str, detail: str = "") -> None:
-        """Note one change for the audit trail. `detail` never holds what identifies a person."""
-        self.touched.setdefault(subject, set()).add(number)
+    def record(
+        self,
+        subject: str,
+        number: int,
+        action: str,
+        detail: str = "",
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note one change for the audit trail; nothing in it ever identifies a person.
+
+        `before` and `after` name the columns that changed, with their values.
+        """
+        actor = self.actor
         self.audit.append(
-            {
-                "at_ns": self.at_ns,
-                "agency": self.actor.agency.value,
-                "person": self.actor.person,
-                "subject": subject,
-                "number": number,
-                "action": action,
-                "detail": detail,
-            }
-        )
+            (
+                self.at_ns, actor.agency.value, actor.person, subject, number, action, detail,
+                _as_json(before), _as_json(after),
+            )
+        )  # fmt: skip
+
+    def write_audit(self) -> None:
+        """Add the rows noted so far to the chain; last of what a change does."""
+        version, chain = head(self.connection)
+        rows = []
+        for row in self.audit:
+            version += 1
+            chain = chained(chain, (version, *row))
+            rows.append((version, *row, chain))
+        if rows:
+            self.storage.insert(self.connection, schema.changes.name, _AUDIT_COLUMNS, rows)
 
     def next_number(self, table: Table, column: str) -> int:
         """Give the next dense number of a table."""
@@ -65,19 +90,14 @@ class Unit:
         return int(newest or 0) + 1
 
     def add(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows of the same columns; none is allowed.
-
-        Straight to the driver: every column here is a number, text or bytes, and going through
-        the statement compiler's converters would cost more than SQLite itself.
-        """
+        """Insert rows of the same columns; none is allowed."""
         if not rows:
             return
         names = list(rows[0])
         assert len(names) > 1
         assert all(name in table.c for name in names)
-        marks = ", ".join("?" * len(names))
-        statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own names
-        self.connection.exec_driver_sql(statement, list(map(itemgetter(*names), rows)))
+        values = list(map(itemgetter(*names), rows))
+        self.storage.insert(self.connection, table.name, names, values)
 
     @property
     def today(self) -> date:
@@ -95,7 +115,6 @@ class Context:
     clock: Clock
     random_bytes: RandomBytes
     lock: RLock = field(default_factory=RLock)
-    data_version: int = -1
 
     @contextmanager
     def change(self, actor: Actor) -> Iterator[Unit]:
@@ -107,9 +126,9 @@ class Context:
         with self.lock:
             with self.storage.transaction() as connection:
                 self._catch_up(connection)
-                unit = Unit(connection, actor, self.clock.now_ns(), self.views)
+                unit = Unit(connection, actor, self.clock.now_ns(), self.views, self.storage)
                 yield unit
-                unit.add(schema.changes, unit.audit)
+                unit.write_audit()
             if unit.audit:
                 with self.storage.reading() as connection:
                     self.views.catch_up(connection)
@@ -144,10 +163,7 @@ class Context:
         return connection.execute(select(column).where(column.in_(fresh))).first() is not None
 
     def _catch_up(self, connection: Connection) -> bool:
-        seen = int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-        if seen == self.data_version:
+        if current_version(connection) == self.views.version:
             return False
-        self.data_version = seen
-        before = self.views.version
         self.views.catch_up(connection)
-        return self.views.version != before
+        return True

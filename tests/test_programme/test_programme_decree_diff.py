@@ -69,8 +69,10 @@ def test_import_applies_what_the_diff_told(registry, actors, determined, later):
     assert (result.new_people, result.changed_people) == (2, 1)
     moved = registry.people.open_identity(2)
     assert (moved.address, moved.village) == ("Jalan Baru 9", "Bantuas")
-    changes = [row[4:] for row in registry.audit() if row[4] == "recipient"]
-    assert changes == [("recipient", 2, "changed", "alamat, kelurahan")]
+    changes = [row for row in registry.trail.records() if row.subject == "recipient"]
+    assert [(c.number, c.action, c.detail) for c in changes] == [
+        (2, "changed", "alamat, kelurahan")
+    ]
     again = compare_decree(registry, file)
     assert again.imported == result.decree
     assert (again.new_lines, again.changed_people) == ((), ())
