@@ -16,9 +16,13 @@ CHECKS: list[tuple[str, list[str]]] = [
 ]
 RUST_CHECKS: list[tuple[str, list[str]]] = [
     ("rust format", ["cargo", "fmt", "--check"]),
-    (
-        "rust lint",
-        ["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"],
+    *(
+        # One by one: built together, both would get the features that either asks of pyo3.
+        (
+            f"rust lint, {core}",
+            ["cargo", "clippy", "--quiet", "--package", core, "--all-targets", "--", "-Dwarnings"],
+        )
+        for core in ("ledger-core", "protocols-core")
     ),
 ]
 

@@ -5,14 +5,17 @@
 //! packer, which decides and words the error; so both twins have one set of errors.
 
 mod ffi;
+mod packed;
 mod read;
 mod read_parts;
 mod read_simple;
+mod short;
 mod table;
 mod templates;
 mod write;
 mod write_parts;
 
+use ffi::{MessageSlots, SmallNumbers};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
@@ -24,7 +27,8 @@ use templates::Templates;
 struct CodecCore {
     table: Table,
     templates: Templates,
-    message: Py<PyType>,
+    numbers: SmallNumbers,
+    message: MessageSlots,
     spec: Py<PyAny>,
     read_slowly: Py<PyAny>,
     write_slowly: Py<PyAny>,
@@ -36,7 +40,7 @@ impl CodecCore {
     #[new]
     fn new(
         spec: Bound<'_, PyAny>,
-        message: Py<PyType>,
+        message: &Bound<'_, PyType>,
         tables: &Bound<'_, PyDict>,
         read_slowly: Py<PyAny>,
         write_slowly: Py<PyAny>,
@@ -44,7 +48,8 @@ impl CodecCore {
         Ok(Self {
             table: Table::new(&spec, tables)?,
             templates: Templates::default(),
-            message,
+            numbers: SmallNumbers::new(spec.py())?,
+            message: MessageSlots::new(message)?,
             spec: spec.unbind(),
             read_slowly,
             write_slowly,
@@ -58,11 +63,8 @@ impl CodecCore {
             if let Some((mti, elements)) =
                 read::message(py, &self.table, &self.templates, bytes.as_bytes())
             {
-                let message = ffi::empty_instance(self.message.bind(py))?;
-                message.setattr(intern!(py, "mti"), mti)?;
-                message.setattr(intern!(py, "elements"), elements)?;
-                message.setattr(intern!(py, "spec"), self.spec.bind(py))?;
-                return Ok(message);
+                let spec = self.spec.bind(py).clone();
+                return self.message.message(mti, elements, spec);
             }
         }
         self.read_slowly.bind(py).call1((raw,))
@@ -71,17 +73,27 @@ impl CodecCore {
     /// Give the bytes of a message.
     fn encode<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = message.py();
-        let mti = message.getattr(intern!(py, "mti"))?;
-        let elements = message.getattr(intern!(py, "elements"))?;
-        if let (Ok(text), Ok(dict)) = (
-            mti.cast_exact::<PyString>(),
-            elements.cast_exact::<PyDict>(),
-        ) {
-            if let Some(out) = write::message(&self.table, text, dict) {
+        if let Some((mti, elements)) = self.message.parts(message) {
+            if let Some(out) = self.encode_plain(&mti, &elements) {
                 return Ok(PyBytes::new(py, &out).into_any());
             }
         }
+        let mti = message.getattr(intern!(py, "mti"))?;
+        let elements = message.getattr(intern!(py, "elements"))?;
+        if let Some(out) = self.encode_plain(&mti, &elements) {
+            return Ok(PyBytes::new(py, &out).into_any());
+        }
         self.write_slowly.bind(py).call1((mti, elements))
+    }
+}
+
+impl CodecCore {
+    /// Give the bytes of parts that are plainly right.
+    #[inline]
+    fn encode_plain(&self, mti: &Bound<'_, PyAny>, elements: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+        let text = mti.cast_exact::<PyString>().ok()?;
+        let dict = elements.cast_exact::<PyDict>().ok()?;
+        write::message(&self.table, &self.numbers, text, dict)
     }
 }
 

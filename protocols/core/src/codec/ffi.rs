@@ -1,72 +1,269 @@
-//! The three places where the codec speaks to Python below the binding's safe functions, which cost more.
+//! The places where the codec speaks to Python below the binding's safe functions, which cost more.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 use pyo3::Borrowed;
+use std::mem::MaybeUninit;
+
+#[cfg(Py_LIMITED_API)]
+compile_error!("this core is built by itself: cargo ... -p protocols-core (docs/adr/0010)");
 
 /// A value of a dict that is not counted: good while nobody changes the dict.
 pub type Lent<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 
-/// Give the items of a dict whose keys are whole numbers of 1 to `limit`, in the dict's order.
-///
-/// None when a key is anything else. The caller must run no Python code while it holds the values:
-/// the dict could change under them.
-pub fn numbered<'a, 'py>(
-    dict: &'a Bound<'py, PyDict>,
-    limit: usize,
-) -> Option<Vec<(usize, Lent<'a, 'py>)>> {
-    let py = dict.py();
-    let mut out = Vec::with_capacity(dict.len());
-    let mut position: ffi::Py_ssize_t = 0;
-    let mut key: *mut ffi::PyObject = std::ptr::null_mut();
-    let mut value: *mut ffi::PyObject = std::ptr::null_mut();
-    // SAFETY: `dict` is a dict and the interpreter is attached. PyDict_Next fills `key` and `value`
-    // with pointers that the dict owns, before it gives 1. Nothing here runs Python code, so the
-    // dict does not change in between; `'a` ties the values to the borrow of the dict, and the
-    // caller promises the same for as long as it holds them.
-    unsafe {
-        while ffi::PyDict_Next(
-            dict.as_ptr(),
-            &raw mut position,
-            &raw mut key,
-            &raw mut value,
-        ) != 0
-        {
+/// Most elements of a message: three bitmaps.
+pub const ITEMS_MAX: usize = 192;
+
+/// The items of a dict whose keys are element numbers.
+pub struct Items<'a, 'py> {
+    space: [MaybeUninit<(usize, Lent<'a, 'py>)>; ITEMS_MAX],
+    size: usize,
+}
+
+impl<'a, 'py> Items<'a, 'py> {
+    /// Give the items of a dict whose keys are whole numbers of 1 to `limit`, in the dict's order.
+    ///
+    /// None when a key is anything else. The caller must run no Python code while it holds the
+    /// values: the dict could change under them.
+    pub fn of(dict: &'a Bound<'py, PyDict>, numbers: &SmallNumbers) -> Option<Self> {
+        let py = dict.py();
+        let mut out = Self {
+            space: [const { MaybeUninit::uninit() }; ITEMS_MAX],
+            size: 0,
+        };
+        let mut position: ffi::Py_ssize_t = 0;
+        let mut key: *mut ffi::PyObject = std::ptr::null_mut();
+        let mut value: *mut ffi::PyObject = std::ptr::null_mut();
+        // SAFETY: `dict` is a dict and the interpreter is attached. PyDict_Next fills `key` and
+        // `value` with pointers that the dict owns, before it gives 1. Nothing here runs Python
+        // code, so the dict does not change in between; `'a` ties the values to the borrow of the
+        // dict, and the caller promises the same for as long as it holds them.
+        unsafe {
+            while ffi::PyDict_Next(
+                dict.as_ptr(),
+                &raw mut position,
+                &raw mut key,
+                &raw mut value,
+            ) != 0
+            {
+                let number = numbers.of(key)?;
+                let slot = out.space.get_mut(out.size)?;
+                slot.write((number, Borrowed::from_ptr(py, value)));
+                out.size += 1;
+            }
+        }
+        Some(out)
+    }
+
+    /// The items, to be looked at or put in order.
+    pub fn as_mut_slice(&mut self) -> &mut [(usize, Lent<'a, 'py>)] {
+        // SAFETY: the first `size` slots were written by `of`, and MaybeUninit<T> is laid out as T.
+        unsafe { std::slice::from_raw_parts_mut(self.space.as_mut_ptr().cast(), self.size) }
+    }
+}
+
+/// The interpreter's own objects of the element numbers, told by their addresses.
+pub struct SmallNumbers {
+    /// Kept, so that the addresses stay theirs.
+    _held: Vec<Py<PyAny>>,
+    first: usize,
+    /// Each stands `1 << shift` bytes behind the one before; None where they stand otherwise.
+    shift: Option<u32>,
+}
+
+impl SmallNumbers {
+    /// Look where the interpreter keeps 0 to 192; it shares small whole numbers.
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let held = (0..=ITEMS_MAX)
+            .map(|number| Ok(number.into_pyobject(py)?.into_any().unbind()))
+            .collect::<PyResult<Vec<_>>>()?;
+        let at = |index: usize| held[index].as_ptr() as usize;
+        let first = at(0);
+        let stride = at(1).wrapping_sub(first);
+        let is_even = (0..=ITEMS_MAX).all(|n| at(n) == first.wrapping_add(n.wrapping_mul(stride)));
+        Ok(Self {
+            first,
+            shift: (is_even && stride.is_power_of_two()).then(|| stride.trailing_zeros()),
+            _held: held,
+        })
+    }
+
+    /// Give the number that a key is, from 1 to 192.
+    ///
+    /// # Safety
+    /// `key` is a live object and the interpreter is attached.
+    unsafe fn of(&self, key: *mut ffi::PyObject) -> Option<usize> {
+        if let Some(shift) = self.shift {
+            let distance = (key as usize).wrapping_sub(self.first);
+            let number = distance >> shift;
+            if (1..=ITEMS_MAX).contains(&number) && number << shift == distance {
+                return Some(number);
+            }
+        }
+        // SAFETY: the caller's promise; the type is checked before the number is read.
+        unsafe {
             if ffi::PyLong_CheckExact(key) == 0 {
                 return None;
             }
             let mut overflow = 0;
             let number = ffi::PyLong_AsLongAndOverflow(key, &raw mut overflow);
-            let number = usize::try_from(number)
+            usize::try_from(number)
                 .ok()
-                .filter(|n| (1..=limit).contains(n))?;
-            out.push((number, Borrowed::from_ptr(py, value)));
+                .filter(|n| (1..=ITEMS_MAX).contains(n))
         }
     }
-    Some(out)
 }
 
-/// Give a str of ASCII bytes that the caller has checked; None when they are not even UTF-8.
-pub fn ascii_string<'py>(py: Python<'py>, ascii: &[u8]) -> Option<Bound<'py, PyAny>> {
-    let size = ffi::Py_ssize_t::try_from(ascii.len()).ok()?;
-    // SAFETY: pointer and length are of one slice; Python copies and checks the bytes itself, and
-    // gives a new reference, or null with an exception that is dropped here.
+/// Give a str of `size` ASCII characters that `fill` writes, None when `fill` gives false.
+///
+/// `fill` must write every byte, each below 0x80, before it gives true.
+#[inline]
+pub fn ascii_filled(
+    py: Python<'_>,
+    size: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> bool,
+) -> Option<Bound<'_, PyAny>> {
+    let wanted = ffi::Py_ssize_t::try_from(size).ok()?;
+    // SAFETY: a new str of this size for characters up to 0x7F has `size` bytes of room behind its
+    // header (for size 0 it is the shared empty one, and the slice is empty). Nobody else holds it
+    // before it is returned; when `fill` refuses, it is dropped unseen.
     unsafe {
-        let made = ffi::PyUnicode_FromStringAndSize(ascii.as_ptr().cast(), size);
-        Bound::from_owned_ptr_or_err(py, made).ok()
+        let made = ffi::PyUnicode_New(wanted, 0x7F);
+        let made = Bound::from_owned_ptr_or_err(py, made).ok()?;
+        let room = ffi::PyUnicode_1BYTE_DATA(made.as_ptr()).cast::<MaybeUninit<u8>>();
+        fill(std::slice::from_raw_parts_mut(room, size)).then_some(made)
     }
 }
 
-/// Give a new instance of a class made in Python with `__slots__`, its slots still empty.
-///
-/// This is `object.__new__(cls)` without the call.
-pub fn empty_instance<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: `class` is a heap type made by a class statement over `object`, whose instances
-    // PyType_GenericAlloc makes complete (zeroed slots are unset attributes); it gives a new
-    // reference or null with an exception set.
+/// Give a str of ASCII bytes that the caller has checked.
+#[inline]
+pub fn ascii_string<'py>(py: Python<'py>, ascii: &[u8]) -> Option<Bound<'py, PyAny>> {
+    ascii_filled(py, ascii.len(), |room| {
+        for (slot, byte) in room.iter_mut().zip(ascii) {
+            slot.write(*byte & 0x7F);
+        }
+        true
+    })
+}
+
+/// Give the characters of a str when all are ASCII.
+#[inline]
+pub fn ascii_of<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
+    #[cfg(not(Py_3_14))]
+    // SAFETY: `text` is a str and stays alive as long as the slice; a compact ASCII str has its
+    // length in bytes behind its header, and a str never changes.
     unsafe {
-        let made = ffi::PyType_GenericAlloc(class.as_type_ptr(), 0);
-        Bound::from_owned_ptr_or_err(class.py(), made)
+        let object = text.as_ptr();
+        if ffi::PyUnicode_IS_COMPACT_ASCII(object) != 0 {
+            let size = usize::try_from(ffi::PyUnicode_GET_LENGTH(object)).ok()?;
+            let data = ffi::PyUnicode_1BYTE_DATA(object);
+            return Some(std::slice::from_raw_parts(data, size));
+        }
+    }
+    text.to_str()
+        .ok()
+        .filter(|t| t.is_ascii())
+        .map(str::as_bytes)
+}
+
+/// Where instances of `Message` keep their three parts.
+pub struct MessageSlots {
+    class: Py<PyType>,
+    mti: usize,
+    elements: usize,
+    spec: usize,
+}
+
+impl MessageSlots {
+    /// Ask the class for its slots; raise `TypeError` when it is not one with these slots.
+    pub fn new(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        Ok(Self {
+            mti: offset(class, "mti")?,
+            elements: offset(class, "elements")?,
+            spec: offset(class, "spec")?,
+            class: class.clone().unbind(),
+        })
+    }
+
+    /// Give a new message of these parts: `object.__new__` and three slots filled, without a call.
+    #[inline]
+    pub fn message<'py>(
+        &self,
+        mti: Bound<'py, PyAny>,
+        elements: Bound<'py, PyDict>,
+        spec: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.bind(mti.py());
+        // SAFETY: the class is a heap type over `object`, whose instances PyType_GenericAlloc makes
+        // complete with empty slots; `offset` has proved each slot to be one of owned objects, so
+        // the three references are handed over and freed with the instance.
+        unsafe {
+            let made = ffi::PyType_GenericAlloc(class.as_type_ptr(), 0);
+            let made = Bound::from_owned_ptr_or_err(class.py(), made)?;
+            put(&made, self.mti, mti);
+            put(&made, self.elements, elements.into_any());
+            put(&made, self.spec, spec);
+            Ok(made)
+        }
+    }
+
+    /// Give type and elements of exactly a `Message`, None for anything else or an empty slot.
+    #[inline]
+    pub fn parts<'a, 'py>(
+        &self,
+        message: &'a Bound<'py, PyAny>,
+    ) -> Option<(Lent<'a, 'py>, Lent<'a, 'py>)> {
+        if !message.get_type_ptr().eq(&self.class.as_ptr().cast()) {
+            return None;
+        }
+        let py = message.py();
+        // SAFETY: the object is an instance of the class whose offsets these are; a slot is null
+        // or an object that the message owns, and `'a` ties it to the borrow of the message.
+        unsafe {
+            let mti = *slot_at(message.as_ptr(), self.mti);
+            let elements = *slot_at(message.as_ptr(), self.elements);
+            if mti.is_null() || elements.is_null() {
+                return None;
+            }
+            Some((
+                Borrowed::from_ptr(py, mti),
+                Borrowed::from_ptr(py, elements),
+            ))
+        }
+    }
+}
+
+/// # Safety
+/// `offset` is that of a slot of owned objects in `object`; slots are aligned like pointers.
+unsafe fn slot_at(object: *mut ffi::PyObject, offset: usize) -> *mut *mut ffi::PyObject {
+    // SAFETY: the caller's promise keeps the address inside the object.
+    unsafe { object.byte_add(offset).cast() }
+}
+
+/// # Safety
+/// `offset` is that of an empty slot of owned objects in `target`.
+unsafe fn put(target: &Bound<'_, PyAny>, offset: usize, value: Bound<'_, PyAny>) {
+    // SAFETY: the caller's promise.
+    unsafe { slot_at(target.as_ptr(), offset).write(value.into_ptr()) }
+}
+
+/// Where instances of a class keep a slot.
+fn offset(class: &Bound<'_, PyType>, name: &str) -> PyResult<usize> {
+    let descriptor = class.getattr(name)?;
+    let is_member = descriptor.get_type().name()? == "member_descriptor";
+    if !is_member {
+        return Err(PyTypeError::new_err("a message class has slots"));
+    }
+    // SAFETY: an object of type member_descriptor begins as PyMemberDescrObject and keeps its
+    // definition alive.
+    let (kind, offset) = unsafe {
+        let member = (*descriptor.as_ptr().cast::<ffi::PyMemberDescrObject>()).d_member;
+        ((*member).type_code, (*member).offset)
+    };
+    match usize::try_from(offset) {
+        Ok(offset) if kind == ffi::Py_T_OBJECT_EX => Ok(offset),
+        _ => Err(PyTypeError::new_err("a slot of a message holds an object")),
     }
 }

@@ -1,11 +1,13 @@
 //! Reading: bytes to a dict of values, or None when anything is odd.
 
+use super::packed;
 use super::read_parts::{bitmapped, groups, packed_group, tagged};
 use super::read_simple::{all_digits, bytes, digits, text, track2};
+use super::short::{shared, shared_number};
 use super::table::{Counts, Element, Encoding, Kind, Prefix, Table, NUMBER_MAX};
 use super::templates::Templates;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 pub type Value<'py> = Bound<'py, PyAny>;
 
@@ -20,7 +22,7 @@ pub fn message<'py>(
     table: &Table,
     templates: &Templates,
     raw: &[u8],
-) -> Option<(Bound<'py, PyString>, Bound<'py, PyDict>)> {
+) -> Option<(Value<'py>, Bound<'py, PyDict>)> {
     if raw.len() > table.bytes_max {
         return None;
     }
@@ -52,26 +54,16 @@ pub fn message<'py>(
     Some((mti, out))
 }
 
-fn mti<'py>(
-    py: Python<'py>,
-    table: &Table,
-    raw: &[u8],
-    at: &mut usize,
-) -> Option<Bound<'py, PyString>> {
-    let mut digits = [0_u8; 4];
+fn mti<'py>(py: Python<'py>, table: &Table, raw: &[u8], at: &mut usize) -> Option<Value<'py>> {
     if matches!(table.mti, Encoding::Bcd) {
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(take(raw, at, 2, raw.len())?) {
-            pair.copy_from_slice(&[(byte >> 4) + b'0', (byte & 0x0F) + b'0']);
-        }
-    } else {
-        for (digit, byte) in digits.iter_mut().zip(take(raw, at, 4, raw.len())?) {
-            *digit = to_ascii(&table.mti, *byte);
-        }
+        let field = take(raw, at, 2, raw.len())?;
+        return shared_number(py, packed::short_number(field, 4, true, 0)?, 4);
     }
-    if !all_digits(&digits) {
-        return None;
+    let mut digits = [0_u8; 4];
+    for (digit, byte) in digits.iter_mut().zip(take(raw, at, 4, raw.len())?) {
+        *digit = to_ascii(&table.mti, *byte);
     }
-    Some(PyString::new(py, std::str::from_utf8(&digits).ok()?))
+    all_digits(&digits).then(|| shared(py, &digits))?
 }
 
 fn bitmap(table: &Table, raw: &[u8], at: &mut usize) -> Option<Bits> {

@@ -1,7 +1,7 @@
 //! Reading composites: groups, tagged elements, elements with a bitmap of their own.
 
 use super::read::{count, element_at, sized, take, Value};
-use super::read_simple::{all_digits, string, unpack, UNPACKED_MAX};
+use super::read_simple::{string, unpacked, UNPACKED_MAX};
 use super::table::{Element, Form, Table};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -10,10 +10,7 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 pub fn packed_group<'py>(py: Python<'py>, element: &Element, field: &[u8]) -> Option<Value<'py>> {
     let mut space = [0; UNPACKED_MAX];
-    let all = unpack(element, field, field.len() * 2, &mut space)?;
-    if !all_digits(all) {
-        return None;
-    }
+    let all = unpacked(field, &mut space)?;
     let out = PyDict::new(py);
     let mut at = 0;
     for sub in &element.subs {

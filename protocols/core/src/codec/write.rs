@@ -1,13 +1,17 @@
 //! Writing: a dict of values to bytes, or None when anything is odd.
 
-use super::ffi::numbered;
+use super::ffi::{ascii_of, Items, Lent, SmallNumbers};
+use super::packed;
 use super::read_simple::{all_digits, in_charset, is_track2};
-use super::table::{Counts, Element, Encoding, Kind, Prefix, Table, NUMBER_MAX};
+use super::table::{Counts, Element, Encoding, Kind, Prefix, Table};
 use super::write_parts::{write_bitmapped, write_groups, write_packed_group, write_tagged};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 pub type Value<'py> = Bound<'py, PyAny>;
+
+/// Longest length prefix. The linter of specs allows no longer one.
+const PREFIX_BYTES_MAX: usize = 4;
 
 /// Room for a common message without growing.
 const USUAL_BYTES: usize = 512;
@@ -15,37 +19,38 @@ const USUAL_BYTES: usize = 512;
 /// Give the bytes of a message.
 pub fn message(
     table: &Table,
+    numbers: &SmallNumbers,
     mti: &Bound<'_, PyString>,
     elements: &Bound<'_, PyDict>,
 ) -> Option<Vec<u8>> {
-    let mut items = numbered(elements, NUMBER_MAX)?;
+    let mut found = Items::of(elements, numbers)?;
+    let items = found.as_mut_slice();
     if !items.is_sorted_by_key(|item| item.0) {
         items.sort_unstable_by_key(|item| item.0);
     }
     let mut words = [0_u64; 3];
-    for (number, _) in &items {
+    for (number, _) in items.iter() {
         words[(number - 1) / 64] |= 1 << (63 - (number - 1) % 64);
     }
     if table.tertiary && words[1] >> 63 == 1 {
         return None;
     }
     let mut out = Vec::with_capacity(USUAL_BYTES);
-    write_mti(table, mti.to_str().ok()?, &mut out)?;
+    write_mti(table, ascii_of(mti)?, &mut out)?;
     write_bitmap(table, &mut words, &mut out);
-    for (number, value) in &items {
+    for (number, value) in items.iter() {
         let element = table.elements[*number].as_ref()?;
-        write_element(element, value, table, &mut out)?;
+        write_element(element, *value, table, &mut out)?;
     }
     (out.len() <= table.bytes_max).then_some(out)
 }
 
-fn write_mti(table: &Table, mti: &str, out: &mut Vec<u8>) -> Option<()> {
-    let digits = mti.as_bytes();
+fn write_mti(table: &Table, digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if digits.len() != 4 || !all_digits(digits) {
         return None;
     }
     if matches!(table.mti, Encoding::Bcd) {
-        pack(digits, out);
+        packed::pack(digits, out);
     } else {
         out.extend(digits.iter().map(|digit| from_ascii(&table.mti, *digit)));
     }
@@ -92,33 +97,49 @@ fn write_hex(encoding: &Encoding, bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Pack an even count of digits; `=` is D.
-pub fn pack(digits: &[u8], out: &mut Vec<u8>) {
-    out.extend(
-        digits
-            .chunks_exact(2)
-            .map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])),
-    );
-}
-
-fn nibble(digit: u8) -> u8 {
-    if digit == b'=' {
-        0x0D
-    } else {
-        digit & 0x0F
-    }
-}
-
-fn pack_padded(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
-    if digits.len().is_multiple_of(2) {
-        pack(digits, out);
+/// Pack digits; None when a character is none.
+#[inline]
+fn pack_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let (first, last) = if digits.len().is_multiple_of(2) {
+        (None, None)
     } else if element.odd.left {
-        out.push(element.odd.nibble << 4 | nibble(digits[0]));
-        pack(&digits[1..], out);
+        (digits.first().copied(), None)
     } else {
-        let (last, rest) = digits.split_last().unwrap_or((&0, &[]));
-        pack(rest, out);
-        out.push(nibble(*last) << 4 | element.odd.nibble);
+        (None, digits.last().copied())
+    };
+    let from = usize::from(first.is_some());
+    let whole = digits.get(from..digits.len() - usize::from(last.is_some()))?;
+    let mut fits = true;
+    if let Some(digit) = first {
+        fits = digit.is_ascii_digit();
+        out.push(element.odd.nibble << 4 | digit & 0x0F);
+    }
+    fits &= packed::pack(whole, out);
+    if let Some(digit) = last {
+        fits &= digit.is_ascii_digit();
+        out.push((digit & 0x0F) << 4 | element.odd.nibble);
+    }
+    fits.then_some(())
+}
+
+/// Pack track 2; its separator becomes D.
+fn pack_track2(element: &Element, text: &[u8], out: &mut Vec<u8>) {
+    let nibble = |byte: &u8| {
+        if *byte == b'=' {
+            0x0D
+        } else {
+            byte & 0x0F
+        }
+    };
+    let is_odd = !text.len().is_multiple_of(2);
+    let before = (is_odd && element.odd.left).then_some(element.odd.nibble);
+    let after = (is_odd && !element.odd.left).then_some(element.odd.nibble);
+    let mut nibbles = before
+        .into_iter()
+        .chain(text.iter().map(nibble))
+        .chain(after);
+    while let (Some(high), Some(low)) = (nibbles.next(), nibbles.next()) {
+        out.push(high << 4 | low);
     }
 }
 
@@ -132,10 +153,10 @@ pub fn write_count(prefix: &Prefix, count: usize, out: &mut Vec<u8>) -> Option<(
     if number >= prefix.limit {
         return None;
     }
+    let mut field = [0_u8; PREFIX_BYTES_MAX];
+    let field = field.get_mut(..prefix.size)?;
     let mut left = number;
-    let start = out.len();
-    out.resize(start + prefix.size, 0);
-    for slot in out[start..].iter_mut().rev() {
+    for slot in field.iter_mut().rev() {
         match prefix.encoding {
             Encoding::Binary => {
                 *slot = u8::try_from(left & 0xFF).ok()?;
@@ -152,6 +173,7 @@ pub fn write_count(prefix: &Prefix, count: usize, out: &mut Vec<u8>) -> Option<(
             }
         }
     }
+    out.extend_from_slice(field);
     Some(())
 }
 
@@ -167,21 +189,21 @@ fn count_of_units(element: &Element, counts: Counts, units: usize) -> usize {
 
 pub fn write_element(
     element: &Element,
-    value: &Value<'_>,
+    value: Lent<'_, '_>,
     table: &Table,
     out: &mut Vec<u8>,
 ) -> Option<()> {
     if element.is_composite() {
         let Some(prefix) = &element.prefix else {
-            return write_composite(element, value, table, out).map(|_| ());
+            return write_composite(element, &value, table, out).map(|_| ());
         };
         let mut inner = Vec::with_capacity(USUAL_BYTES);
-        let units = write_composite(element, value, table, &mut inner)?;
+        let units = write_composite(element, &value, table, &mut inner)?;
         write_count(prefix, count_of_units(element, prefix.counts, units), out)?;
         out.extend_from_slice(&inner);
         return Some(());
     }
-    with_simple(element, value, |simple| {
+    with_simple(element, &value, |simple| {
         if let Some(prefix) = &element.prefix {
             let count = count_of_units(element, prefix.counts, simple.len());
             write_count(prefix, count, out)?;
@@ -199,7 +221,7 @@ pub fn with_simple<T>(
     let simple = if matches!(element.kind, Kind::Bytes) {
         value.cast::<PyBytes>().ok()?.as_bytes()
     } else {
-        value.cast::<PyString>().ok()?.to_str().ok()?.as_bytes()
+        ascii_of(value.cast::<PyString>().ok()?)?
     };
     if simple.len() < element.min || simple.len() > element.max {
         return None;
@@ -245,16 +267,19 @@ pub fn write_composite(
 }
 
 fn write_text(element: &Element, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let fits = match element.kind {
-        Kind::Digits => all_digits(text),
-        Kind::Track2 => is_track2(text),
-        _ => in_charset(element, text),
-    };
-    if !fits {
-        return None;
+    let is_packed = matches!(element.encoding, Encoding::Bcd);
+    match element.kind {
+        Kind::Digits if is_packed => return pack_digits(element, text, out),
+        Kind::Track2 if is_packed => {
+            is_track2(text).then(|| pack_track2(element, text, out))?;
+            return Some(());
+        }
+        Kind::Digits if all_digits(text) => {}
+        Kind::Track2 if is_track2(text) => {}
+        Kind::Text if in_charset(element, text) => {}
+        _ => return None,
     }
     match &element.encoding {
-        Encoding::Bcd => pack_padded(element, text, out),
         Encoding::Page(_) => {
             out.extend(text.iter().map(|c| from_ascii(&element.encoding, *c)));
         }

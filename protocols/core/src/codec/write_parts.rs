@@ -1,10 +1,8 @@
 //! Writing composites: groups, tagged elements, elements with a bitmap of their own.
 
-use super::read_simple::all_digits;
+use super::packed;
 use super::table::{hex_value, Element, Form, Table};
-use super::write::{
-    pack, with_simple, write_composite, write_count, write_element, write_simple, Value,
-};
+use super::write::{with_simple, write_composite, write_count, write_element, write_simple, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
@@ -34,11 +32,10 @@ pub fn write_packed_group(element: &Element, value: &Value<'_>, out: &mut Vec<u8
     for (sub, part) in in_order(element, value)? {
         with_simple(sub, &part, |text| {
             digits.extend_from_slice(text);
-            all_digits(text).then_some(())
+            Some(())
         })?;
     }
-    pack(&digits, out);
-    digits.len().is_multiple_of(2).then_some(())
+    (digits.len().is_multiple_of(2) && packed::pack(&digits, out)).then_some(())
 }
 
 pub fn write_groups(
@@ -68,7 +65,7 @@ fn write_group(
     out: &mut Vec<u8>,
 ) -> Option<()> {
     for (sub, part) in in_order(element, value)? {
-        write_element(sub, &part, table, out)?;
+        write_element(sub, part.as_borrowed(), table, out)?;
     }
     Some(())
 }
@@ -215,7 +212,7 @@ pub fn write_bitmapped(
         }
         last = number;
         out[start + (number - 1) / 8] |= 0x80 >> ((number - 1) % 8);
-        write_element(sub, &part, table, out)?;
+        write_element(sub, part.as_borrowed(), table, out)?;
     }
     Some(())
 }
