@@ -1,6 +1,7 @@
 """From a decision to the answer's message: the spec's echo, DE39 and what belongs to it."""
 
 from protocols.iso8583 import Message, Value
+from switch.changes import BatchTotals
 from switch.decision import Decision, KeyBlocks
 from switch.limits import MONTHS_MAX, STATEMENT_LINES_MAX
 
@@ -9,21 +10,30 @@ _CURRENCY = "360"
 _AVAILABLE = "02"
 _SHOP_TEXT = 20
 _HEADING_TEXT = 32
+#: The group of DE63 with a batch's totals, in the order of `BatchTotals`.
+_TOTALS_NAMES = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
+_COUNT_DIGITS, _AMOUNT_DIGITS = 6, 12
 
 
 def build_answer(
     request: Message, decision: Decision, *, account_type: str, issuer_data: bytes
 ) -> Message:
     """Give the answer without its MAC. `issuer_data` is tag 91, empty when no chip was proved."""
+    chip: dict[str, Value] = {"91": issuer_data} if issuer_data else {}
+    if decision.scripts:
+        chip["71"] = decision.scripts
     changes: dict[int, Value | None] = {
         38: decision.approval_code or None,
         44: decision.reason or None,
         48: _key_blocks(decision.key_blocks) or _statement(decision),
         54: _balance(decision, account_type),
-        55: {"91": issuer_data} if issuer_data else None,
+        55: chip or None,
+        60: {"batch": f"{decision.batch:06d}"} if decision.batch else None,
         61: _sender(decision),
         63: _programme(decision),
     }
+    if decision.approved_sen is not None:
+        changes[4] = f"{decision.approved_sen:012d}"
     return request.response(decision.code, changes)
 
 
@@ -88,9 +98,30 @@ def _programme(decision: Decision) -> Value | None:
     if decision.shop_heading is not None:
         name, place = decision.shop_heading
         found["shop"] = {"name": _plain(name, _HEADING_TEXT), "place": _plain(place, _HEADING_TEXT)}
+    if decision.totals is not None:
+        found["totals"] = _totals(decision.totals)
+    if decision.payout_date is not None:
+        found["payout_date"] = decision.payout_date.strftime("%Y%m%d")
     if decision.business_date is not None:
         found["business_date"] = decision.business_date.strftime("%Y%m%d")
     return found or None
+
+
+def _totals(totals: BatchTotals) -> Value:
+    """Give the totals as the group of DE63 that carries them; their order there is the same."""
+    widths = (_COUNT_DIGITS, _AMOUNT_DIGITS) * 3
+    return {
+        _TOTALS_NAMES[place]: f"{number:0{width}d}"
+        for place, (number, width) in enumerate(zip(totals, widths, strict=True))
+    }
+
+
+def read_totals(message: Message) -> BatchTotals | None:
+    """Give the totals that a settlement declares in DE63, None when it declares none."""
+    declared = message.parts(63).get("totals")
+    if not isinstance(declared, dict):
+        return None
+    return BatchTotals(*(int(str(declared[name])) for name in _TOTALS_NAMES))
 
 
 def _plain(text: str, length: int) -> str:

@@ -4,8 +4,9 @@ The memory changes first, so that the next message of the same turn sees it (dec
 follows in one transaction before any answer that rests on the change leaves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,139 @@ class BusinessDateMoved:
 
 @dataclass(frozen=True, slots=True)
 class AtcMarksKept:
-    """The transaction counters (account, card tag, counter) that changed since the last keeping.
+    """The counter marks (account, card tag, mark) that changed since the last keeping.
 
     With all that were kept before they cover every ledger record up to `sequence`, so that a start
-    replays only what came after.
+    replays only what came after. A mark is what `switch.marks` packs.
     """
 
     sequence: int
     marks: tuple[tuple[int, int, int], ...]
+
+
+class BatchTotals(NamedTuple):
+    """What a batch holds, gross: a voided sale counts, its void too; what was reversed does not.
+
+    Amounts in sen. Source: protocols/specs/edc.toml, notes.
+    """
+
+    sales: int = 0
+    sales_sen: int = 0
+    voids: int = 0
+    voids_sen: int = 0
+    refunds: int = 0
+    refunds_sen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOpened:
+    """A terminal begins a batch: its records stand behind `sequence`."""
+
+    batch_id: int
+    terminal_number: int
+    number: int
+    sequence: int
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesKept:
+    """Running totals: (batch id, last record counted, totals)."""
+
+    rows: tuple[tuple[int, int, BatchTotals], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDisputed:
+    """A terminal declared other totals (95): its records are uploaded."""
+
+    batch_id: int
+    declared: BatchTotals
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUploaded:
+    """One uploaded record: what the terminal claims of a message and what the ledger has of it."""
+
+    batch_id: int
+    transfer_id: int
+    processing_code: str
+    claimed_sen: int
+    posted_sen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSetAside:
+    """A batch that was never settled made room for another with the same tag."""
+
+    batch_id: int
+    totals: BatchTotals
+
+
+@dataclass(frozen=True, slots=True)
+class BatchClosed:
+    """A batch is settled; `message_id` is the key of the settlement that closed it.
+
+    `totals` are the switch's, `declared` the terminal's: after an upload they may differ.
+    """
+
+    batch_id: int
+    terminal_number: int
+    number: int
+    message_id: int
+    declared: BatchTotals
+    totals: BatchTotals
+    day: date
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBatch:
+    """A batch that is not closed, as the state file has it."""
+
+    batch_id: int
+    terminal_number: int
+    number: int
+    opened_sequence: int
+    counted: int
+    totals: BatchTotals
+    is_disputed: bool
+    uploads: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutageCounted:
+    """A voucher that is cleared uses the outage limits of its card and terminal on its day."""
+
+    transfer_id: int
+    account_id: int
+    terminal_number: int
+    day: date
+    amount_sen: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutageReleased:
+    """A voucher that the ledger refused uses no limit."""
+
+    transfer_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinChanged:
+    """A card's PIN reference since a change over the line.
+
+    `base` is the registry's offset at that time: when the registry has another one, the office gave
+    a new PIN since and the registry's counts. `transfer_id` is the message that changed it.
+    """
+
+    card_number: int
+    offset: str
+    base: str
+    transfer_id: int
+
+    def __repr__(self) -> str:
+        return f"PinChanged({self.card_number})"
 
 
 Change = (
@@ -92,6 +218,15 @@ Change = (
     | LoggedOff
     | BusinessDateMoved
     | AtcMarksKept
+    | BatchOpened
+    | BatchesKept
+    | BatchDisputed
+    | BatchUploaded
+    | BatchSetAside
+    | BatchClosed
+    | OutageCounted
+    | OutageReleased
+    | PinChanged
 )
 
 
@@ -110,3 +245,8 @@ class StateSnapshot:
     business_date: BusinessDateMoved | None
     atc_marks: dict[tuple[int, int], int]
     marks_sequence: int
+    batches: tuple[KeptBatch, ...] = ()
+    closed_batches: tuple[BatchClosed, ...] = ()
+    last_batch_id: int = 0
+    outage_sales: tuple[OutageCounted, ...] = ()
+    pins: dict[int, PinChanged] = field(default_factory=dict)

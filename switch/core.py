@@ -21,7 +21,7 @@ from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
 from switch.key_sets import SessionKeys
 from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
-from switch.pipeline.context import Context, Desk, StageWatch
+from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
 from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
@@ -48,13 +48,10 @@ class SwitchCore:
         in_flight_maximum: int,
         in_flight_per_connection: int,
     ) -> None:
-        """Take the parts; `cut_over_shift_ns` is what makes WITA's date the business date.
-
-        `doors` has one for each link, by its name.
-        """
+        """Take the parts; the shift makes WITA's date the business date; a door for each link."""
         self._doors = doors
         self._buckets = buckets
-        self._desk = desk
+        self.desk = self._desk = desk
         self._shift_ns = cut_over_shift_ns
         self._in_flight_maximum = in_flight_maximum
         self._in_flight_per_connection = in_flight_per_connection
@@ -176,15 +173,6 @@ class SwitchCore:
         before, self._desk.rules = self._desk.rules.version, rules
         self._event("rules", before=before, now=rules.version)
 
-    def time_stages(self, watch: StageWatch | None) -> None:
-        """Have the stages of the messages to come timed, or not any more."""
-        self._desk.watch = watch
-
-    @property
-    def business_date(self) -> date:
-        """Give the business date."""
-        return self._desk.memory.business_date
-
     def cut_over(self, actor: str) -> date:
         """Begin the next business date before its time; the calendar never sets it back."""
         memory = self._desk.memory
@@ -212,7 +200,9 @@ class SwitchCore:
             self._reject(arrival, received)
         elif self.unfit_reason:
             self._turn_away(arrival, received, _UNFIT_CODE)
-        elif self._is_full(arrival.connection) or not self._may_speak(received):
+        elif self._is_full(arrival.connection) or not self._buckets.take(
+            received.request.terminal_id, self._desk.now_ns
+        ):
             self._turn_away(arrival, received, _BUSY_CODE)
         else:
             self._under_way += 1
@@ -225,10 +215,6 @@ class SwitchCore:
             or self._under_way >= self._in_flight_maximum
             or self._by_connection[connection] >= self._in_flight_per_connection
         )
-
-    def _may_speak(self, accepted: Accepted) -> bool:
-        """Tell whether a terminal keeps to its rate; only what its key proved is counted."""
-        return self._buckets.take(accepted.request.terminal_id, self._desk.now_ns)
 
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
         keys = accepted.keys

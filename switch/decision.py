@@ -6,6 +6,10 @@ from datetime import date
 
 from ledger.port import Entry
 from ledger.structures import Account, CreateTransferResult, Transfer
+from switch.changes import BatchTotals
+
+#: DE39 of an answer that says yes: whole, or a part. Source: ISO 8583:1987, data element 39.
+_APPROVED = frozenset({"00", "10"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class StatementLine:
 class Decision:
     """The answer to one request, before it is written as a message.
 
+    `approved_sen` is DE4 of the answer where it is less than was asked; `scripts` are issuer script
+    commands in template 71 (EMV 4.4 Book 3, 10.10).
+
     `code` is DE39, `reason` DE44; `evidence` names the rule for the log. `remember` tells whether a
     repeat of a refused message may hear this answer from memory; answers about the node's own
     trouble (91, 96) are not remembered. `chip_proved` says that the card's cryptogram was right, so
@@ -60,6 +67,11 @@ class Decision:
     log_on_number: int = 0
     shop_heading: tuple[str, str] | None = None
     business_date: date | None = None
+    payout_date: date | None = None
+    approved_sen: int | None = None
+    totals: BatchTotals | None = None
+    batch: int = 0
+    scripts: bytes = b""
     slip_code: str = ""
     remember: bool = True
     chip_proved: bool = False
@@ -67,7 +79,7 @@ class Decision:
     @property
     def approved(self) -> bool:
         """Tell whether the answer is yes."""
-        return self.code == "00"
+        return self.code in _APPROVED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,18 +12,24 @@ from datetime import date
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
+from programme.registry_port import CardView
+from switch.batches import Batch, Batches
 from switch.changes import (
     AtcMarksKept,
     BusinessDateMoved,
     Change,
     LoggedOff,
     LoggedOn,
+    PinChanged,
     PinTriesCleared,
     PinTryCharged,
     StateSnapshot,
 )
+from switch.corrections import FindEntry, find_corrections, undone_sen
 from switch.decision import Decision
 from switch.limits import LOG_ON_NUMBER_MAX, REMEMBERED_ANSWERS_MAX
+from switch.marks import AtcMarks
+from switch.outage import OutageUse
 
 #: An ATC belongs to a chip, and a replacement card has another chip on the same account. Eight
 #: bits of the card's number tell them apart in the ledger's record.
@@ -53,29 +59,6 @@ class PinTries:
         """Give the tries back; nothing is noted when none was used."""
         if self.charged.pop(card_number, None) is not None:
             self.changes.append(PinTriesCleared(card_number, actor))
-
-
-@dataclass(slots=True)
-class AtcMarks:
-    """The highest application transaction counter seen per chip.
-
-    `changed` names those that the state file does not hold yet. A mark is raised before its sale is
-    posted, so the marks always cover every durable record.
-    """
-
-    marks: dict[tuple[int, int], int]
-    changed: set[tuple[int, int]] = field(default_factory=set)
-
-    def is_new(self, account_id: int, card_tag: int, atc: int) -> bool:
-        """Tell whether this counter is above all that this chip sent before."""
-        return atc > self.marks.get((account_id, card_tag), 0)
-
-    def raise_to(self, account_id: int, card_tag: int, atc: int) -> None:
-        """Keep the mark; it never falls."""
-        key = (account_id, card_tag)
-        if atc > self.marks.get(key, 0):
-            self.marks[key] = atc
-            self.changed.add(key)
 
 
 @dataclass(slots=True)
@@ -172,24 +155,32 @@ class Memory:
         self.business_date = known.day
         self.replay_after = min(known.sequence, snapshot.marks_sequence)
         self.pin_tries = PinTries(dict(snapshot.pin_tries), self.changes)
+        self.pins = dict(snapshot.pins)
         self.atc_marks = AtcMarks(dict(snapshot.atc_marks))
         self.velocity = Velocity(self.business_date)
         self.day_index = DayIndex(self.business_date)
         self.answers = Answers()
+        self.batches = Batches.load(
+            snapshot.batches, snapshot.closed_batches, snapshot.last_batch_id, self.changes
+        )
+        self.outage = OutageUse(self.changes)
+        self.outage.load(snapshot.outage_sales, self.business_date)
         self.log_ons = dict(snapshot.log_ons)
         self._last_log_on = max((known.number for known in self.log_ons.values()), default=0)
 
-    def replay(self, entries: Iterable[Entry]) -> None:
-        """Rebuild ATC marks, velocity and the day's index from the ledger."""
+    def replay(self, entries: Iterable[Entry], find: FindEntry) -> None:
+        """Rebuild ATC marks, velocity, the day's index and batch totals from the ledger."""
         for entry in entries:
             self.note(entry)
+            if entry.status == CreateTransferStatus.CREATED:
+                self._replay_batch(entry, find)
 
     def note(self, entry: Entry) -> None:
         """Take one ledger entry into account."""
         transfer = entry.transfer
-        if transfer.code == TransferCode.PURCHASE:
+        if transfer.code in SALES:
             sale = SaleData.unpack(transfer.user_data_64)
-            self.atc_marks.raise_to(transfer.debit_account_id, sale.card_tag, sale.atc)
+            self.atc_marks.take(transfer.debit_account_id, sale.card_tag, sale.atc)
             if entry.status == CreateTransferStatus.CREATED:
                 self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
                 account, day = transfer.debit_account_id, sale.business_date
@@ -204,12 +195,84 @@ class Memory:
             self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
             self.velocity.undo(transfer.user_data_128, transfer.amount)
 
+    def count_sale(self, entry: Entry) -> None:
+        """Count a posted sale or voucher in its batch; one that recovered nothing is none."""
+        transfer = entry.transfer
+        if transfer.amount:
+            sale = SaleData.unpack(transfer.user_data_64)
+            number = transfer.user_data_32
+            self.batches.count_sale(number, sale, entry.sequence, transfer.amount)
+
+    def count_correction(self, entry: Entry, original: Entry, before: Iterable[Entry]) -> None:
+        """Count what undid an original; `before` holds the corrections made before it."""
+        code, amount = entry.transfer.code, entry.transfer.amount
+        if code == TransferCode.REVERSAL:
+            is_whole = undone_sen(before) + amount == original.transfer.amount
+            batch = self.batch_of(original)
+            self.batches.count(batch, entry.sequence, sales=-is_whole, sales_sen=-amount)
+        elif code == TransferCode.VOID:
+            self.batches.count(self.batch_of(entry), entry.sequence, voids=1, voids_sen=amount)
+        elif code == TransferCode.REFUND:
+            self.batches.count(self.batch_of(entry), entry.sequence, refunds=1, refunds_sen=amount)
+
+    def count_restoration(self, entry: Entry, undone: Entry) -> None:
+        """Take a void or refund that was itself undone out of its batch."""
+        amount = entry.transfer.amount
+        batch = self.batch_of(undone)
+        if undone.transfer.code == TransferCode.VOID:
+            self.batches.count(batch, entry.sequence, voids=-1, voids_sen=-amount)
+        else:
+            self.batches.count(batch, entry.sequence, refunds=-1, refunds_sen=-amount)
+
+    def batch_of(self, entry: Entry) -> Batch | None:
+        """Give the open batch in which an entry stands, None when it was settled since."""
+        transfer = entry.transfer
+        sale = SaleData.unpack(transfer.user_data_64)
+        return self.batches.of(transfer.user_data_32, sale, entry.sequence)
+
+    def _replay_batch(self, entry: Entry, find: FindEntry) -> None:
+        transfer = entry.transfer
+        if transfer.code in SALES:
+            self.count_sale(entry)
+        elif transfer.code in _COMPENSATIONS or transfer.code == TransferCode.RESTORATION:
+            original = find(transfer.user_data_128)
+            assert original is not None, "a correction stands behind its original"
+            before = [
+                one
+                for one in find_corrections(find, original.transfer.id)
+                if one.sequence < entry.sequence
+            ]
+            if transfer.code != TransferCode.RESTORATION:
+                self.count_correction(entry, original, before)
+                return
+            undone = [one for one in before if _same_maker(one, entry)]
+            assert undone, "a restoration stands behind what it undoes"
+            self.count_restoration(entry, undone[0])
+
+    def pin_offset(self, card: CardView) -> str:
+        """Give the reference that a card's PIN is verified against.
+
+        A change over the line counts until the registry has another offset than it had then: the
+        office gave a new PIN since.
+        """
+        changed = self.pins.get(card.card_number)
+        if changed is None or changed.base != card.pin_offset:
+            return card.pin_offset
+        return changed.offset
+
+    def change_pin(self, card: CardView, offset: str, transfer_id: int) -> None:
+        """Let a new PIN count from now on."""
+        changed = PinChanged(card.card_number, offset, card.pin_offset, transfer_id)
+        self.pins[card.card_number] = changed
+        self.changes.append(changed)
+
     def keep_marks(self, sequence: int) -> None:
         """Have the counters kept as of a durable record, so that a start need not go behind it."""
         marks = self.atc_marks
         kept = tuple((*key, marks.marks[key]) for key in sorted(marks.changed))
         marks.changed.clear()
         self.changes.append(AtcMarksKept(sequence, kept))
+        self.batches.keep()
 
     def move_business_date(self, day: date, sequence: int) -> None:
         """Move to a later day, whose records stand behind `sequence`."""
@@ -217,6 +280,7 @@ class Memory:
         self.business_date = day
         self.velocity.move_to(day)
         self.day_index.move_to(day)
+        self.outage.forget_before(day)
         self.changes.append(BusinessDateMoved(day, sequence))
         self.keep_marks(sequence)
 
@@ -237,4 +301,16 @@ class Memory:
             self.changes.append(LoggedOff(terminal_id))
 
 
+def _same_maker(one: Entry, restoration: Entry) -> bool:
+    """Tell whether a correction is the one that a restoration undoes: it copied its makers."""
+    made, undoes = one.transfer, restoration.transfer
+    return (
+        one.status == CreateTransferStatus.CREATED
+        and made.code != TransferCode.RESTORATION
+        and (made.user_data_64, made.user_data_32) == (undoes.user_data_64, undoes.user_data_32)
+    )
+
+
+#: What a card pays with: an online sale, or a voucher that is cleared.
+SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
 _COMPENSATIONS = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})

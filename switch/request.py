@@ -9,7 +9,8 @@ from protocols.values import Pan, PinBlock, Track2
 
 _PIN_BLOCK_BYTES = 8
 _NO_CODE = "000000"
-_FINANCIAL = "02"
+#: PIN change, financial, upload, settlement: what is answered again by its key.
+_KEYED = frozenset({"01", "02", "03", "05"})
 _NO_TYPES: frozenset[str] = frozenset()
 
 
@@ -50,9 +51,12 @@ class Request:
     network_code: str
     original: Original | None
     replacement_sen: int
+    #: The batch that DE60 names, 0 where it names none.
+    batch: int
     #: The chip's transaction counter, 0 without chip data.
     atc: int
-    #: The ledger id that a financial message asks for (decision 5), 0 for any other.
+    #: The ledger id that a financial message asks for (decision 5), or the key by which the repeat
+    #: of a PIN change, an upload or a settlement is known; 0 for any other.
     transfer_id: int
 
     @property
@@ -69,6 +73,16 @@ class Request:
     def is_credit(self) -> bool:
         """Tell whether money goes to the card."""
         return self.transaction_type == "20"
+
+    @property
+    def cryptogram_kind(self) -> int:
+        """Give bits 8 and 7 of 9F27: 0x80 ARQC, 0x40 TC. Source: EMV 4.4 Book 3, table 15."""
+        return self.chip["9F27"][0] & 0xC0 if self.chip.get("9F27") else 0
+
+    @property
+    def accepts_partial(self) -> bool:
+        """Tell whether the terminal says that it can handle a partial approval (DE61)."""
+        return "P" in str(self.message.parts(61).get("accepts", ""))
 
     def original_key(self) -> MessageKey:
         """Give the key of the message that DE90 names; DE41 and DE37 are the same in both."""
@@ -124,8 +138,9 @@ def read_request(message: Message, link: str) -> Request:
         network_code=_text(message, 70),
         original=_original(message),
         replacement_sen=int(str(message.parts(95).get("transaction_amount", "0"))),
+        batch=int(str(message.parts(60).get("batch", "0"))) if 60 in message else 0,
         atc=int.from_bytes(chip.get("9F36", b"")[:2], "big"),
-        transfer_id=_transfer_id(message, link) if message.mti[:2] == _FINANCIAL else 0,
+        transfer_id=_transfer_id(message, link) if message.mti[:2] in _KEYED else 0,
     )
 
 

@@ -20,6 +20,7 @@ from programme.registry_port import BlockReason, CardStatus
 from protocols.errors import ConfigurationError
 from protocols.refusals import Refusal
 from protocols.values import SEN_PER_RUPIAH
+from switch.limits import OUTAGE_DAYS_MAX
 from switch.toml_model import parse_model, read_text
 
 _TwoDigits = Annotated[str, StringConstraints(pattern="^[0-9]{2}$")]
@@ -135,6 +136,40 @@ class CompensationRule(_Rule):
     refund_days: int = Field(strict=True, ge=0, le=366, description="0 to 366 days")
 
 
+class PartialApprovalRule(_Rule):
+    """Whether a sale may take what the card has when that is less than was asked."""
+
+    enabled: bool = Field(strict=True, description="true or false")
+
+
+class OutageSaleRule(_Rule):
+    """Vouchers of an outage: whether there are any, and how much the city risks on them."""
+
+    enabled: bool = Field(strict=True, description="true or false")
+    card_day_limit_rupiah: int = Field(strict=True, ge=0, description="whole rupiah")
+    terminal_day_limit_rupiah: int = Field(strict=True, ge=0, description="whole rupiah")
+    clear_days: int = Field(
+        strict=True, ge=0, le=OUTAGE_DAYS_MAX, description=f"0 to {OUTAGE_DAYS_MAX} days"
+    )
+    partial_recovery: bool = Field(strict=True, description="true or false")
+
+    @property
+    def card_day_limit_sen(self) -> int:
+        """Give the limit of a card's vouchers of one day in sen."""
+        return self.card_day_limit_rupiah * SEN_PER_RUPIAH
+
+    @property
+    def terminal_day_limit_sen(self) -> int:
+        """Give the limit of a terminal's vouchers of one day in sen."""
+        return self.terminal_day_limit_rupiah * SEN_PER_RUPIAH
+
+
+class SettlementRule(_Rule):
+    """When a shop is paid for a settled batch."""
+
+    payout_days: int = Field(strict=True, ge=0, le=31, description="0 to 31 working days")
+
+
 class _Rules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -147,6 +182,9 @@ class _Rules(BaseModel):
     chip: ChipRule
     pin: PinRule
     compensation: CompensationRule
+    partial_approval: PartialApprovalRule = Field(alias="partial-approval")
+    outage_sale: OutageSaleRule = Field(alias="outage-sale")
+    settlement: SettlementRule
 
 
 class _RuleFile(BaseModel):

@@ -1,6 +1,7 @@
 """The switch's state that is not money, in one small SQLite file (design decision 9).
 
-PIN tries with the messages that cost them, key sets, log-ons, the business date. One transaction
+PIN tries with the messages that cost them, key sets, log-ons, the business date, batches, vouchers
+and changed PINs. One transaction
 per loop turn and only when something changed; WAL with synchronous FULL, so a commit that returned
 survives a power cut. One process holds the file exclusively.
 """
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from protocols.errors import LumbungError
+from switch import state_batches
 from switch.changes import (
     AtcMarksKept,
     BusinessDateMoved,
@@ -23,40 +25,11 @@ from switch.changes import (
     PinTryCharged,
     StateSnapshot,
 )
+from switch.marks import pack_mark, unpack_mark
+from switch.state_tables import KNOWN_VERSIONS, SCHEMA_VERSION, statements_from
 
-#: Written into the file; another number is another layout.
-SCHEMA_VERSION = 2
 #: `LMSW` in the header field that SQLite keeps for applications.
 _APPLICATION_ID = 0x4C4D5357
-
-_SCHEMA = """
-CREATE TABLE pin_try (
-  card_number INTEGER NOT NULL, ordinal INTEGER NOT NULL, transfer_id BLOB NOT NULL,
-  PRIMARY KEY (card_number, ordinal)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE pin_unblock (
-  number INTEGER PRIMARY KEY, card_number INTEGER NOT NULL, actor TEXT NOT NULL
-) STRICT;
-CREATE TABLE key_set (
-  terminal_id TEXT NOT NULL, number INTEGER NOT NULL, mac_block TEXT NOT NULL,
-  pin_block TEXT NOT NULL, is_active INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (terminal_id, number)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE log_on (
-  terminal_id TEXT PRIMARY KEY, merchant_id TEXT NOT NULL, operator TEXT NOT NULL,
-  number INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE business_date (
-  one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL, sequence INTEGER NOT NULL
-) STRICT;
-CREATE TABLE atc_mark (
-  account_id BLOB NOT NULL, card_tag INTEGER NOT NULL, atc INTEGER NOT NULL,
-  PRIMARY KEY (account_id, card_tag)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE marks_kept (
-  one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL
-) STRICT;
-"""
 
 
 class StateError(LumbungError):
@@ -131,7 +104,7 @@ class StateFile:
         (application_id,) = run("PRAGMA application_id").fetchone()
         (version,) = run("PRAGMA user_version").fetchone()
         (tables,) = run("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and (application_id, version) != (_APPLICATION_ID, SCHEMA_VERSION):
+        if tables and (application_id != _APPLICATION_ID or version not in KNOWN_VERSIONS):
             raise StateForeignError(
                 f"{self._path} is not a switch state file of version {SCHEMA_VERSION}.",
                 fix="Name the right file, or move this one away to begin a new one.",
@@ -140,9 +113,9 @@ class StateFile:
         run("PRAGMA synchronous = FULL")
         # An exclusive lock is taken at the first write; take it now, not at the first sale.
         run("BEGIN EXCLUSIVE")
-        if not tables:
-            for statement in _SCHEMA.strip().split(";\n"):
-                run(statement)
+        for statement in statements_from(version if tables else 0):
+            run(statement)
+        if version != SCHEMA_VERSION:
             run(f"PRAGMA application_id = {_APPLICATION_ID}")
             run(f"PRAGMA user_version = {SCHEMA_VERSION}")
         run("COMMIT")
@@ -172,8 +145,12 @@ class StateFile:
         day = run("SELECT day, sequence FROM business_date").fetchone()
         kept = run("SELECT sequence FROM marks_kept").fetchone()
         marks = {
-            (int.from_bytes(account_id, "big"), card_tag): atc
-            for account_id, card_tag, atc in run("SELECT account_id, card_tag, atc FROM atc_mark")
+            (int.from_bytes(account_id, "big"), card_tag): pack_mark(
+                atc, int.from_bytes(seen, "big")
+            )
+            for account_id, card_tag, atc, seen in run(
+                "SELECT account_id, card_tag, atc, seen FROM atc_mark"
+            )
         }
         return StateSnapshot(
             pin_tries=tries,
@@ -183,6 +160,7 @@ class StateFile:
             business_date=BusinessDateMoved(date.fromisoformat(day[0]), day[1]) if day else None,
             atc_marks=marks,
             marks_sequence=kept[0] if kept else 0,
+            **state_batches.load(run),
         )
 
     def _apply(self, change: Change) -> None:
@@ -224,12 +202,15 @@ class StateFile:
             case BusinessDateMoved(day, sequence):
                 values = (day.isoformat(), sequence)
                 run("INSERT OR REPLACE INTO business_date VALUES (1, ?, ?)", values)
+                state_batches.prune(run, day)
             case AtcMarksKept(sequence, marks):
                 self._connection.executemany(
-                    "INSERT OR REPLACE INTO atc_mark VALUES (?, ?, ?)",
-                    ((account.to_bytes(16, "big"), tag, atc) for account, tag, atc in marks),
+                    "INSERT OR REPLACE INTO atc_mark VALUES (?, ?, ?, ?)",
+                    (_mark_row(account, tag, mark) for account, tag, mark in marks),
                 )
                 run("INSERT OR REPLACE INTO marks_kept VALUES (1, ?)", (sequence,))
+            case _:
+                state_batches.apply_change(run, change)
 
     def _fault(self, what: str, error: sqlite3.Error) -> StateError:
         return StateError(
@@ -237,3 +218,8 @@ class StateFile:
             internal=f"{self._path} {what}: {error}",
             fix="Is another switch running, the disk full or read-only?",
         )
+
+
+def _mark_row(account_id: int, card_tag: int, mark: int) -> tuple[bytes, int, int, bytes]:
+    atc, seen = unpack_mark(mark)
+    return account_id.to_bytes(16, "big"), card_tag, atc, seen.to_bytes(8, "big")

@@ -5,41 +5,20 @@ ordinal taken reads again and tries the next. Compensations give money back; a r
 void or refund back whose answer was lost.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
-from protocols.ids import compensation_id
 from switch.approval import approval_code
+from switch.corrections import find_corrections, made_by, undone_sen
 from switch.decision import Decision, Flow, LedgerStep, StepResult
 from switch.flows import postings
 from switch.limits import COMPENSATIONS_MAX
 from switch.outcomes import OutcomeKind, ledger_outcomes
 from switch.pipeline.context import Context, Desk
-
-
-def find_corrections(desk: Desk, original_id: int) -> list[Entry]:
-    """Give the records under an original's correction ids in order, refused ones too."""
-    found: list[Entry] = []
-    for ordinal in range(COMPENSATIONS_MAX):
-        entry = desk.entry(compensation_id(original_id, ordinal))
-        if entry is None:
-            break
-        found.append(entry)
-    return found
-
-
-def undone_sen(corrections: Iterable[Entry]) -> int:
-    """Give how much of an original its corrections undo, in sen; refused ones moved nothing."""
-    total = 0
-    for entry in corrections:
-        if entry.status == CreateTransferStatus.CREATED:
-            restores = entry.transfer.code == TransferCode.RESTORATION
-            total += -entry.transfer.amount if restores else entry.transfer.amount
-    return total
 
 
 def compensate(
@@ -52,7 +31,7 @@ def compensate(
     """
     desk = context.desk
     for _attempt in range(COMPENSATIONS_MAX + 1):
-        taken = find_corrections(desk, original.id)
+        taken = find_corrections(desk.entry, original.id)
         undone = undone_sen(taken)
         amount = wanted_sen - undone if total else wanted_sen
         if amount <= 0:
@@ -84,7 +63,7 @@ def _post(
     status, (entry,) = answer.results[0].status, answer.entries
     if status is CreateTransferStatus.CREATED:
         assert entry is not None, "a created transfer is on record"
-        _note(context.desk, original, transfer)
+        _note(context.desk, original, entry)
         return Decision(
             code="00",
             approval_code=approval_code(transfer.id) if is_own_message else "",
@@ -107,15 +86,17 @@ def restore(context: Context, sale_id: int, stan: int, terminal_number: int) -> 
     """
     desk = context.desk
     for _attempt in range(COMPENSATIONS_MAX + 1):
-        taken = find_corrections(desk, sale_id)
-        mine = [entry.transfer for entry in taken if made_by(entry, stan, terminal_number)]
-        done = [one for one in mine if one.code != TransferCode.RESTORATION]
+        taken = find_corrections(desk.entry, sale_id)
+        mine = [entry for entry in taken if made_by(entry, stan, terminal_number)]
+        done = [one for one in mine if one.transfer.code != TransferCode.RESTORATION]
         if not done or len(mine) > len(done) or len(taken) >= COMPENSATIONS_MAX:
             return Decision(code="00", evidence="nothing to undo", remember=False)
-        transfer = postings.restoration(done[0], sale_id, len(taken))
-        answer = yield LedgerStep(transfers=(transfer,))
-        (result,) = answer.results
+        transfer = postings.restoration(done[0].transfer, sale_id, len(taken))
+        answer = yield LedgerStep(transfers=(transfer,), entry_ids=(transfer.id,))
+        (result,), (entry,) = answer.results, answer.entries
         if result.status is CreateTransferStatus.CREATED:
+            assert entry is not None, "a created transfer is on record"
+            desk.memory.count_restoration(entry, done[0])
             day = SaleData.unpack(transfer.user_data_64).business_date
             desk.memory.velocity.sell(sale_id, transfer.debit_account_id, transfer.amount, day)
             return Decision(code="00", evidence="void undone", remember=False)
@@ -126,17 +107,13 @@ def restore(context: Context, sale_id: int, stan: int, terminal_number: int) -> 
     return Decision(code="96", evidence="too many corrections", remember=False)
 
 
-def made_by(entry: Entry, stan: int, terminal_number: int) -> bool:
-    """Tell whether a correction stands and was asked for by this terminal under this STAN."""
-    transfer = entry.transfer
-    return (
-        entry.status == CreateTransferStatus.CREATED
-        and transfer.user_data_32 == terminal_number
-        and SaleData.unpack(transfer.user_data_64).stan == stan
-    )
-
-
-def _note(desk: Desk, original: Transfer, done: Transfer) -> None:
-    desk.memory.velocity.undo(original.id, done.amount)
-    sale = SaleData.unpack(done.user_data_64)
-    desk.memory.day_index.note(done.user_data_32, sale, done.id, done.code)
+def _note(desk: Desk, original: Transfer, done: Entry) -> None:
+    memory, transfer = desk.memory, done.transfer
+    memory.velocity.undo(original.id, transfer.amount)
+    sale = SaleData.unpack(transfer.user_data_64)
+    memory.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
+    corrections = find_corrections(desk.entry, original.id)
+    before = [one for one in corrections if one.sequence < done.sequence]
+    original_entry = desk.entry(original.id)
+    assert original_entry is not None, "what is undone is on record"
+    memory.count_correction(done, original_entry, before)

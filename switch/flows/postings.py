@@ -2,17 +2,23 @@
 
 from dataclasses import replace
 
-from ledger.structures import Transfer
+from ledger.structures import Transfer, TransferFlags
 from programme.chart import TOMBSTONE_ACCOUNT_ID, SaleData, TransferCode
 from protocols.ids import compensation_id
+from switch.batches import BATCH_TAGS
 from switch.pipeline.context import Context
 
 #: A tombstone moves nothing; the ledger wants two different ids, and neither has an account.
 _TOMBSTONE_CREDIT_ID = TOMBSTONE_ACCOUNT_ID - 1
 
 
-def sale(context: Context) -> Transfer:
-    """Give the transfer of a purchase: from the card's account to the shop's, in the purse."""
+def sale(
+    context: Context, code: TransferCode = TransferCode.PURCHASE, *, is_partial: bool = False
+) -> Transfer:
+    """Give the transfer of a sale: from the card's account to the shop's, in the purse.
+
+    With `is_partial` the ledger takes what the card has, at most the amount asked.
+    """
     request = context.request
     return Transfer(
         id=context.transfer_id,
@@ -20,7 +26,8 @@ def sale(context: Context) -> Transfer:
         credit_account_id=context.payable_account_id,
         amount=request.amount_sen,
         ledger=context.purse,
-        code=TransferCode.PURCHASE,
+        code=code,
+        flags=TransferFlags.BALANCING_DEBIT if is_partial else 0,
         user_data_128=context.fingerprint,
         user_data_64=_data(context, request.atc, context.card_tag),
         user_data_32=context.terminal.terminal_number,
@@ -93,4 +100,5 @@ def _data(context: Context, atc: int, card_tag: int) -> int:
         business_date=context.desk.memory.business_date,
         stan=int(context.request.stan),
         card_tag=card_tag,
+        batch_tag=context.request.batch % BATCH_TAGS,
     ).pack()

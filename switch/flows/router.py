@@ -8,9 +8,15 @@ from protocols.iso8583 import MessageError, check_shape
 from protocols.refusals import Refusal
 from switch import pipeline
 from switch.decision import Decision, Flow
-from switch.flows import network, reversal, undo
+from switch.flows import network, reversal, settlement, undo
 from switch.flows.balance import tell_balance, tell_statement
-from switch.flows.sale import answer_from_record, derive_cryptogram_key, post_sale
+from switch.flows.pin_change import change_pin
+from switch.flows.sale import (
+    answer_from_record,
+    derive_cryptogram_key,
+    post_sale,
+    post_voucher,
+)
 from switch.pipeline.context import Context
 from switch.pipeline.duplicate import find_answer
 from switch.pipeline.verdict import Answered, Continue, Park, Stage, Stored, Verdict
@@ -20,6 +26,7 @@ Beginning = Park | Decision | Flow
 
 #: Answers that say nothing about the message itself: a repeat is looked at afresh.
 _NOT_REMEMBERED = frozenset({"19", "30", "91", "96"})
+_PIN_SET = "710000"
 _PURCHASE, _VOID, _REFUND, _BALANCE, _STATEMENT = "00", "02", "20", ("30", "31"), "38"
 
 
@@ -33,6 +40,14 @@ def begin(context: Context) -> Beginning:
         return wrong
     if request.mti[:2] == "04":
         return _reversal(context)
+    if request.mti[:3] == "022":
+        return _evaluate(context, pipeline.VOUCHER, post_voucher)
+    if request.mti[:2] == "05":
+        return settlement.settle(context)
+    if request.mti[:2] == "03":
+        return settlement.upload(context)
+    if request.mti[:2] == "01":
+        return _pin_change(context)
     if request.mti[:2] == "08":
         return network.manage(context)
     return Decision(code="12", evidence="this link does not offer the message", remember=False)
@@ -77,6 +92,15 @@ def _reversal(context: Context) -> Beginning:
     if isinstance(stop, Refusal):
         return undo.refused(stop)
     return stop if stop is not None else reversal.reverse(context)
+
+
+def _pin_change(context: Context) -> Beginning:
+    is_set = context.request.processing_code == _PIN_SET
+    verdict = run_stages(context, pipeline.PIN_SET if is_set else pipeline.PIN_CHANGE)
+    if not isinstance(verdict, Continue):
+        return _conclude(context, verdict)
+    outcome = change_pin(context)
+    return outcome if isinstance(outcome, Decision) else _remember(context, undo.refused(outcome))
 
 
 def _undo(

@@ -5,18 +5,58 @@ from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
 from switch.approval import approval_code
-from switch.decision import Decision, Flow, LedgerStep
+from switch.changes import OutageCounted
+from switch.corrections import find_corrections, undone_sen
+from switch.decision import Decision, Flow, LedgerStep, MonthLeft
 from switch.flows import postings
-from switch.flows.compensations import find_corrections, undone_sen
+from switch.memory import SALES
 from switch.outcomes import OutcomeKind, ledger_outcomes
 from switch.pipeline.context import Context
+from switch.pipeline.outage import signed_on
 
 
 def post_sale(context: Context) -> Flow:
-    """Post the purchase that passed every stage; the append is the decision."""
+    """Post the purchase that passed every stage; the append is the decision.
+
+    Where the city allows a partial approval and the terminal can handle it, the ledger takes what
+    the card has (10).
+    """
+    rule = context.desk.rules.rules.partial_approval
+    is_partial = rule.enabled and context.request.accepts_partial
+    return (yield from _post(context, TransferCode.PURCHASE, is_partial=is_partial))
+
+
+def post_voucher(context: Context) -> Flow:
+    """Post a voucher of an outage: whole, or what the card has where the city allows it (R30)."""
+    desk, request = context.desk, context.request
+    use = desk.memory.outage
+    use.count(
+        OutageCounted(
+            context.transfer_id,
+            context.card_found.account_id,
+            context.terminal.terminal_number,
+            signed_on(request),
+            request.amount_sen,
+        )
+    )
+    is_partial = desk.rules.rules.outage_sale.partial_recovery
+    try:
+        decision = yield from _post(context, TransferCode.OUTAGE_SALE, is_partial=is_partial)
+    except GeneratorExit:
+        use.release(context.transfer_id)
+        raise
+    if not decision.approved:
+        use.release(context.transfer_id)
+    return decision
+
+
+def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
     memory = context.desk.memory
-    transfer = postings.sale(context)
+    transfer = postings.sale(context, code, is_partial=is_partial)
     day = memory.business_date
+    terminal, batch = transfer.user_data_32, context.request.batch
+    if memory.batches.find(terminal, batch) is None:
+        memory.batches.begin(terminal, batch, context.desk.reader.last_sequence, day)
     memory.velocity.sell(transfer.id, transfer.debit_account_id, transfer.amount, day)
     try:
         answer = yield LedgerStep(
@@ -30,19 +70,16 @@ def post_sale(context: Context) -> Flow:
         raise
     (result,), (entry,) = answer.results, answer.entries
     outcome = ledger_outcomes()[result.status]
-    if result.status is not CreateTransferStatus.CREATED:
-        memory.velocity.undo(transfer.id, transfer.amount)
     if result.status is CreateTransferStatus.CREATED:
         assert entry is not None, "a created transfer is on record"
+        posted = entry.transfer.amount
+        if posted < transfer.amount:
+            memory.velocity.undo(transfer.id, transfer.amount - posted)
         sale = SaleData.unpack(transfer.user_data_64)
-        memory.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
-        return Decision(
-            code="00",
-            approval_code=approval_code(transfer.id),
-            balance_sen=entry.debit_balance_after,
-            months=answer.months,
-            slip_code=slip_code(entry),
-        )
+        memory.day_index.note(terminal, sale, transfer.id, code)
+        memory.count_sale(entry)
+        return _approved(context, entry, answer.months)
+    memory.velocity.undo(transfer.id, transfer.amount)
     if outcome.kind is OutcomeKind.LOOK and entry is not None:
         return (yield from answer_from_record(context, entry))
     balance = entry.debit_balance_after if entry is not None and outcome.code == "51" else None
@@ -50,6 +87,23 @@ def post_sale(context: Context) -> Flow:
         code=outcome.code,
         balance_sen=balance,
         evidence=f"ledger: {result.status.name}",
+        remember=False,
+    )
+
+
+def _approved(context: Context, entry: Entry, months: tuple[MonthLeft, ...]) -> Decision:
+    """Give the answer of a posted sale: 00, 10 for a part, 51 when there was nothing to take."""
+    posted, balance = entry.transfer.amount, entry.debit_balance_after
+    if not posted:
+        return Decision(code="51", balance_sen=balance, evidence="ledger: 0", remember=False)
+    is_whole = posted == context.request.amount_sen
+    return Decision(
+        code="00" if is_whole else "10",
+        approved_sen=None if is_whole else posted,
+        approval_code=approval_code(entry.transfer.id),
+        balance_sen=balance,
+        months=months,
+        slip_code=slip_code(entry),
         remember=False,
     )
 
@@ -63,25 +117,19 @@ def answer_from_record(context: Context, entry: Entry) -> Flow:
     transfer = entry.transfer
     if transfer.code == TransferCode.TOMBSTONE:
         return Decision(code="76", evidence="reversed before it came", remember=False)
-    if transfer.code != TransferCode.PURCHASE or transfer.user_data_128 != context.fingerprint:
+    if transfer.code not in SALES or transfer.user_data_128 != context.fingerprint:
         return Decision(code="94", evidence="the key was used for another message", remember=False)
     status = CreateTransferStatus(entry.status)
     if status is not CreateTransferStatus.CREATED:
         code = ledger_outcomes()[status].code
         balance = entry.debit_balance_after if code == "51" else None
         return Decision(code=code, balance_sen=balance, remember=False)
-    if undone_sen(find_corrections(context.desk, transfer.id)) >= transfer.amount:
+    undone = undone_sen(find_corrections(context.desk.entry, transfer.id))
+    if transfer.amount and undone >= transfer.amount:
         return Decision(code="76", evidence="reversed since", remember=False)
     answer = yield LedgerStep(months_account_id=transfer.debit_account_id, months_of_id=transfer.id)
     derive_cryptogram_key(context)
-    return Decision(
-        code="00",
-        approval_code=approval_code(transfer.id),
-        balance_sen=entry.debit_balance_after,
-        months=answer.months,
-        slip_code=slip_code(entry),
-        remember=False,
-    )
+    return _approved(context, entry, answer.months)
 
 
 def derive_cryptogram_key(context: Context) -> None:

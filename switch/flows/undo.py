@@ -9,14 +9,16 @@ from datetime import timedelta
 
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
-from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
 from protocols.ids import fingerprint, transfer_id
 from protocols.refusals import Refusal
 from switch.approval import approval_code
+from switch.batches import batch_lock
+from switch.corrections import find_corrections, made_by, undone_sen
 from switch.decision import Decision, Flow, LedgerStep
-from switch.flows.compensations import compensate, find_corrections, made_by, undone_sen
+from switch.flows.compensations import compensate
+from switch.memory import SALES
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import Park
 
@@ -32,13 +34,14 @@ def lock_original(context: Context) -> Refusal | Park | None:
         stan = request.rrn[-6:]
         terminal = context.terminal.terminal_number
         found = desk.memory.day_index.find(terminal, int(stan)) if stan.isdecimal() else None
-        if found is None or found[1] != TransferCode.PURCHASE:
+        if found is None or found[1] not in SALES:
             return Refusal("25", evidence="compensation: no such sale")
         context.original_id = found[0]
     if context.original_id == context.transfer_id:
         return Refusal("30", evidence="compensation: it names itself")
     context.lock_ids = (context.transfer_id, context.original_id)
-    for key in context.lock_ids:
+    settlement = batch_lock(context.terminal.terminal_number, request.batch)
+    for key in (*context.lock_ids, settlement):
         if key in desk.in_flight:
             return Park(key)
     return None
@@ -58,7 +61,7 @@ def find_repeat(context: Context, code: TransferCode) -> Flow | Decision | None:
     if known.code != code or known.user_data_128 != context.original_id:
         return Decision(code="94", evidence="the key was used for another message", remember=False)
     stan, terminal = int(context.request.stan), context.terminal.terminal_number
-    corrections = find_corrections(context.desk, context.original_id)
+    corrections = find_corrections(context.desk.entry, context.original_id)
     mine = [made for made in corrections if made_by(made, stan, terminal)]
     done = [made for made in mine if made.transfer.code == code]
     if not done or len(mine) > len(done):
@@ -68,13 +71,13 @@ def find_repeat(context: Context, code: TransferCode) -> Flow | Decision | None:
     return _answer_repeat(done[0])
 
 
-def find_original(context: Context) -> Transfer | Refusal:
+def find_original(context: Context) -> Entry | Refusal:
     """Give the sale that stands; refuse 25 when there is none, 77 when card or amount differ."""
     entry = context.desk.entry(context.original_id)
     if entry is None or entry.status != CreateTransferStatus.CREATED:
         return Refusal("25", evidence="compensation: no such sale")
     original, request = entry.transfer, context.request
-    if original.code != TransferCode.PURCHASE:
+    if original.code not in SALES:
         return Refusal("25", evidence="compensation: not a sale")
     if request.amount_sen > original.amount or request.amount_sen <= 0:
         return Refusal("77", evidence="compensation: amount")
@@ -82,7 +85,7 @@ def find_original(context: Context) -> Transfer | Refusal:
         card = context.desk.registry.card_by_pan(request.pan)
         if card is None or card.account_id != original.debit_account_id:
             return Refusal("77", evidence="compensation: card")
-    return original
+    return entry
 
 
 def _answer_repeat(entry: Entry) -> Flow:
@@ -100,30 +103,36 @@ def _answer_repeat(entry: Entry) -> Flow:
 
 def void(context: Context) -> Flow | Decision:
     """Undo a whole sale of this terminal and business date; 76 when it is undone already."""
-    original = find_original(context)
-    if isinstance(original, Refusal):
-        return refused(original)
-    desk = context.desk
-    if undone_sen(find_corrections(desk, original.id)):
+    entry = find_original(context)
+    if isinstance(entry, Refusal):
+        return refused(entry)
+    desk, original = context.desk, entry.transfer
+    if undone_sen(find_corrections(desk.entry, original.id)):
         return Decision(code="76", evidence="compensation: undone before", remember=False)
     if context.request.amount_sen != original.amount:
         return refused(desk.rules.refuse("compensation", "77"))
     if SaleData.unpack(original.user_data_64).business_date != desk.memory.business_date:
+        return refused(desk.rules.refuse("compensation", "12"))
+    batch = desk.memory.batch_of(entry)
+    if batch is None or batch.number != context.request.batch:
         return refused(desk.rules.refuse("compensation", "12"))
     return compensate(context, original, original.amount, TransferCode.VOID, total=True)
 
 
 def refund(context: Context) -> Flow | Decision:
     """Give back a part of a sale, or all that is left of it; 77 when that is less."""
-    original = find_original(context)
-    if isinstance(original, Refusal):
-        return refused(original)
-    desk = context.desk
+    entry = find_original(context)
+    if isinstance(entry, Refusal):
+        return refused(entry)
+    desk, original = context.desk, entry.transfer
     sold_on = SaleData.unpack(original.user_data_64).business_date
     days = desk.rules.rules.compensation.refund_days
     if desk.memory.business_date > sold_on + timedelta(days=days):
         return refused(desk.rules.refuse("compensation", "12"))
-    amount = context.request.amount_sen
+    amount, memory = context.request.amount_sen, desk.memory
+    terminal, batch = context.terminal.terminal_number, context.request.batch
+    if memory.batches.find(terminal, batch) is None:
+        memory.batches.begin(terminal, batch, desk.reader.last_sequence, memory.business_date)
     return compensate(context, original, amount, TransferCode.REFUND, total=False)
 
 

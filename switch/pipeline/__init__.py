@@ -6,12 +6,18 @@ not the cardholder's fault can never cost a PIN try.
 """
 
 from switch.pipeline.amount import check_amount
-from switch.pipeline.card_state import check_card_state
-from switch.pipeline.chip_agreement import check_chip_agreement
-from switch.pipeline.chip_cryptogram import check_chip_cryptogram
-from switch.pipeline.duplicate import check_duplicate
+from switch.pipeline.card_state import check_card_state, check_collected_card
+from switch.pipeline.chip_agreement import check_chip_agreement, check_voucher_agreement
+from switch.pipeline.chip_cryptogram import check_chip_cryptogram, check_voucher_cryptogram
+from switch.pipeline.duplicate import check_duplicate, check_pin_repeat
 from switch.pipeline.food_rule import check_food_rule, check_purse
 from switch.pipeline.no_cash_out import check_no_cash_out
+from switch.pipeline.outage import (
+    check_outage_allowed,
+    check_outage_limits,
+    check_voucher_card,
+    check_voucher_shop,
+)
 from switch.pipeline.pin import check_pin
 from switch.pipeline.shape import check_card_shape, check_purchase_shape
 from switch.pipeline.terminal_and_shop import check_terminal_and_shop
@@ -67,12 +73,42 @@ REFUND: tuple[Stage, ...] = (
     check_pin,
 )
 
+#: A voucher of an outage: the chip signed it while there was no line. No window, no PIN.
+VOUCHER: tuple[Stage, ...] = (
+    check_outage_allowed,
+    check_duplicate,
+    check_voucher_shop,
+    check_voucher_card,
+    check_food_rule,
+    check_outage_limits,
+    check_voucher_agreement,
+    check_voucher_cryptogram,
+)
+
+#: A PIN change: chip, then the present PIN. A PIN is also set before the card is active.
+PIN_CHANGE: tuple[Stage, ...] = (
+    check_purchase_shape,
+    check_pin_repeat,
+    check_window,
+    check_terminal_and_shop,
+    check_card_state,
+    check_chip_agreement,
+    check_chip_cryptogram,
+    check_pin,
+)
+PIN_SET: tuple[Stage, ...] = tuple(
+    check_collected_card if stage is check_card_state else stage for stage in PIN_CHANGE
+)
+
 __all__ = [
     "BALANCE",
     "CASH_OUT",
+    "PIN_CHANGE",
+    "PIN_SET",
     "PURCHASE",
     "REFUND",
     "VOID",
+    "VOUCHER",
     "Continue",
     "Park",
     "Stage",

@@ -1,17 +1,34 @@
 """Stage: the card is known, in service and not past its end date (R21, R22)."""
 
-from programme.registry_port import CardStatus
+from programme.registry_port import CardStatus, CardView
 from protocols.business_time import wita
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
+
+
+def find_card(context: Context) -> CardView | None:
+    """Give the registry's card of the message's number, None when it has none."""
+    pan = context.request.pan
+    return context.desk.registry.card_by_pan(pan) if pan is not None else None
+
+
+def check_collected_card(context: Context) -> Verdict:
+    """Refuse as `check_card_state`; a card that was collected and is not active yet passes.
+
+    Its holder sets the PIN at activation.
+    """
+    card = find_card(context)
+    if card is not None and card.status is CardStatus.COLLECTED:
+        context.card = card
+        return CONTINUE
+    return check_card_state(context)
 
 
 def check_card_state(context: Context) -> Verdict:
     """Refuse 14 unknown, 78 not active yet, 41, 43 or 62 blocked, 62 replaced, 54 expired."""
     desk = context.desk
     refuse = desk.rules.refuse
-    pan = context.request.pan
-    card = desk.registry.card_by_pan(pan) if pan is not None else None
+    card = find_card(context)
     if card is None:
         return refuse("card-state", "14")
     context.card = card

@@ -8,30 +8,45 @@ from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 from switch.request import Request
 
-#: 9F27 of an authorisation request: bits 8 and 7 are 10. Source: EMV 4.4 Book 3, table 15.
-_ARQC = 0x80
-_KIND_MASK = 0xC0
+#: Kinds of cryptogram in 9F27: asked online, or approved by the card. EMV 4.4 Book 3, table 15.
+_ARQC, _TC = 0x80, 0x40
+#: What a voucher may carry: the card's first cryptogram, or its approval.
+_VOUCHER_KINDS = frozenset({_ARQC, _TC})
+_ONLINE_KINDS = frozenset({_ARQC})
 
 
 def check_chip_agreement(context: Context) -> Verdict:
     """Refuse with 88 when one tag of DE55 contradicts the message or the card."""
-    if not agrees(context.request, context.card_found.pan_sequence):
-        return context.desk.rules.refuse("chip", "88")
+    return _check(context, _ONLINE_KINDS)
+
+
+def check_voucher_agreement(context: Context) -> Verdict:
+    """Refuse with 88 as for an online sale; the card may also have approved by itself."""
+    return _check(context, _VOUCHER_KINDS)
+
+
+def _check(context: Context, kinds: frozenset[int]) -> Verdict:
+    rules, request = context.desk.rules, context.request
+    currency = request.currency or rules.rules.amount.currency
+    if not agrees(request, context.card_found.pan_sequence, currency, kinds):
+        return rules.refuse("chip", "88")
     return CONTINUE
 
 
-def agrees(request: Request, pan_sequence: str) -> bool:
+def agrees(
+    request: Request, pan_sequence: str, currency: str, kinds: frozenset[int] = _ONLINE_KINDS
+) -> bool:
     """Tell whether DE55 says the same as the rest of the message and the registry's card."""
     chip = request.chip
     return (
         chip["9F02"].hex() == f"{request.amount_sen:012d}"
         and not any(chip["9F03"])
-        and chip["5F2A"].hex() == f"{request.currency:0>4}"
+        and chip["5F2A"].hex() == f"{currency:0>4}"
         and chip["9C"].hex() == request.transaction_type
         and len(chip["9F36"]) == 2
         and len(chip["9F26"]) == 8
         and len(chip["9F27"]) == 1
-        and chip["9F27"][0] & _KIND_MASK == _ARQC
+        and request.cryptogram_kind in kinds
         and _same_sequence(request, pan_sequence)
         and _same_card(request)
     )

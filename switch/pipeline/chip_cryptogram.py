@@ -11,15 +11,28 @@ from switch.pipeline.verdict import CONTINUE, Verdict
 
 def check_chip_cryptogram(context: Context) -> Verdict:
     """Refuse with 88 a counter seen before, or a cryptogram that the issuer key does not give."""
+    card, marks = context.card_found, context.desk.memory.atc_marks
+    if not marks.is_new(card.account_id, context.card_tag, context.request.atc):
+        return context.desk.rules.refuse("chip", "88")
+    return _prove(context)
+
+
+def check_voucher_cryptogram(context: Context) -> Verdict:
+    """Refuse with 88 as for an online sale; the counter may lag behind by less than 64, once."""
+    card, marks = context.card_found, context.desk.memory.atc_marks
+    if not marks.is_unused(card.account_id, context.card_tag, context.request.atc):
+        return context.desk.rules.refuse("chip", "88")
+    return _prove(context)
+
+
+def _prove(context: Context) -> Verdict:
     desk, request, card = context.desk, context.request, context.card_found
     refuse, marks = desk.rules.refuse, desk.memory.atc_marks
-    if not marks.is_new(card.account_id, context.card_tag, request.atc):
-        return refuse("chip", "88")
     assert request.pan is not None, "the card stage found the card by it"
     key = desk.chip_keys.session_key(request.pan, card.pan_sequence, request.atc)
     expected = desk.chip_keys.cryptogram(key, request.chip)
     if expected is None or not hmac.compare_digest(expected, request.chip["9F26"]):
         return refuse("chip", "88")
-    marks.raise_to(card.account_id, context.card_tag, request.atc)
+    marks.take(card.account_id, context.card_tag, request.atc)
     context.cryptogram_key = key
     return CONTINUE

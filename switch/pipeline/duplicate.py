@@ -5,6 +5,8 @@ Keys and fingerprint: design decision 5. A key under way parks (decision 10).
 
 from protocols.ids import fingerprint
 from protocols.refusals import Refusal
+from switch.batches import batch_lock
+from switch.decision import Decision
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Answered, Park, Stored, Verdict
 
@@ -17,9 +19,27 @@ def check_duplicate(context: Context) -> Verdict:
     context.fingerprint = fingerprint(*request.fingerprint_parts())
     if context.transfer_id in desk.in_flight:
         return Park(context.transfer_id)
+    settlement = batch_lock(context.terminal.terminal_number, request.batch)
+    if settlement in desk.in_flight:
+        return Park(settlement)
     entry = desk.entry(context.transfer_id)
     if entry is not None:
         return Stored(entry)
+    return find_answer(context) or CONTINUE
+
+
+def check_pin_repeat(context: Context) -> Verdict:
+    """Find an earlier PIN change of this key: under way, answered before, or the last that held."""
+    request, desk = context.request, context.desk
+    context.transfer_id = request.transfer_id
+    context.lock_ids = (context.transfer_id,)
+    context.fingerprint = fingerprint(*request.fingerprint_parts())
+    if context.transfer_id in desk.in_flight:
+        return Park(context.transfer_id)
+    card = desk.registry.card_by_pan(request.pan) if request.pan is not None else None
+    changed = desk.memory.pins.get(card.card_number) if card is not None else None
+    if changed is not None and changed.transfer_id == context.transfer_id:
+        return Answered(Decision(code="00", evidence="changed before", chip_proved=True))
     return find_answer(context) or CONTINUE
 
 

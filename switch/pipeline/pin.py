@@ -11,7 +11,8 @@ from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 
-_PIN_BLOCK_FORMAT = 0
+#: Format 0 of ISO 9564-1, as the link's spec says (element 52).
+PIN_BLOCK_FORMAT = 0
 
 
 def check_pin(context: Context) -> Verdict:
@@ -29,13 +30,13 @@ def check_pin(context: Context) -> Verdict:
         return desk.rules.refuse("pin", "75")
     try:
         pin = decipher_pin_block(
-            context.keys.pin, request.pin_block, request.pan, form=_PIN_BLOCK_FORMAT
+            context.keys.pin, request.pin_block, request.pan, form=PIN_BLOCK_FORMAT
         )
     except PinError:
         # A block that holds no PIN is a key fault of the terminal, not a try of the cardholder.
         return desk.rules.refuse("pin", "63")
     right = len(pin) == desk.rules.rules.pin.digits and ibm3624_verify(
-        desk.pin_verification_key, request.pan, pin, card.pin_offset
+        desk.pin_verification_key, request.pan, pin, desk.memory.pin_offset(card)
     )
     if right:
         tries.clear(card.card_number)

@@ -9,6 +9,7 @@ import pytest
 from protocols.errors import ConfigurationError
 from switch.config import SwitchConfig
 from switch.server import SwitchServer
+from switch.marks import unpack_mark
 from switch.state import StateError, StateFile
 
 
@@ -249,7 +250,7 @@ async def test_stop_answers_what_is_under_way_and_start_goes_on(site, counter):
     state = StateFile(counter.world.directory / "switch.sqlite")
     kept = state.load()
     state.close()
-    assert list(kept.atc_marks.values()) == [1]
+    assert [unpack_mark(mark) for mark in kept.atc_marks.values()] == [(1, 1)]
     assert kept.marks_sequence == counter.world.ledger.last_sequence
     await site.start()
     again = await site.connect()

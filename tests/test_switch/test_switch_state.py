@@ -15,6 +15,7 @@ from switch.changes import (
     PinTriesCleared,
     PinTryCharged,
 )
+from switch.marks import pack_mark
 from switch.state import StateError, StateFile, StateForeignError
 
 
@@ -63,9 +64,9 @@ def test_activated_set_voids_the_others_and_comes_first(path):
 
 def test_kept_marks_add_to_those_kept_before(path):
     huge = (1 << 127) + 5
-    first = AtcMarksKept(4, ((huge, 1, 7), (2, 0, 9)))
-    snapshot = reopened(path, [first], [AtcMarksKept(8, ((huge, 1, 8),))])
-    assert snapshot.atc_marks == {(huge, 1): 8, (2, 0): 9}
+    first = AtcMarksKept(4, ((huge, 1, pack_mark(7, 5)), (2, 0, pack_mark(9, 1))))
+    snapshot = reopened(path, [first], [AtcMarksKept(8, ((huge, 1, pack_mark(8, 11)),))])
+    assert snapshot.atc_marks == {(huge, 1): pack_mark(8, 11), (2, 0): pack_mark(9, 1)}
     assert snapshot.marks_sequence == 8
 
 
