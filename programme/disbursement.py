@@ -21,6 +21,7 @@ from programme.limits import DISBURSEMENT_GROUP_MAX
 from programme.policy import policy
 from programme.registry.accounts import RunRecord
 from programme.registry.decrees import DecreeLine, DecreeRecord, DecreeState, LineOutcome
+from programme.registry.marks import mark_of
 from programme.registry.registry import Registry
 from programme.registry_port import BlockReason, CardStatus, CardView
 from programme.roles import require
@@ -38,6 +39,7 @@ class HeldReason(StrEnum):
     NO_CARD = "no card"
     ENDED = "aid ended"
     CEILING = "ceiling"
+    FUND = "not eligible for the fund"
     REFUSED = "refused by the ledger"
 
 
@@ -85,6 +87,7 @@ class _Run:
     decree: DecreeRecord
     period: str
     tranche_bits: int
+    day: date
     held: list[Held] = field(default_factory=list)
     credited: int = 0
     credited_sen: int = 0
@@ -128,7 +131,9 @@ def disburse(
     _check(record, lines, period, amount_sen, actor, checker)
     chart = open_purse(ledger, registry, record.purse, actor)
     tranche = TrancheData(period, record.source, record.budget_year, expires_on).pack()
-    run = _Run(ledger, post or ledger.create_transfers, chart, record, period, tranche)
+    run = _Run(
+        ledger, post or ledger.create_transfers, chart, record, period, tranche, registry.today
+    )
     total_sen = sum(line.amount_sen for line in lines)
     _fund(run, total_sen)
     if record.state is DecreeState.DETERMINATION:
@@ -210,7 +215,13 @@ def _fund(run: _Run, total_sen: int) -> None:
 def _due(run: _Run, registry: Registry, lines: Sequence[DecreeLine]) -> Iterator[_Due]:
     """Yield the cards to credit; note the people who have none or whose aid ended."""
     newest = registry.accounts.newest_cards(run.chart.purse)
+    mark = mark_of(run.decree.source)
+    marked = registry.marks.holders(mark, run.day) if mark else None
     for line in lines:
+        if marked is not None and line.recipient_number not in marked:
+            held = Held(line.recipient_number, line.amount_sen, HeldReason.FUND, mark)
+            run.held.append(held)
+            continue
         number = newest.get(line.recipient_number)
         card = None if number is None else registry.card(number)
         reason = no_credit_reason(card)

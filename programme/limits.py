@@ -14,6 +14,8 @@ CELL_CHARACTERS_MAX = 120
 DISBURSEMENT_GROUP_MAX = 1_024
 #: Cards issued, moved or blocked by one call: one transaction of about 100 MB of journal at most.
 BULK_CARDS_MAX = 1_000_000
+#: Days that a token of the administration interface is good for: a year of an officer's work.
+TOKEN_DAYS_MAX = 366
 #: Milliseconds a change waits for another process that writes the registry.
 REGISTRY_BUSY_TIMEOUT_MS = 5_000
 #: Characters of an actor's name in the audit trail.

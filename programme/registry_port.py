@@ -83,6 +83,20 @@ class TerminalView:
     merchant_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyView:
+    """Who may act for the card of an account, both days included (R25). No name, no NIK."""
+
+    proxy_number: int
+    account_id: int
+    valid_from: date
+    valid_until: date
+
+    def acts_for(self, card: "CardView", day: date) -> bool:
+        """Give whether this proxy may act for a card on a business day."""
+        return card.account_id == self.account_id and self.valid_from <= day <= self.valid_until
+
+
 class RegistryReader(Protocol):
     """The read port of the registry."""
 
@@ -94,6 +108,9 @@ class RegistryReader(Protocol):
 
     def terminal(self, terminal_id: str) -> TerminalView | None:
         """Give the terminal with this DE41 (8 characters)."""
+
+    def proxy(self, proxy_number: int) -> ProxyView | None:
+        """Give the proxy with this registry number (DE62, `W` and the number)."""
 
     @property
     def version(self) -> int:

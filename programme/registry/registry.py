@@ -13,10 +13,14 @@ from programme.registry.audit import AuditBook
 from programme.registry.cards import CardBook, CardRequest
 from programme.registry.decrees import DecreeBook
 from programme.registry.lists import ListBook
+from programme.registry.marks import MarkBook
 from programme.registry.people import PeopleBook
+from programme.registry.proposals import ProposalBook
+from programme.registry.proxies import ProxyBook
 from programme.registry.sealing import Sealer
 from programme.registry.shops import MerchantKind, MerchantRequest, ShopBook, TerminalRequest
 from programme.registry.storage import Storage
+from programme.registry.tokens import TokenBook
 from programme.registry.unit import Context
 from programme.registry.views import Views
 from programme.registry_port import (
@@ -24,8 +28,10 @@ from programme.registry_port import (
     CardStatus,
     CardView,
     MerchantView,
+    ProxyView,
     TerminalView,
 )
+from protocols.business_time import wita
 from protocols.clock import Clock, RandomBytes
 from protocols.values import Pan, SecretBytes
 
@@ -33,7 +39,8 @@ from protocols.values import Pan, SecretBytes
 class Registry:
     """An open registry: `programme.registry_port.RegistryReader`, and the calls that write.
 
-    `people`, `cards`, `shops`, `decrees`, `accounts` and `lists` hold everything; the
+    `people`, `cards`, `shops`, `decrees`, `accounts`, `lists`, `proxies`, `marks`, `proposals`,
+    `tokens` and `trail` hold everything; the
     methods here are the read port and the calls used most. Thread-safe. Every write is one durable
     transaction, dated, with its actor in the audit trail, and in force when the call returns.
     """
@@ -47,6 +54,10 @@ class Registry:
         self.decrees = DecreeBook(context, self.people)
         self.accounts = AccountBook(context)
         self.lists = ListBook(context)
+        self.proxies = ProxyBook(context)
+        self.marks = MarkBook(context)
+        self.proposals = ProposalBook(context)
+        self.tokens = TokenBook(context)
         self.trail = AuditBook(context)
 
     @classmethod
@@ -101,10 +112,19 @@ class Registry:
         """Give the terminal with this DE41."""
         return self._context.views.terminals.get(terminal_id)
 
+    def proxy(self, proxy_number: int) -> ProxyView | None:
+        """Give the proxy with this number."""
+        return self._context.views.proxies.get(proxy_number)
+
     @property
     def version(self) -> int:
         """Give a number that rises with every change."""
         return self._context.views.version
+
+    @property
+    def today(self) -> date:
+        """Give today's date in Samarinda."""
+        return wita(self._context.clock.now_ns()).date()
 
     def refresh(self) -> bool:
         """Take over what other processes changed; give whether there was anything.

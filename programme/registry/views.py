@@ -19,10 +19,11 @@ from programme.registry_port import (
     CardStatus,
     CardView,
     MerchantView,
+    ProxyView,
     TerminalView,
 )
 
-CARD, MERCHANT, TERMINAL = "card", "merchant", "terminal"
+CARD, MERCHANT, TERMINAL, PROXY = "card", "merchant", "terminal", "proxy"
 _CARD_COLUMNS = (
     schema.cards.c.pan_hmac,
     schema.cards.c.card_number,
@@ -51,12 +52,14 @@ class Views:
         self.merchants: dict[str, MerchantView] = {}
         self.merchant_ids: dict[int, str] = {}
         self.terminals: dict[str, TerminalView] = {}
+        self.proxies: dict[int, ProxyView] = {}
 
     def load(self, connection: Connection) -> None:
         """Read everything anew."""
         self.load_cards(connection, None)
         self.load_merchants(connection, None)
         self.load_terminals(connection, None)
+        self.load_proxies(connection, None)
         self.version = current_version(connection)
 
     def catch_up(self, connection: Connection) -> None:
@@ -78,13 +81,15 @@ class Views:
             self.load_merchants(connection, touched[MERCHANT])
         if touched.get(TERMINAL):
             self.load_terminals(connection, touched[TERMINAL])
+        if touched.get(PROXY):
+            self.load_proxies(connection, touched[PROXY])
 
     def load_cards(self, connection: Connection, numbers: Iterable[int] | None) -> None:
         """Read the cards with these numbers, or all."""
         wanted = select(*_CARD_COLUMNS)
         column = schema.cards.c.card_number
         for part in _parts(numbers):
-            query = wanted if part is None else wanted.where(column.in_(part))
+            query = (wanted if part is None else wanted.where(column.in_(part))).order_by(column)
             for row in connection.execute(query):
                 view = _card(row)
                 self.cards_by_number[view.card_number] = view
@@ -94,7 +99,7 @@ class Views:
         """Read the shops with these numbers, or all."""
         table = schema.merchants
         for part in _parts(numbers):
-            query = select(table)
+            query = select(table).order_by(table.c.merchant_number)
             if part is not None:
                 query = query.where(table.c.merchant_number.in_(part))
             rows = connection.execute(query).all()
@@ -111,7 +116,7 @@ class Views:
         """Read the terminals with these numbers, or all. Shops are read before."""
         table = schema.terminals
         for part in _parts(numbers):
-            query = select(table)
+            query = select(table).order_by(table.c.terminal_number)
             if part is not None:
                 query = query.where(table.c.terminal_number.in_(part))
             for row in connection.execute(query):
@@ -123,6 +128,21 @@ class Views:
                     home_merchant_id=self.merchant_ids[row.home_merchant_number],
                     key_label=row.key_label,
                     merchant_id=None if logged_on is None else self.merchant_ids[logged_on],
+                )
+
+    def load_proxies(self, connection: Connection, numbers: Iterable[int] | None) -> None:
+        """Read the proxies with these numbers, or all."""
+        table = schema.proxies
+        for part in _parts(numbers):
+            query = select(table).order_by(table.c.proxy_number)
+            if part is not None:
+                query = query.where(table.c.proxy_number.in_(part))
+            for row in connection.execute(query):
+                self.proxies[row.proxy_number] = ProxyView(
+                    proxy_number=row.proxy_number,
+                    account_id=int.from_bytes(row.account_id, "big"),
+                    valid_from=_day(row.valid_from),
+                    valid_until=_day(row.valid_until),
                 )
 
 

@@ -6,11 +6,6 @@ on one connection or on sixteen. A repeated id or an overdraft raises.
 
 import asyncio
 import importlib
-import os
-import pwd
-import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +13,9 @@ from typing import Any
 
 from ledger_load import Purchase, as_uuid
 from ledger_peers import ACCOUNTS
+from postgres_server import START_S, PostgresMissingError, Server
 
 CONNECTIONS = 16
-#: The server answers within this or it is not measured.
-START_S = 20
 SCHEMA = """
 CREATE TABLE account(id bigint PRIMARY KEY, debits bigint NOT NULL DEFAULT 0,
   credits bigint NOT NULL DEFAULT 0, limited boolean NOT NULL,
@@ -45,54 +39,6 @@ CREATE FUNCTION post_batch(uuid[], bigint[], bigint[], bigint[]) RETURNS void LA
   FROM moved WHERE account.id = moved.id
 $$;
 """
-
-
-class PostgresMissingError(Exception):
-    """The server or its client is not here; the text says how to have it."""
-
-
-class Server:
-    """A server of our own, stopped by its process id."""
-
-    def __init__(self, directory: Path) -> None:
-        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        path = os.pathsep.join([str(p) for p in reversed(programs)] + [os.environ["PATH"]])
-        initdb, postgres = shutil.which("initdb", path=path), shutil.which("postgres", path=path)
-        if initdb is None or postgres is None:
-            raise PostgresMissingError("no initdb and postgres here: apt-get install -y postgresql")
-        self.directory = directory / "postgres"
-        self.directory.mkdir()
-        # The server refuses to run as root; any other user runs it as himself.
-        account: dict[str, Any] = {"cwd": self.directory}
-        if os.geteuid() == 0:
-            try:
-                user = pwd.getpwnam("postgres")
-            except KeyError as error:
-                raise PostgresMissingError("no user postgres to run the server as") from error
-            os.chown(self.directory, user.pw_uid, user.pw_gid)
-            account |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        data = self.directory / "data"
-        made = subprocess.run(
-            [initdb, "-D", data, "-U", "bench", "--auth=trust", "--no-instructions", "-E", "UTF8"],
-            capture_output=True, text=True, **account,
-        )  # fmt: skip
-        if made.returncode:
-            raise PostgresMissingError(f"initdb failed: {made.stderr.strip()[-200:]}")
-        settings = {
-            "listen_addresses": "", "unix_socket_directories": self.directory, "fsync": "on",
-            "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB",
-            "max_wal_size": "4GB", "wal_level": "minimal", "max_wal_senders": 0,
-        }  # fmt: skip
-        options = [f"--{name}={value}" for name, value in settings.items()]
-        self._process = subprocess.Popen(
-            [postgres, "-D", data, *options],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **account,
-        )  # fmt: skip
-
-    def stop(self) -> None:
-        """Stop the server: fast, but orderly."""
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=30)
 
 
 class Postgres:

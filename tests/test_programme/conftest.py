@@ -1,7 +1,10 @@
 """Parts that the programme's tests share: a clock that moves, a seeded generator, real stores."""
 
+import itertools
 import random
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -92,17 +95,84 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture
-def open_registry(
-    tmp_path: Path, clock: StepClock, random_bytes, empty_registry: bytes
-) -> Iterator[Callable]:
-    opened = []
-    (tmp_path / "registry.sqlite").write_bytes(empty_registry)
-    (tmp_path / "registry.sqlite").chmod(0o600)
+#: Files whose tests run on PostgreSQL too: the same calls give the same results.
+BOTH_DATABASES = frozenset(
+    f"test_programme_{name}"
+    for name in (
+        "audit", "decree_diff", "disbursement", "equations", "proposals", "proxies", "registry",
+        "reports", "roles", "shops", "sweep", "tokens",
+    )
+)  # fmt: skip
 
-    def opener(path: Path | None = None, *, hmac: bytes = b"h" * 32, nik: bytes = b"n" * 32):
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__.rpartition(".")[2] not in BOTH_DATABASES:
+        return
+    if "database" in metafunc.fixturenames:
+        second = pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.service])
+        metafunc.parametrize("database", ["sqlite", second], indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """Give a function that makes an empty database on a private server and gives its URL."""
+    psycopg = pytest.importorskip("psycopg")
+    from tests.bench.postgres_server import START_S, Server
+
+    # Not under pytest's own folder, which the server's user may not enter. Without syncs: what
+    # these tests ask is whether both databases say the same.
+    folder = Path(tempfile.mkdtemp(prefix="lumbung-pg-"))
+    folder.chmod(0o755)
+    server = Server(folder, fsync="off")
+    where = f"host={server.directory} user=bench"
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            admin = psycopg.connect(f"{where} dbname=postgres", autocommit=True)
+            break
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    numbers = itertools.count(1)
+
+    def fresh() -> str:
+        name = f"registry{next(numbers)}"
+        admin.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://bench@/{name}?host={server.directory}"
+
+    yield fresh
+    admin.close()
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def registry_place(
+    database: str, tmp_path: Path, empty_registry: bytes, request: pytest.FixtureRequest
+) -> Path | str:
+    """Give where the test's registry is: a file, or the address of a database of its own."""
+    if database == "postgresql":
+        request.getfixturevalue("need")("postgresql")
+        return request.getfixturevalue("postgres")()
+    path = tmp_path / "registry.sqlite"
+    path.write_bytes(empty_registry)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def open_registry(registry_place: Path | str, clock: StepClock, random_bytes) -> Iterator[Callable]:
+    opened = []
+
+    def opener(path: Path | str | None = None, *, hmac: bytes = b"h" * 32, nik: bytes = b"n" * 32):
         registry = Registry.open(
-            path or tmp_path / "registry.sqlite",
+            path or registry_place,
             hmac_key=SecretBytes(hmac),
             nik_key=SecretBytes(nik),
             clock=clock,

@@ -14,7 +14,7 @@ from programme.chart import AccountCode, FundSource, TrancheData, TransferCode
 from programme.decree import import_decree
 from programme.disbursement import HeldReason, disburse
 from programme.equations import check_equations
-from programme.errors import ChartError, DisbursementError
+from programme.errors import ChartError, DisbursementError, RuleError
 from programme.registry import DecreeState
 from programme.registry_port import BlockReason, CardStatus
 from programme.tranches import MonthLeft, TrancheBook, sweep_transfer
