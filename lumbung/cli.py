@@ -59,7 +59,10 @@ def main() -> None:
 
 
 def exit_code_of(error: LumbungError | LedgerError) -> int:
-    """Give the exit code for an operating error."""
+    """Give the exit code for an operating error; the running switch may have given it already."""
+    told = getattr(error, "exit_code", None)
+    if isinstance(told, int):
+        return told
     if isinstance(error, (LedgerCorruptError, LedgerRollbackError)):
         return EXIT_INTEGRITY
     if isinstance(error, (ConfigurationError, *_RULES)):

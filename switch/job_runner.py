@@ -16,8 +16,9 @@ from typing import Any
 import structlog
 
 from ledger.errors import LedgerError
+from ledger.port import Ledger
 from protocols.errors import LumbungError
-from switch.jobs import BulkError, JobLedger
+from switch.jobs import BulkError
 from switch.limits import JOBS_KEPT_MAX, JOBS_WAITING_MAX
 
 _log = structlog.get_logger("switch")
@@ -56,6 +57,12 @@ class Job:
         """Tell whether it has ended."""
         return self.state in (JobState.DONE, JobState.FAILED)
 
+    async def wait(self) -> None:
+        """Wait until something about it changes; returns at once when it is over."""
+        if not self.is_over:
+            self.changed.clear()
+            await self.changed.wait()
+
     def as_json(self) -> dict[str, Any]:
         """Give number, name, state and progress."""
         found: dict[str, Any] = {"job": self.number, "name": self.name, "state": self.state.value}
@@ -69,7 +76,7 @@ class JobContext:
     """What a job gets: the ledger behind purchases, a way to tell its progress, when to stop."""
 
     def __init__(
-        self, ledger: JobLedger, tell: Callable[[int, int], None], stop: threading.Event
+        self, ledger: Ledger, tell: Callable[[int, int], None], stop: threading.Event
     ) -> None:
         """Take the parts."""
         self.ledger = ledger
@@ -91,7 +98,7 @@ JobFunction = Callable[[JobContext], Mapping[str, Any]]
 class JobRunner:
     """One job at a time, in order; made and used on the loop's thread."""
 
-    def __init__(self, ledger: JobLedger) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         """Take the ledger that jobs write to."""
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
@@ -113,6 +120,13 @@ class JobRunner:
         outcome.add_done_callback(lambda done: self._over(job, done))
         return job
 
+    def find(self, number: int) -> Job:
+        """Give a job by number; raise BulkError when it is not known any more."""
+        job = self.jobs.get(number)
+        if job is None:
+            raise BulkError(f"There is no job {number}.", fix="Only the last ones are kept.")
+        return job
+
     def stop(self) -> None:
         """Ask the running job to stop at its next group, and take no more."""
         self._stop.set()
@@ -122,8 +136,7 @@ class JobRunner:
         """Wait until the thread is idle; `stop` came before."""
         for job in list(self.jobs.values()):
             while job.state is JobState.RUNNING:
-                job.changed.clear()
-                await job.changed.wait()
+                await job.wait()
 
     def _run(self, job: Job, function: JobFunction) -> Mapping[str, Any]:
         self._loop.call_soon_threadsafe(self._began, job)

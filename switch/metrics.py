@@ -59,9 +59,9 @@ class NodeMetrics:
     def begin_turn(self, core: "SwitchCore") -> None:
         """Have every so-manieth turn timed stage by stage."""
         self.turns += 1
-        core.time_stages(self.watch if self.turns % STAGE_SAMPLE_TURNS == 1 else None)
+        core.desk.watch = self.watch if self.turns % STAGE_SAMPLE_TURNS == 1 else None
 
-    def end_turn(self, core: "SwitchCore", messages: int, duration_ns: int) -> None:
+    def end_turn(self, messages: int, duration_ns: int) -> None:
         """Count a turn."""
         self.messages += messages
         self.turn.record(duration_ns)

@@ -65,7 +65,7 @@ class Pump:
         began = self._clock.monotonic_ns()
         metrics.begin_turn(core)
         departures = core.receive(arrivals, self._clock.now_ns())
-        metrics.end_turn(core, len(arrivals), self._clock.monotonic_ns() - began)
+        metrics.end_turn(len(arrivals), self._clock.monotonic_ns() - began)
         self._give(departures)
         self.run()
 

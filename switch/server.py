@@ -22,7 +22,7 @@ from switch.assembly import Node, assemble
 from switch.config import ListenConfig, SwitchConfig
 from switch.connection import Connection
 from switch.job_runner import JobRunner
-from switch.jobs import JobLedger
+from switch.jobs import ledger_for_jobs
 from switch.key_sets import KeySource
 from switch.limits import HANDSHAKE_SECONDS_MAX
 from switch.metrics import NodeMetrics
@@ -154,7 +154,7 @@ class SwitchServer:
         self._pump = Pump(
             node, self._ledger, self.clock, self._executor, self._dispatch, self.metrics
         )
-        self._runner = JobRunner(JobLedger(self._ledger, self._pump.bulk))
+        self._runner = JobRunner(ledger_for_jobs(self._ledger, self._pump.bulk))
         try:
             for link, context in zip(self._links, contexts, strict=True):
                 await self._listen(link, context)
@@ -206,7 +206,7 @@ class SwitchServer:
         """Give a card its PIN tries back; durable when this returns."""
         await self.change(lambda: self.node.core.unblock_pin(card_number, actor))
 
-    async def change(self, make: Callable[[], None]) -> None:
+    async def change(self, make: Callable[[], object]) -> None:
         """Have the core's state changed by `make`, on the loop; durable when this returns.
 
         Raises LumbungError when the node became unfit meanwhile.

@@ -12,14 +12,19 @@ from pathlib import Path
 
 import click
 
+from lumbung.cli import exit_code_of
 from lumbung.composition import Composition, compose
 from lumbung.data_directory import DataDirectory, read_manifest
 from lumbung.event_loop import run_loop
 from lumbung.logs import log_to
+from lumbung.switch_jobs import add_jobs
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
 from protocols.errors import LumbungError
 from switch.config import SwitchConfig, load
+from switch.control import CommandTable
+from switch.control_commands import add_standard_commands
+from switch.control_server import ControlServer
 from switch.explain import explain
 from switch.rules import load_rules
 from switch.server import SwitchServer
@@ -84,10 +89,14 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
             fix="Give another --port, or 0.",
         ) from error
     try:
-        ready = {"listening": f"{config.listen.host}:{port}", "engine": parts.ledger.engine}
-        text = f"listening on {ready['listening']}, ledger engine {ready['engine']}"
-        click.echo(json.dumps(ready) if as_json else text)
-        await _until_told(server)
+        table = CommandTable()
+        add_standard_commands(table, server)
+        add_jobs(table, parts)
+        async with ControlServer(parts.data.root, table, server.runner, exit_code_of):
+            ready = {"listening": f"{config.listen.host}:{port}", "engine": parts.ledger.engine}
+            text = f"listening on {ready['listening']}, ledger engine {ready['engine']}"
+            click.echo(json.dumps(ready) if as_json else text)
+            await _until_told(server)
     finally:
         await server.stop()
     if server.unfit_reason:
@@ -110,7 +119,7 @@ def _spare_the_collector() -> None:
 
 async def _until_told(server: SwitchServer) -> None:
     """Wait for a signal, and look each second whether the node has become unfit."""
-    told = asyncio.Event()
+    told = server.is_stop_wanted
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
