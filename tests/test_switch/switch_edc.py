@@ -136,6 +136,49 @@ class Edc:
         block = encipher_pin_block(self.pin_key, pin, chip.pan).reveal()
         return self.request(chip, amount_sen, code, **{"de52": block, **changes})
 
+    def refund(self, chip: Chip, original: Message, amount_sen: int, **changes: object) -> Message:
+        link = {"de37": original.text(37), "de90": self.original(original), **changes}
+        return self.purchase(chip, amount_sen, code="200098", **link)
+
+    def voucher(self, chip: Chip, amount_sen: int, **changes: object) -> Message:
+        """Give a 0220: a sale that the chip signed while there was no line."""
+        message = self.request(chip, amount_sen, "009800")
+        numbers = {**message.parts(60), "voucher": f"V{self.terminal_id}{self.stan:06d}"}
+        message = message.replace(de2=chip.pan.reveal(), de25="06", de35=None, de60=numbers)
+        return Message("0220", message.replace(**changes).elements)
+
+    def pin_change(
+        self, chip: Chip, new_pin: str, pin: str = PIN, code: str = "720000", **changes: object
+    ) -> Message:
+        message = self.purchase(chip, 0, pin, code, de4=None, de49=None, de60=None)
+        block = encipher_pin_block(self.pin_key, new_pin, chip.pan).reveal()
+        message = message.replace(de48={"new_pin": block})
+        return Message("0100", message.replace(**changes).elements)
+
+    def settlement(
+        self, totals: tuple[int, ...], code: str = "920000", batch: int = 1, **changes: object
+    ) -> Message:
+        message = self.request(None, 0, code)
+        names = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
+        digits = [f"{n:0{12 if i % 2 else 6}d}" for i, n in enumerate(totals)]
+        kept = {n: message[n] for n in (3, 7, 11, 12, 13, 24, 37, 41, 42, 61)}
+        kept |= {60: {"batch": f"{batch:06d}"}, 63: {"totals": dict(zip(names, digits))}}
+        return Message("0500", kept).replace(**changes)
+
+    def upload(self, original: Message, sequence: int, **changes: object) -> Message:
+        """Give a 0320: one record of a batch whose totals differed."""
+        self.stan += 1
+        kept = {n: original[n] for n in (3, 4, 12, 13, 22, 24, 25, 37, 41, 42, 49, 61)}
+        numbers = {**original.parts(60), "sequence": f"{sequence:06d}"}
+        kept |= {
+            7: transmission_time(self.world.clock.now),
+            11: f"{self.stan:06d}",
+            39: "00",
+            60: numbers,
+            90: self.original(original) | {"mti": original.mti},
+        }
+        return Message("0320", kept).replace(**changes)
+
     def balance(self, chip: Chip, code: str = "319800") -> Message:
         return self.request(chip, 0, code)
 

@@ -235,10 +235,14 @@ class World:
 
     def set_amount_rule(self, **changes: object) -> None:
         """Change the amount rule of the running node."""
+        self.set_rule("amount", **changes)
+
+    def set_rule(self, name: str, **changes: object) -> None:
+        """Change a rule of the running node."""
         desk = self.node.core._desk
         rules = desk.rules.rules
-        amount = rules.amount.model_copy(update=changes)
-        desk.rules = replace(desk.rules, rules=rules.model_copy(update={"amount": amount}))
+        rule = getattr(rules, name).model_copy(update=changes)
+        desk.rules = replace(desk.rules, rules=rules.model_copy(update={name: rule}))
 
     def card_balance(self, chip: Chip) -> int:
         return self.balance(self.registry.cards[chip.pan.reveal()].account_id)
