@@ -61,6 +61,13 @@ _TAGGED = frozenset(
         FaultAction.CORRUPT_OBJECT, FaultAction.WRONG_TEMPLATE,
     )
 )  # fmt: skip
+#: Actions that the answer to reset knows.
+_OF_POWER = frozenset(
+    (
+        FaultAction.MUTE, FaultAction.SLOW, FaultAction.TORN_BEFORE, FaultAction.TORN_AFTER,
+        FaultAction.ANSWER, FaultAction.TRUNCATE,
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,8 @@ class Fault:
             raise FaultPlanError(f"fault: unknown card state {self.state[:32]!r}.")
         if not 0 <= self.probability <= 1 or self.seed < 0:
             raise FaultPlanError("fault: a probability is 0 to 1, a seed 0 or more.")
+        if self.command == POWER and self.action not in _OF_POWER:
+            raise FaultPlanError(f"fault: {self.action.value!r} is none of POWER's.")
         if self.action in _TAGGED and not self.tag:
             raise FaultPlanError(f"fault: {self.action.value!r} needs a tag.")
 

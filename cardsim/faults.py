@@ -87,10 +87,14 @@ class FaultLayer:
     def power(self) -> Reaction:
         """Power or reset the card and give the reaction with its ATR."""
         fault = self._match(POWER)
-        atr = self.card.power()
-        if fault is None:
-            return Reaction(ReactionKind.ANSWER, atr)
-        return self._alter(fault, atr)
+        reaction = Reaction(ReactionKind.ANSWER, self.card.power())
+        if fault is not None:
+            reaction = self._alter(fault, reaction.data)
+        answered = reaction.kind is ReactionKind.ANSWER
+        self.trace.note_power(
+            reaction.data if answered else None, fault.action.value if fault is not None else ""
+        )
+        return reaction
 
     def exchange(self, command: bytes) -> Reaction:
         """Give the reaction to a command."""
@@ -140,7 +144,7 @@ class FaultLayer:
         return self._alter(fault, reaction.data), True
 
     def _alter(self, fault: Fault, answer: bytes) -> Reaction:
-        if fault.action is FaultAction.TORN_AFTER:
+        if fault.action in (FaultAction.TORN_BEFORE, FaultAction.TORN_AFTER):
             self.card.power_off()
             return Reaction(ReactionKind.REMOVED)
         if fault.action is FaultAction.MUTE:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from cardsim import limits
 from protocols.emv.trace import masked_command, masked_response
 
+POWER, NO_ANSWER = "power", "no answer"
+
 
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
-    """One exchange: its number from 1, masked texts, and the fault that struck ("" for none)."""
+    """One exchange: its number from 1, masked texts, and the fault that struck ("" for none).
+
+    `command` is "power" for power or reset; `response` is the answer to reset then.
+    """
 
     number: int
     command: str
@@ -30,11 +35,18 @@ class Trace:
 
     def note(self, command: bytes, response: bytes | None, fault: str = "") -> None:
         """Add an exchange; `response` None stands for none. Content is masked here."""
+        text = NO_ANSWER if response is None else masked_response(response, command)
+        self._add(masked_command(command), text, fault)
+
+    def note_power(self, atr: bytes | None, fault: str = "") -> None:
+        """Add power or reset; `atr` None stands for none."""
+        self._add(POWER, NO_ANSWER if atr is None else atr.hex().upper() or NO_ANSWER, fault)
+
+    def _add(self, command: str, response: str, fault: str) -> None:
         self._number += 1
         if len(self._entries) == self._entries.maxlen:
             self.dropped += 1
-        text = "no answer" if response is None else masked_response(response, command)
-        self._entries.append(TraceEntry(self._number, masked_command(command), text, fault))
+        self._entries.append(TraceEntry(self._number, command, response, fault))
 
     @property
     def entries(self) -> tuple[TraceEntry, ...]:

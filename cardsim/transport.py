@@ -46,6 +46,9 @@ class _NoTrace(Trace):
     def note(self, command: bytes, response: bytes | None, fault: str = "") -> None:
         """Keep nothing."""
 
+    def note_power(self, atr: bytes | None, fault: str = "") -> None:
+        """Keep nothing."""
+
 
 class CardOnWire:
     """One virtual card that one reader at a time reaches over a stream.

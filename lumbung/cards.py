@@ -22,9 +22,9 @@ class EchoingTrace(Trace):
         super().__init__()
         self._name = name
 
-    def note(self, command: bytes, response: bytes | None, fault: str = "") -> None:
+    def _add(self, command: str, response: str, fault: str) -> None:
         """Keep the exchange and show it."""
-        super().note(command, response, fault)
+        super()._add(command, response, fault)
         entry = self.entries[-1]
         struck = f"  ! {entry.fault}" if entry.fault else ""
         text = f"{self._name} {entry.number:5d} > {entry.command} < {entry.response}{struck}\n"
@@ -49,14 +49,20 @@ def card_from(file: Path, *, faults: tuple[Fault, ...], trace: bool) -> Iterator
     Raises CardImageError for a file that is no card, or whose card is in another process's
     reader: two copies of one card would use the same counter twice.
     """
-    with _held(file):
-        image = CardImage.load(file)
+    with held_image(file) as image:
         yield CardOnWire(
             Card(image, SystemClock(), system_random),
             persist=lambda changed: changed.save(file),
             faults=faults,
             trace=EchoingTrace(file.stem) if trace else None,
         )
+
+
+@contextlib.contextmanager
+def held_image(file: Path) -> Iterator[CardImage]:
+    """Give the image of a file that nobody else uses until the block ends; raise as `card_from`."""
+    with _held(file):
+        yield CardImage.load(file)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cardsim import ApplicationImage, Card, CardImage, personalise
+from lumbung.testing import ScriptWriter
 from protocols.business_time import WITA
 from protocols.crypto import emv_keys
 from protocols.crypto.cryptogram import (
@@ -15,9 +16,7 @@ from protocols.crypto.cryptogram import (
     arqc_data_nsiccs,
     issuer_cryptogram,
 )
-from protocols.crypto.scripts import encipher_script_pin, script_mac
 from protocols.emv.apdu import CommandApdu, ResponseApdu, t0_follow_up
-from protocols.emv.commands import ScriptCommand, script_command, script_header
 from protocols.values import Pan, SecretBytes
 from terminal.kernel import TransactionInput, default_terminal_data
 
@@ -149,24 +148,9 @@ def final_cryptogram(de55: dict[str, bytes], tvr: bytes, issuer_data: bytes) -> 
     return application_cryptogram(key, data)
 
 
-class Scripter:
-    """The issuer's script side: chained MACs under the session key of one ARQC."""
+class Scripter(ScriptWriter):
+    """The script side of the issuer whose master keys the test cards have."""
 
     def __init__(self, first_cryptogram: bytes) -> None:
-        self._diversifier = first_cryptogram
-        self._chain = first_cryptogram
-        key = emv_keys.icc_master_key(IMK_MAC, PAN, PSN)
-        self._key = emv_keys.common_session_key(key, first_cryptogram)
-
-    def command(
-        self, kind: ScriptCommand, p1: int = 0, p2: int = 0, data: bytes = b"", mac_bytes: int = 8
-    ) -> CommandApdu:
-        header = script_header(kind, p1, p2, len(data) + mac_bytes)
-        mac = script_mac(self._key, self._chain + header + data)
-        self._chain = mac
-        return script_command(kind, p1, p2, data, mac[:mac_bytes])
-
-    def new_pin(self, pin: str) -> CommandApdu:
-        key = emv_keys.icc_master_key(IMK_ENC, PAN, PSN)
-        data = encipher_script_pin(emv_keys.common_session_key(key, self._diversifier), pin)
-        return self.command(ScriptCommand.PIN_CHANGE_UNBLOCK, 0, 2, data)
+        mac_key, pin_key = (emv_keys.icc_master_key(key, PAN, PSN) for key in (IMK_MAC, IMK_ENC))
+        super().__init__(mac_key, pin_key, first_cryptogram)

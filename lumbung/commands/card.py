@@ -5,19 +5,17 @@ made by `lumbung demo` under its programme's keys. Test numbers only, files 0600
 """
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cardsim import Card, CardImage, CardImageError, personalise, profile_names
-from lumbung.story.cast import pan_of
-from lumbung.system import SystemClock, seeded_random, system_random
-from protocols.crypto.emv_keys import icc_master_key
+from cardsim import Card, CardImage, CardImageError, profile_names
+from lumbung.cards import held_image
+from lumbung.system import SystemClock, system_random
+from lumbung.testing.cards import make_image
 from protocols.emv.status_words import meaning_of
 from protocols.emv.trace import masked_command, masked_response
-from protocols.values import SecretBytes
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,7 +23,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--profile", type=click.Choice(profile_names()), default="ssn", show_default=True)
+@click.option("--profile", default="ssn", show_default=True,
+              help=f"{', '.join(profile_names())}, or a TOML file of your own.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="The same seed gives the same card.")  # fmt: skip
 @click.option("--name", default="PENERIMA CONTOH", show_default=True, help="Name on the chip.")
@@ -34,18 +33,7 @@ def new(file: Path, profile: str, seed: int, name: str, as_json: bool) -> None:
     """Personalise a virtual card into FILE; refuses to overwrite one."""
     if file.exists():
         raise click.BadParameter(f"{file}: a file is there already", param_hint="FILE")
-    random_bytes = seeded_random(seed, "card new")
-    pan = pan_of(seed, 1)
-    issuer_key = SecretBytes(random_bytes(16))
-    image = personalise(
-        profile,
-        pan=pan,
-        expiry=date(2030, 12, 31),
-        psn="01",
-        name=name,
-        udk_ac=icc_master_key(issuer_key, pan, "01"),
-        random_bytes=random_bytes,
-    )
+    image = make_image(profile, seed, name=name)
     image.save(file)
     _say({"file": str(file), **_summary(image)}, as_json=as_json)
 
@@ -83,24 +71,24 @@ def apdu(file: Path, commands: tuple[str, ...], as_json: bool) -> None:
 
     Card numbers, tracks and names in the answers are masked.
     """
-    image = CardImage.load(file)
-    card = Card(image, SystemClock(), system_random, on_write=lambda _: image.save(file))
-    atr = card.power()
-    exchanges = []
-    for text in commands:
-        try:
-            command = bytes.fromhex(text)
-        except ValueError:
-            raise click.BadParameter(f"{text!r} is not hexadecimal", param_hint="APDU") from None
-        answer = card.apdu(command)
-        exchanges.append((command, answer))
-    rows = [_row(command, answer) for command, answer in exchanges]
+    sent = [_octets(text) for text in commands]
+    with held_image(file) as image:
+        card = Card(image, SystemClock(), system_random, on_write=lambda _: image.save(file))
+        atr = card.power()
+        rows = [_row(command, card.apdu(command)) for command in sent]
     if as_json:
         click.echo(json.dumps({"atr": atr.hex().upper(), "exchanges": rows}))
         return
     click.echo(f"ATR  {atr.hex().upper()}")
     for row in rows:
         click.echo(f"-> {row['command']}\n<- {row['answer']}  {row['meaning']}")
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not hexadecimal", param_hint="APDU") from None
 
 
 def _row(command: bytes, answer: bytes) -> dict[str, str]:

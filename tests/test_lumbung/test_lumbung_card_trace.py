@@ -1,0 +1,121 @@
+"""`lumbung card new --profile FILE` and `lumbung card trace`."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cardsim import CardImage, ProfileError
+from cardsim.errors import CardImageError
+from lumbung.cards import held_image
+from lumbung.cli import root
+
+PLAN = '[[fault]]\naction = "slow"\ncommand = "GENERATE_AC"\ndelay_ms = 1\n'
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(root, ["card", *arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    file = tmp_path / "card.json"
+    assert run("new", str(file), "--seed", "7", "--name", "SITI CONTOH").exit_code == 0
+    return file
+
+
+def test_trace_shows_every_exchange_and_the_outcome_and_keeps_the_counter(card: Path) -> None:
+    done = run("trace", str(card), "--amount", "5000")
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert lines[0].endswith("> power")
+    assert lines[-1] == "approved (approved), cryptogram genuine"
+    image = CardImage.load(card)
+    assert image.applications[0].state.atc == 1
+    pan = image.applications[0].records[2, 1].hex()[8:24]
+    assert pan.startswith("9360")
+    assert pan not in done.output
+    assert "SITI" not in done.output
+
+
+def test_trace_as_json_names_the_fault_beside_its_exchange(card: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    report = json.loads(run("trace", str(card), "--faults", str(plan), "--json").output)
+    struck = [item for item in report["exchanges"] if item["fault"]]
+    assert [(item["fault"], item["command"][:4]) for item in struck] == [("slow", "80AE")]
+    assert struck[0]["meaning"]
+    assert (report["outcome"], report["reason"]) == ("approved", "approved")
+    assert (report["approved"], report["cryptogram_genuine"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("--host", "decline"), "declined (host-declined), cryptogram genuine"),
+        (("--host", "silent"), "declined (unable-to-go-online)"),
+        (("--tap",), "approved (approved-tap), cryptogram genuine"),
+    ],
+)
+def test_trace_ends_as_the_host_says(card: Path, arguments: tuple[str, ...], last: str) -> None:
+    assert run("trace", str(card), *arguments).output.splitlines()[-1] == last
+
+
+def test_trace_dry_run_leaves_the_card_as_it_is(card: Path) -> None:
+    before = card.read_bytes()
+    assert run("trace", str(card), "--dry-run").exit_code == 0
+    assert card.read_bytes() == before
+
+
+def test_trace_of_a_card_in_another_reader_or_a_damaged_file_is_refused(card: Path) -> None:
+    with held_image(card), pytest.raises(CardImageError, match="another reader"):
+        run("trace", str(card))
+    card.write_text("{}")
+    with pytest.raises(CardImageError, match="not a readable card image"):
+        run("trace", str(card))
+
+
+def test_apdu_refuses_a_card_in_another_reader(card: Path) -> None:
+    with held_image(card), pytest.raises(CardImageError, match="another reader"):
+        run("apdu", str(card), "0084000000")
+
+
+def test_new_from_an_own_profile_makes_that_card(tmp_path: Path) -> None:
+    text = files("cardsim").joinpath("profiles", "ssn.toml").read_text("utf-8")
+    profile, file = tmp_path / "mine.toml", tmp_path / "mine.json"
+    profile.write_text(text.replace("SSN PANGAN", "UJI KAMI"))
+    assert run("new", str(file), "--profile", str(profile)).exit_code == 0
+    assert CardImage.load(file).applications[0].label == "UJI KAMI"
+    assert run("trace", str(file)).output.endswith("cryptogram genuine\n")
+
+
+#: What is wrong with an own profile: text, what stands in its place, what the refusal says.
+WRONG = [
+    ("sfi = 2\nnumber = 1", "sfi = 2\nnumber = 1\ncolour = 1", "unknown key 'colour'"),
+    ('aip = "1C00"', 'aip = "1C"', "aip is 2 to 2 bytes"),
+    ('  ["5A", "{pan}"],\n', "", "no record holds 5A"),
+    ('  ["5A", "{pan}"],\n', '  ["5A", "{number}"],\n', "objects is no hex text"),
+    ('"9F37 4", "9F35 1"', '"9F35 1"', "cdol1 does not ask for 9F37"),
+    ('label = "SSN PANGAN"\n', "", "key 'label' is missing"),
+    ("priority = 1", 'priority = "1"', "priority must be of type int"),
+    ('service_code = "625"', "service_code = 625", "service_code must be of type str"),
+    ('atr = "3BE000008131FE45EB"', 'atr = "3B"', "atr is 2 to 33 bytes"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "says"), WRONG, ids=[row[2] for row in WRONG])
+def test_new_from_a_wrong_profile_is_refused_with_file_and_line(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    text = files("cardsim").joinpath("profiles", "ssn.toml").read_text("utf-8")
+    assert old in text
+    profile, file = tmp_path / "mine.toml", tmp_path / "mine.json"
+    profile.write_text(text.replace(old, new, 1))
+    with pytest.raises(ProfileError) as caught:
+        run("new", str(file), "--profile", str(profile))
+    where, line, what = caught.value.external.split(":", 2)
+    assert (where, line.isdigit()) == (str(profile), True)
+    assert says in what
+    assert not file.exists()
