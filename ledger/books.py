@@ -7,8 +7,12 @@ runner changes them directly. Balances are bounded by 2^63-1 each, and their sum
 import heapq
 from array import array
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any
 
-from ledger.record import UNKNOWN_ID_STATUSES, Kind, Record, unpack_body
+from ledger.record import KIND_OFFSET, UNKNOWN_ID_STATUSES, Kind, Record, unpack_body
+from ledger.sealed import SealedSegment, cold_find
 from ledger.statuses import TRANSIENT_STATUSES
 from ledger.structures import Account, AccountFlags, TransferFlags
 
@@ -22,6 +26,8 @@ VOID_PENDING = int(TransferFlags.VOID_PENDING_TRANSFER)
 CLOSING_DEBIT = int(TransferFlags.CLOSING_DEBIT)
 CLOSING_CREDIT = int(TransferFlags.CLOSING_CREDIT)
 
+#: Ids that are let go of under one hold of the lock: about half a millisecond.
+_COOL_RECORDS = 4_096
 #: The four balances and the flags of an account: what a transfer can change.
 Saved = tuple[int, int, int, int, int]
 
@@ -58,7 +64,16 @@ class AccountRow:
         self.debits_posted = 0
         self.credits_pending = 0
         self.credits_posted = 0
+        #: Of records in raw segments only; those of sealed ones stand in their files.
         self.postings = array("Q")
+
+    @classmethod
+    def restored(cls, number: int, account: Account, sequence: int) -> "AccountRow":
+        """Give the row of an account as a snapshot holds it."""
+        row = cls(_record_of(number, account, sequence))
+        row.debits_pending, row.debits_posted = account.debits_pending, account.debits_posted
+        row.credits_pending, row.credits_posted = account.credits_pending, account.credits_posted
+        return row
 
     def save(self) -> Saved:
         """Give what a transfer can change."""
@@ -111,7 +126,11 @@ class PendingRow:
 
 
 class Books:
-    """Everything the ledger knows about money and ids."""
+    """Everything the ledger knows about money and ids.
+
+    What belongs to sealed segments (their ids, postings and resolutions) stays in their files and
+    is looked up there: memory holds what is open, and what is not sealed yet.
+    """
 
     def __init__(self) -> None:
         self.rows: list[AccountRow] = []
@@ -122,8 +141,51 @@ class Books:
         #: Sequence of a pending transfer to the kind of record that resolved it.
         self.resolved: dict[int, Kind] = {}
         self.expiries: list[tuple[int, int]] = []
+        #: The sealed segments whose part of the books stands in their files, by number.
+        self.cold: list[SealedSegment] = []
         self.last_sequence = 0
         self.last_timestamp = 0
+
+    def find(self, transfer_id: int) -> int:
+        """Give the sequence of an id's record, negative when it was refused; 0: the id is free."""
+        sequence = self.index.get(transfer_id)
+        if sequence is not None:
+            return sequence
+        return cold_find(self.cold, transfer_id) if self.cold else 0
+
+    def resolution(self, pending_sequence: int) -> Kind | None:
+        """Give what resolved a pending transfer, None when nothing has."""
+        kind = self.resolved.get(pending_sequence)
+        if kind is None:
+            for segment in self.cold:
+                if segment.last_sequence > pending_sequence:
+                    sequence = segment.resolution(pending_sequence)
+                    if sequence:
+                        return Kind(segment.body(sequence)[KIND_OFFSET])
+        return kind
+
+    def cool(self, sealed: SealedSegment, lock: AbstractContextManager[Any]) -> None:
+        """Let go of what a sealed segment now answers for. Takes the lock for a moment at a time.
+
+        The segment answers before anything is let go, so that no lookup misses it in between.
+        """
+        with lock:
+            assert not self.cold or self.cold[-1].number < sealed.number
+            self.cold = [*self.cold, sealed]
+        ids, index = sealed.ids(), self.index
+        while chunk := list(islice(ids, _COOL_RECORDS)):
+            with lock:
+                for transfer_id in chunk:
+                    index.pop(transfer_id, None)
+        for number, count in sealed.posting_counts():
+            postings = self.rows[number - 1].postings
+            with lock:
+                assert len(postings) >= count
+                assert postings[count - 1] <= sealed.last_sequence
+                del postings[:count]
+        for pending_sequence in sealed.resolved():
+            with lock:
+                self.resolved.pop(pending_sequence, None)
 
     def open_hold(self, pending: PendingRow) -> None:
         """Take a hold into the books; its amount is already in the balances."""
@@ -205,7 +267,7 @@ def _replay_transfer(books: Books, record: Record) -> str | None:
         return "a transfer without two accounts"
     if not debit.ledger == credit.ledger == record.ledger:
         return "a transfer across ledgers"
-    if record.id in books.index:
+    if books.find(record.id):
         return "an id used twice"
     if record.flags & CLOSED_BY and record.kind != Kind.PENDING:
         return "a closing that is not pending"
@@ -240,7 +302,7 @@ def _replay_resolution(books: Books, record: Record) -> str | None:
     if record.amount > pending.record.amount:
         return "a resolution of more than was pending"
     if record.kind != Kind.EXPIRE:
-        if record.id in books.index:
+        if books.find(record.id):
             return "an id used twice"
         books.index[record.id] = record.sequence
     elif not 0 < pending.expires_at <= record.timestamp:
@@ -252,7 +314,7 @@ def _replay_resolution(books: Books, record: Record) -> str | None:
 def _replay_refusal(books: Books, record: Record) -> str | None:
     if record.status not in TRANSIENT_STATUSES:
         return f"a refusal with status {record.status}"
-    if record.id in books.index:
+    if books.find(record.id):
         return "an id used twice"
     if record.status not in UNKNOWN_ID_STATUSES:
         for number, balance in (
@@ -274,6 +336,15 @@ def _replay_balances(record: Record, debit: AccountRow, credit: AccountRow) -> s
     if record.credit_balance != credit.credits_posted - credit.debits_posted:
         return "the credit account's balance is not what its history gives"
     return None
+
+
+def _record_of(number: int, account: Account, sequence: int) -> Record:
+    """Give the record that made an account; its flags are those it has now."""
+    return Record(
+        sequence, account.timestamp, account.id, number, 0, 0, 0, account.user_data_128,
+        account.user_data_64, account.user_data_32, 0, account.ledger, account.code,
+        account.flags, Kind.ACCOUNT, 0, 0, 0,
+    )  # fmt: skip
 
 
 CLOSED_BY = CLOSING_DEBIT | CLOSING_CREDIT

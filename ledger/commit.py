@@ -23,9 +23,11 @@ from ledger.errors import (
     LedgerPoisonedError,
 )
 from ledger.events import TransferEvent
+from ledger.housekeeping import Housekeeper
 from ledger.limits import BATCH_EVENTS_MAX, QUEUE_TRANSFERS_MAX
 from ledger.log import SUPERBLOCK_NAME, SegmentedLog
 from ledger.posting import Answer
+from ledger.restoring import capture
 from ledger.stage import Stage
 from ledger.structures import Account
 
@@ -65,18 +67,16 @@ class Committer:
         self.state_lock = threading.Lock()
         #: Held while a group is applied, written and published.
         self.commit_lock = threading.Lock()
+        self.housekeeper = Housekeeper(log, books, self.state_lock, background=background)
         self._runner = BatchRunner(self.stage, log)
         self._log = log
         self._now_ns = now_ns
         self._random_bytes = random_bytes
-        self._background = background
         self._events_max = min(BATCH_EVENTS_MAX, log.records_per_frame)
         self._queue: deque[Request] = deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._writer: threading.Thread | None = None
-        self._spare_maker: threading.Thread | None = None
-        self._spare_error = ""
         self._closing = False
         #: The event loop whose turn is still adding to the next group.
         self._turn: asyncio.AbstractEventLoop | None = None
@@ -84,6 +84,8 @@ class Committer:
 
     def check(self) -> None:
         """Raise `LedgerPoisonedError` after a failed write, `LedgerError` after closing."""
+        if self._poison is None:
+            self._poison = self.housekeeper.damage
         if self._poison is not None:
             raise self._poisoned() from self._poison
         if self._closing:
@@ -132,7 +134,8 @@ class Committer:
         with self.commit_lock:
             while self._queue and self._poison is None:
                 self._commit_group()
-        self._join_spare_maker()
+        self.housekeeper.wait_for_spare()
+        self.housekeeper.wait_for_sealing()
         if sync and self._poison is None:
             try:
                 self._log.storage.sync(SUPERBLOCK_NAME)
@@ -141,31 +144,6 @@ class Committer:
                     f"{self._log.storage.location}/{SUPERBLOCK_NAME}: {error}; all that was "
                     "acknowledged is durable, but check the disk before the next start"
                 ) from error
-
-    def prepare_spare(self) -> None:
-        """Make the next segment, in the background where that is allowed."""
-        making = self._spare_maker is not None and self._spare_maker.is_alive()
-        if self._log.has_spare or making:
-            return
-        if self._background:
-            self._spare_maker = threading.Thread(target=self._make_spare, name="ledger-spare")
-            self._spare_maker.start()
-        else:
-            self._make_spare()
-
-    def _make_spare(self) -> None:
-        # Without a spare the ledger goes on until the segment is full, then refuses up front, so
-        # an error here poisons nothing; it is named when it comes to matter.
-        try:
-            self._log.prepare_spare()
-            self._spare_error = ""
-        except OSError as error:
-            self._spare_error = str(error)
-
-    def _join_spare_maker(self) -> None:
-        if self._spare_maker is not None:
-            self._spare_maker.join()
-            self._spare_maker = None
 
     def _enqueue(self, request: Request) -> None:
         self.check()
@@ -235,7 +213,11 @@ class Committer:
                     request.answers = self._runner.accounts(request.accounts, now)
                 else:
                     request.answers = self._runner.transfers(request.transfers, now)
-        bodies = self.stage.bodies
+        bodies, snapshot = self.stage.bodies, None
+        closing = bool(bodies) and not self._log.fits(len(bodies))
+        if closing:
+            since, before = self.housekeeper.snapshot_sequence, self.stage.before
+            snapshot = capture(self._log, self.stage.books, since, before, bodies)
         if bodies:
             self._log.append(bodies, self._random_bytes)
             with self.state_lock:
@@ -244,7 +226,9 @@ class Committer:
         if bodies:
             self._log.frontier.extend(bodies)
             self._log.write_mark()
-            self.prepare_spare()
+            self.housekeeper.prepare_spare()
+        if closing:
+            self.housekeeper.seal(snapshot)
 
     def _admit(self, group: list[Request], now: int) -> list[Request]:
         """Give who may be submitted; answer those too late, or all when there is no room."""
@@ -260,8 +244,8 @@ class Committer:
             for request in group:
                 request.error = LedgerFullError(
                     f"{self._log.storage.location}: no room for another segment "
-                    f"({self._spare_error}); free {self._log.identity.segment_size} bytes; "
-                    "nothing was submitted"
+                    f"({self.housekeeper.spare_error}); free "
+                    f"{self._log.identity.segment_size} bytes; nothing was submitted"
                 )
             _deliver(group)
             return []
@@ -270,9 +254,9 @@ class Committer:
     def _has_room(self, records: int) -> bool:
         if self._log.has_room(records):
             return True
-        self._join_spare_maker()
+        self.housekeeper.wait_for_spare()
         if not self._log.has_spare:
-            self._make_spare()
+            self.housekeeper.make_spare()
         return self._log.has_room(records)
 
     def _poisoned(self) -> LedgerPoisonedError:

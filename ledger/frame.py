@@ -69,6 +69,23 @@ def segment_records(segment_size: int) -> int:
     return min(FRAME_RECORDS_MAX, fits)
 
 
+def frame_header(
+    number: int, nonce: bytes, previous_hash: bytes, first_sequence: int, payload: bytes
+) -> bytes:
+    """Give the 128 bytes of the only header that a frame with this payload can have."""
+    return FrameHeader(
+        number=number,
+        nonce=nonce,
+        previous_hash=previous_hash,
+        payload_sha256=sha256(payload).digest(),
+        first_sequence=first_sequence,
+        durable_upto=first_sequence - 1,
+        record_count=len(payload) // RECORD_BYTES,
+        payload_bytes=len(payload),
+        payload_crc=crc32(payload),
+    ).pack()
+
+
 def build_frame(
     number: int, nonce: bytes, previous_hash: bytes, first_sequence: int, payload: bytes
 ) -> tuple[bytes, bytes]:
@@ -76,17 +93,7 @@ def build_frame(
     count = len(payload) // RECORD_BYTES
     assert 0 < count <= FRAME_RECORDS_MAX
     assert len(payload) % RECORD_BYTES == 0
-    header = FrameHeader(
-        number=number,
-        nonce=nonce,
-        previous_hash=previous_hash,
-        payload_sha256=sha256(payload).digest(),
-        first_sequence=first_sequence,
-        durable_upto=first_sequence - 1,
-        record_count=count,
-        payload_bytes=len(payload),
-        payload_crc=crc32(payload),
-    ).pack()
+    header = frame_header(number, nonce, previous_hash, first_sequence, payload)
     padding = bytes(frame_bytes(count) - HEADER_BYTES - len(payload))
     return header + payload + padding, sha256(header).digest()
 

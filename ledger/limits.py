@@ -21,3 +21,5 @@ FILES_OPEN_MAX = 128
 ZERO_CHUNK_BYTES = 1 << 20
 #: Accounts: dense numbers are u32.
 ACCOUNTS_MAX = (1 << 32) - 1
+#: Snapshots that stay: the newest, and two to fall back to when it does not verify.
+SNAPSHOTS_KEPT = 3

@@ -6,7 +6,6 @@ business; that every record comes back, or is named as damaged, is.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from ledger.errors import LedgerCorruptError
 from ledger.frame import (
@@ -17,9 +16,11 @@ from ledger.frame import (
     genesis_hash,
     segment_records,
 )
-from ledger.merkle import Frontier
+from ledger.merkle import NODE_LEVEL_MIN, Frontier
 from ledger.pages import ZERO_BLOCK, CommitMark, Identity, SegmentHeader, segment_name
 from ledger.record import RECORD_BYTES, seal, unseal
+from ledger.sealed import SealedSegment
+from ledger.snapshot import Snapshot
 from ledger.storage import Storage
 
 SUPERBLOCK_NAME = "superblock"
@@ -28,12 +29,63 @@ SPARE_TEMPORARY_NAME = "spare.tmp"
 SUPERBLOCK_TEMPORARY_NAME = "superblock.tmp"
 
 
-class FramePlace(NamedTuple):
-    """Where a frame stands."""
+class RawSegment:
+    """A segment as it was written: which records stand where. Its last one grows."""
 
-    first_sequence: int
-    segment: int
-    offset: int
+    def __init__(self, storage: Storage, header: SegmentHeader, tree: Frontier) -> None:
+        self.segment = header
+        self.number = header.number
+        self.first_sequence = header.first_sequence
+        self.last_sequence = header.first_sequence - 1
+        #: The Merkle tree before the first record.
+        self.tree = tree
+        self._name = segment_name(header.number)
+        self._storage = storage
+        self._firsts: list[int] = []
+        self._offsets: list[int] = []
+
+    def note_frame(self, offset: int, count: int) -> None:
+        """Take in a durable frame."""
+        self._offsets.append(offset)
+        self._firsts.append(self.last_sequence + 1)
+        self.last_sequence += count
+
+    def offsets(self) -> list[int]:
+        """Give where the frames stand."""
+        return list(self._offsets)
+
+    def body(self, sequence: int) -> bytes:
+        """Give one record's body."""
+        index = bisect_right(self._firsts, sequence) - 1
+        offset = self._offsets[index] + HEADER_BYTES
+        offset += RECORD_BYTES * (sequence - self._firsts[index])
+        return self._unseal(self._storage.read(self._name, offset, RECORD_BYTES), sequence, offset)
+
+    def bodies(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bodies of these records, both ends included, frame by frame."""
+        index = bisect_right(self._firsts, first) - 1
+        while first <= last:
+            end = self._firsts[index + 1] if index + 1 < len(self._firsts) else last + 1
+            end = min(end, last + 1)
+            offset = self._offsets[index] + HEADER_BYTES
+            offset += RECORD_BYTES * (first - self._firsts[index])
+            payload = self._storage.read(self._name, offset, RECORD_BYTES * (end - first))
+            for at in range(0, RECORD_BYTES * (end - first), RECORD_BYTES):
+                yield self._unseal(payload[at : at + RECORD_BYTES], first, offset + at)
+                first += 1
+            index += 1
+
+    def _unseal(self, record: bytes, sequence: int, offset: int) -> bytes:
+        body = unseal(record)
+        if body is None or int.from_bytes(body[:8], "little") != sequence:
+            raise LedgerCorruptError(
+                f"{self._storage.location}/{self._name}, offset {offset}: record {sequence} does "
+                "not verify; restore the directory from a backup, nothing was changed"
+            )
+        return body
+
+
+Segment = RawSegment | SealedSegment
 
 
 class SegmentedLog:
@@ -46,12 +98,17 @@ class SegmentedLog:
         self.chain_head = genesis_hash(identity.uuid)
         self.last_sequence = 0
         self.frame_number = 0
-        self.segment_number = 0
         self.nonce = b""
         self.offset = identity.segment_size
         self.has_spare = False
-        self._first_sequences: list[int] = []
-        self._places: list[FramePlace] = []
+        #: Segment `n` at index `n - 1`. An entry is replaced when its segment is sealed.
+        self.segments: list[Segment] = []
+        self._marked_segment = 0
+
+    @property
+    def segment_number(self) -> int:
+        """Give the number of the last segment, 0 when there is none."""
+        return len(self.segments)
 
     @property
     def records_per_frame(self) -> int:
@@ -60,7 +117,7 @@ class SegmentedLog:
 
     def has_room(self, count: int) -> bool:
         """Say whether a frame of `count` records can be written without making a segment."""
-        return self.has_spare or self._fits(count)
+        return self.has_spare or self.fits(count)
 
     def prepare_spare(self) -> None:
         """Make the next segment ahead of its need. `OSError` leaves the log as it was."""
@@ -90,7 +147,17 @@ class SegmentedLog:
         self.storage.sync(SPARE_NAME)
         self.storage.rename(SPARE_NAME, segment_name(number))
         self.storage.sync_directory()
-        self.segment_number, self.nonce, self.offset = number, nonce, BLOCK_BYTES
+        self.enter(RawSegment(self.storage, header, self.frontier.copy()))
+
+    def enter(self, segment: Segment) -> None:
+        """Take the next segment as the one that the next frames stand in."""
+        assert segment.number == len(self.segments) + 1
+        self.segments.append(segment)
+        self.nonce, self.offset = segment.segment.nonce, BLOCK_BYTES
+
+    def fits(self, count: int) -> bool:
+        """Say whether a frame of `count` records goes into the current segment."""
+        return self.offset + frame_bytes(count) <= self.identity.segment_size
 
     def append(self, bodies: list[bytes], random_bytes: Callable[[int], bytes]) -> None:
         """Write one frame and sync it. When this returns, the records are durable.
@@ -99,7 +166,7 @@ class SegmentedLog:
         first, so that hashing the tree delays nobody.
         """
         assert self.frontier.size == self.last_sequence
-        if not self._fits(len(bodies)):
+        if not self.fits(len(bodies)):
             self.activate(random_bytes)
         number = self.frame_number + 1
         frame, frame_hash = build_frame(
@@ -108,69 +175,76 @@ class SegmentedLog:
         name = segment_name(self.segment_number)
         self.storage.write(name, self.offset, frame)
         self.storage.sync(name)
-        self.note_frame(self.offset, number, frame_hash, bodies)
+        self.note_frame(number, frame_hash, len(bodies))
 
-    def note_frame(self, offset: int, number: int, frame_hash: bytes, bodies: list[bytes]) -> None:
+    def note_frame(self, number: int, frame_hash: bytes, count: int) -> None:
         """Take a durable frame of the current segment into the log's view of itself."""
-        self._first_sequences.append(self.last_sequence + 1)
-        self._places.append(FramePlace(self.last_sequence + 1, self.segment_number, offset))
+        segment = self.segments[-1]
+        if isinstance(segment, RawSegment):
+            segment.note_frame(self.offset, count)
+            self.offset += frame_bytes(count)
         self.frame_number = number
         self.chain_head = frame_hash
-        self.last_sequence += len(bodies)
-        self.offset = offset + frame_bytes(len(bodies))
+        self.last_sequence += count
+        self._marked_segment = segment.number
+
+    def start_from(self, snapshot: Snapshot, sealed: list[SealedSegment]) -> None:
+        """Begin behind a snapshot; `sealed` are all segments up to it."""
+        assert not self.segments
+        self.segments = list(sealed)
+        self.frontier = Frontier.from_peaks(snapshot.last_sequence, snapshot.peaks)
+        self.chain_head = snapshot.chain_head
+        self.frame_number = snapshot.last_frame
+        self.last_sequence = snapshot.last_sequence
+        self._marked_segment = snapshot.number
 
     def write_mark(self) -> None:
         """Write, without a sync, that everything up to the last frame is durable."""
         if self.frame_number == 0:
             return
         # The current segment may have been activated after the last frame and hold none yet.
-        segment = self._places[-1].segment
+        segment = self._marked_segment
         mark = CommitMark(self.frame_number, self.last_sequence, segment, self.chain_head)
         self.storage.write(SUPERBLOCK_NAME, mark.offset, mark.pack())
 
     def body(self, sequence: int) -> bytes:
         """Give one durable record's body. Raise `LedgerCorruptError` when it does not verify."""
-        assert 0 < sequence <= self.last_sequence
-        place = self._places[bisect_right(self._first_sequences, sequence) - 1]
-        offset = place.offset + HEADER_BYTES
-        offset += RECORD_BYTES * (sequence - place.first_sequence)
-        name = segment_name(place.segment)
-        body = unseal(self.storage.read(name, offset, RECORD_BYTES))
-        if body is None or int.from_bytes(body[:8], "little") != sequence:
-            raise self._corrupt(name, offset, f"record {sequence} does not verify")
-        return body
+        return next(self.bodies(sequence - 1, sequence))
 
     def bodies(self, after_sequence: int, upto_sequence: int) -> Iterator[bytes]:
-        """Yield the bodies of durable records in order, frame by frame."""
-        index = max(0, bisect_right(self._first_sequences, after_sequence + 1) - 1)
-        while index < len(self._places) and self._first_sequences[index] <= upto_sequence:
-            place = self._places[index]
-            index += 1
-            end = self.last_sequence + 1
-            if index < len(self._places):
-                end = self._first_sequences[index]
-            yield from self._frame_bodies(place, after_sequence, min(end - 1, upto_sequence))
+        """Yield the bodies of durable records in order."""
+        assert after_sequence >= 0
+        assert upto_sequence <= self.last_sequence
+        sequence = after_sequence + 1
+        while sequence <= upto_sequence:
+            segment = self._segment_of(sequence)
+            try:
+                for body in segment.bodies(sequence, min(upto_sequence, segment.last_sequence)):
+                    yield body
+                    sequence += 1
+            except FileNotFoundError:
+                self.adopt_sealed(segment.number)
 
-    def _frame_bodies(self, place: FramePlace, after: int, upto: int) -> Iterator[bytes]:
-        first = max(place.first_sequence, after + 1)
-        name = segment_name(place.segment)
-        start = place.offset + HEADER_BYTES + RECORD_BYTES * (first - place.first_sequence)
-        payload = self.storage.read(name, start, RECORD_BYTES * (upto - first + 1))
-        for sequence in range(first, upto + 1):
-            offset = RECORD_BYTES * (sequence - first)
-            body = unseal(payload[offset : offset + RECORD_BYTES])
-            if body is None or int.from_bytes(body[:8], "little") != sequence:
-                raise self._corrupt(name, start + offset, f"record {sequence} does not verify")
-            yield body
+    def adopt_sealed(self, number: int) -> SealedSegment:
+        """Read a segment from its sealed file from now on: the raw one has gone, or goes now."""
+        sealed = SealedSegment(self.storage, number)
+        self.segments[number - 1] = sealed
+        return sealed
 
-    def _fits(self, count: int) -> bool:
-        return self.offset + frame_bytes(count) <= self.identity.segment_size
+    def node(self, level: int, index: int) -> bytes | None:
+        """Give the root of leaves [index 2^level, (index + 1) 2^level) where it is kept."""
+        segment = self._segment_of((index + 1) << level)
+        if level < NODE_LEVEL_MIN or not isinstance(segment, SealedSegment):
+            return None
+        return segment.node(level, index)
 
-    def _corrupt(self, name: str, offset: int, what: str) -> LedgerCorruptError:
-        return LedgerCorruptError(
-            f"{self.storage.location}/{name}, offset {offset}: {what}; restore the directory from "
-            "a backup, nothing was changed"
-        )
+    def _segment_of(self, sequence: int) -> Segment:
+        assert 0 < sequence <= self.last_sequence
+        return self.segments[bisect_right(self.segments, sequence, key=_first_sequence) - 1]
+
+
+def _first_sequence(segment: Segment) -> int:
+    return segment.first_sequence
 
 
 def create_log(

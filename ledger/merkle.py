@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 EMPTY_ROOT = sha256(b"").digest()
+#: Roots of perfect subtrees are kept in sealed segments from 2^6 leaves on.
+NODE_LEVEL_MIN = 6
+#: Roots of perfect subtrees by level, in the order in which they became complete.
+Nodes = dict[int, list[bytes]]
 
 
 class Frontier:
@@ -23,12 +27,26 @@ class Frontier:
         self.size = 0
         self._peaks: dict[int, bytes] = {}
 
-    def extend(self, leaves: Sequence[bytes]) -> None:
-        """Append leaves, level by level, so that a batch costs two hashes per leaf."""
+    @classmethod
+    def from_peaks(cls, size: int, peaks: Sequence[bytes]) -> "Frontier":
+        """Give the frontier that `peaks` were read from."""
+        tree = cls()
+        tree.size = size
+        levels = [level for level in range(size.bit_length()) if size >> level & 1]
+        tree._peaks = dict(zip(reversed(levels), peaks, strict=True))
+        return tree
+
+    def extend(self, leaves: Sequence[bytes], nodes: Nodes | None = None) -> None:
+        """Append leaves, level by level, so that a batch costs two hashes per leaf.
+
+        Into `nodes` go the subtrees from `NODE_LEVEL_MIN` on that became complete.
+        """
         hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
         size, level = self.size, 0
         self.size += len(hashes)
         while hashes:
+            if nodes is not None and level >= NODE_LEVEL_MIN:
+                nodes.setdefault(level, []).extend(hashes)
             if size & 1:
                 hashes.insert(0, self._peaks.pop(level))
             if len(hashes) & 1:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from ledger.backup import back_up
 from ledger.errors import LedgerBatchError
 from ledger.events import check_accounts
 from ledger.limits import SEGMENT_SIZE_DEFAULT, STATEMENT_ROWS_MAX
 from ledger.pages import segment_name
-from ledger.port import Entry, StatementFilter, VerifyReport
+from ledger.port import BackupReport, Entry, ScrubReport, StatementFilter, VerifyReport
 from ledger.recovery import TornTail
+from ledger.scrubbing import scrub_storage
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
-from ledger.storage import Storage
+from ledger.storage import FileStorage, Storage
 from ledger.structures import (
     ID_MAX,
     RECORD_SIZE,
@@ -61,8 +63,11 @@ class NativeLedger:
 
     engine = "native"
 
-    def __init__(self, core: "_core.NativeEngine", now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, core: "_core.NativeEngine", now_ns: Callable[[], int], directory: Path
+    ) -> None:
         self._core = core
+        self._directory = directory
         self._now_ns = now_ns
         self._desks: list[_LoopDesk] = []
         #: The desk that was used last; one attribute, so that loops of several threads never mix.
@@ -199,6 +204,20 @@ class NativeLedger:
             chain_head=bytes(head),
             seconds=time.perf_counter() - started,
         )
+
+    def scrub(self, *, first_segment: int = 1, segments: int | None = None) -> ScrubReport:
+        """Read so many segments from disk again: checksums and hash chain, no replay."""
+        self._core.check()
+        storage = FileStorage(self._directory, read_only=True, create=False)
+        try:
+            return scrub_storage(storage, first_segment=first_segment, segments=segments)
+        finally:
+            storage.close()
+
+    def backup(self, destination: Path) -> BackupReport:
+        """Make a ledger in an empty or new directory that holds all that is durable now."""
+        self._core.check()
+        return back_up(self._directory, destination)
 
     def checkpoint(self) -> dict[str, Any]:
         """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
@@ -342,4 +361,4 @@ def open_native(
         core = _CORE.NativeEngine.open_writer(
             str(path), random_bytes, create, segment_size, expected, storage
         )
-    return NativeLedger(core, now_ns)
+    return NativeLedger(core, now_ns, path)

@@ -6,6 +6,7 @@ is known to be ours.
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,23 +18,33 @@ from ledger.errors import (
     LedgerRollbackError,
 )
 from ledger.frame import BLOCK_BYTES
+from ledger.housekeeping import SEAL_TEMPORARY_NAME, SNAPSHOT_TEMPORARY_NAME
 from ledger.limits import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN
 from ledger.log import (
     SPARE_TEMPORARY_NAME,
     SUPERBLOCK_NAME,
     SUPERBLOCK_TEMPORARY_NAME,
+    Segment,
     SegmentedLog,
     adopt_spare,
     create_log,
 )
-from ledger.merkle import Frontier
-from ledger.recovery import Scanner, Superblock, read_superblock
+from ledger.recovery import Scanner, Superblock, list_segments, read_superblock
+from ledger.restoring import capture, find_start, restore
+from ledger.sealed import SealedSegment
+from ledger.snapshot import Snapshot
 from ledger.storage import Storage
+from ledger.tree import range_root
 
 _OUR_NAMES = re.compile(
-    r"\d{8}\.seg|\d{8}\.snap|spare\.(seg|tmp)|superblock(\.tmp)?|snapshot\.tmp|lock"
+    r"\d{8}\.(seg|seal|snap)|spare\.(seg|tmp)|superblock(\.tmp)?|(seal|snapshot)\.tmp|lock"
 )
-_HALF_MADE = (SPARE_TEMPORARY_NAME, SUPERBLOCK_TEMPORARY_NAME, "snapshot.tmp")
+_HALF_MADE = (
+    SPARE_TEMPORARY_NAME,
+    SUPERBLOCK_TEMPORARY_NAME,
+    SEAL_TEMPORARY_NAME,
+    SNAPSHOT_TEMPORARY_NAME,
+)
 
 
 class Checkpoint(NamedTuple):
@@ -49,6 +60,20 @@ class Checkpoint(NamedTuple):
             return None
         return cls(int(checkpoint["sequence"]), bytes.fromhex(checkpoint["root_hash"]))
 
+    def check(self, log: SegmentedLog) -> None:
+        """Raise `LedgerRollbackError` when the log does not contain the checkpoint."""
+        location = log.storage.location
+        if log.last_sequence < self.sequence:
+            raise LedgerRollbackError(
+                f"{location}: holds {log.last_sequence} records, the expected checkpoint has "
+                f"{self.sequence}; an older copy was put back"
+            )
+        if range_root(log, 0, self.sequence) != self.root_hash:
+            raise LedgerCorruptError(
+                f"{location}: the first {self.sequence} records are not those of the expected "
+                "checkpoint; history was rewritten"
+            )
+
 
 @dataclass(slots=True)
 class OpenedLog:
@@ -57,6 +82,10 @@ class OpenedLog:
     log: SegmentedLog
     books: Books
     scanner: Scanner
+    #: The last sequence of the snapshot it was opened from, 0 when it was read from genesis.
+    snapshot_sequence: int
+    #: The state behind the last closed segment that is still raw, when a snapshot of it is due.
+    snapshot: Snapshot | None
 
 
 def open_log(
@@ -106,7 +135,7 @@ def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], b
             f"to {SEGMENT_SIZE_MAX}"
         )
     for name in storage.names():  # What a creation that was interrupted left behind.
-        if name.endswith(".seg"):
+        if name.endswith((".seg", ".seal", ".snap")):
             storage.remove(name)
     create_log(storage, segment_size, random_bytes)
 
@@ -114,56 +143,30 @@ def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], b
 def _read(
     storage: Storage, superblock: Superblock, checkpoint: Checkpoint | None, *, read_only: bool
 ) -> OpenedLog:
-    log, books = SegmentedLog(storage, superblock.identity), Books()
-    mark = superblock.mark
-    witness = _Witness(books, checkpoint)
+    identity, mark = superblock
+    log, books = SegmentedLog(storage, identity), Books()
+    start = find_start(storage, identity, mark)
+    if start is not None:
+        log.start_from(*start)
+        books = restore(start)
     stop = (0 if mark is None else mark.frame_number) if read_only else None
-    scanner = Scanner(log, mark, witness.replay, stop_frame=stop)
+    segments = list_segments(storage)
+    closed = max(segments.raw - {segments.last}, default=0)
+    since, snapshot = log.last_sequence, list[Snapshot | None]()
+
+    def segment_ends(segment: Segment, last: bool) -> None:
+        if isinstance(segment, SealedSegment):
+            books.cool(segment, nullcontext())
+        elif segment.number == closed and not (last or read_only):
+            snapshot.append(capture(log, books, since, {}, ()))
+
+    scanner = Scanner(log, mark, books.replay, stop_frame=stop, on_end=segment_ends)
     scanner.scan()
-    witness.check(storage.location)
+    if checkpoint is not None:
+        checkpoint.check(log)
     if not read_only:
         scanner.repair()
         adopt_spare(log)
         log.write_mark()
         storage.sync(SUPERBLOCK_NAME)
-    return OpenedLog(log, books, scanner)
-
-
-class _Witness:
-    """Replays into the books and, on the way, looks for the checkpoint the caller expects."""
-
-    def __init__(self, books: Books, checkpoint: Checkpoint | None) -> None:
-        self._books = books
-        self._checkpoint = checkpoint
-        self._frontier = Frontier()
-        self._leaves: list[bytes] = []
-
-    def replay(self, body: bytes) -> str | None:
-        """Take a record; give what is wrong with it."""
-        wanted = self._checkpoint
-        if wanted is not None and self._books.last_sequence < wanted.sequence:
-            self._leaves.append(body)
-            if len(self._leaves) == 1_000:
-                self._fold()
-        return self._books.replay(body)
-
-    def check(self, location: str) -> None:
-        """Raise `LedgerRollbackError` when the log does not contain the checkpoint."""
-        wanted = self._checkpoint
-        if wanted is None:
-            return
-        self._fold()
-        if self._frontier.size < wanted.sequence:
-            raise LedgerRollbackError(
-                f"{location}: holds {self._frontier.size} records, the expected checkpoint has "
-                f"{wanted.sequence}; an older copy was put back"
-            )
-        if self._frontier.root() != wanted.root_hash:
-            raise LedgerCorruptError(
-                f"{location}: the first {wanted.sequence} records are not those of the expected "
-                "checkpoint; history was rewritten"
-            )
-
-    def _fold(self) -> None:
-        self._frontier.extend(self._leaves)
-        self._leaves = []
+    return OpenedLog(log, books, scanner, since, snapshot[0] if snapshot else None)

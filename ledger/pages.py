@@ -68,6 +68,16 @@ class SegmentHeader(NamedTuple):
         """Give the page."""
         return _page(_SEGMENT.pack(_SEGMENT_MAGIC, _VERSION, *self))
 
+    def fields(self) -> bytes:
+        """Give the page's values alone, version included: what a sealed segment keeps of it."""
+        return _SEGMENT.pack(_SEGMENT_MAGIC, _VERSION, *self)[len(_SEGMENT_MAGIC) :]
+
+    @classmethod
+    def read_fields(cls, fields: bytes) -> "SegmentHeader | None":
+        """Give the header whose `fields` these are, None when they are of another version."""
+        values = _SEGMENT.unpack(_SEGMENT_MAGIC + fields)
+        return cls(*values[2:]) if values[1] == _VERSION else None
+
 
 def read_version(page: bytes) -> int | None:
     """Give the format version that an identity page claims, None when it is no ledger's at all."""
@@ -101,6 +111,24 @@ def segment_name(number: int) -> str:
     '00000012.seg'
     """
     return f"{number:08d}.seg"
+
+
+def seal_name(number: int) -> str:
+    """Give a sealed segment's file name.
+
+    >>> seal_name(12)
+    '00000012.seal'
+    """
+    return f"{number:08d}.seal"
+
+
+def snapshot_name(number: int) -> str:
+    """Give the name of the snapshot behind a segment.
+
+    >>> snapshot_name(12)
+    '00000012.snap'
+    """
+    return f"{number:08d}.snap"
 
 
 def _page(body: bytes) -> bytes:

@@ -50,6 +50,7 @@ class TransferMachine:
         self._stage = stage
         self._books = stage.books
         self._log = log
+        self._index = stage.books.index.get
 
     def execute(self, event: TransferEvent, timestamp: int) -> Answer:
         """Give the answer to one event and put its effect, if any, on the stage."""
@@ -62,8 +63,10 @@ class TransferMachine:
             return timestamp, Status.ID_MUST_NOT_BE_ZERO
         if transfer_id == ID_MAX:
             return timestamp, Status.ID_MUST_NOT_BE_INT_MAX
-        sequence = self._books.index.get(transfer_id)
-        if sequence is not None:
+        sequence = self._index(transfer_id)
+        if sequence is None and self._books.cold:
+            sequence = self._books.find(transfer_id)
+        if sequence:
             return self._repeat(event, sequence, timestamp)
         if flags & _RESOLVES:
             return timestamp, resolve(self._stage, self.record, event, timestamp)
@@ -74,7 +77,7 @@ class TransferMachine:
         stage, books = self._stage, self._books
         debit = books.accounts.get(event[1])
         credit = books.accounts.get(event[2])
-        pending_sequence = books.index.get(event[4], 0) if event[4] else 0
+        pending_sequence = books.find(event[4]) if event[4] else 0
         unknown = {
             Status.DEBIT_ACCOUNT_NOT_FOUND: event[1],
             Status.CREDIT_ACCOUNT_NOT_FOUND: event[2],

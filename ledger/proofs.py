@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from ledger.errors import LedgerBatchError
 from ledger.files import LogFiles
 from ledger.merkle import Frontier
-from ledger.record import Kind
+from ledger.record import KIND_OFFSET, Kind
 
 _ID = slice(16, 32)
-_KIND_OFFSET = 96
 #: Leaves that are folded into a range at a time.
 _FOLD_LEAVES = 1_000
 
@@ -110,7 +109,7 @@ def find_transfer(files: LogFiles, transfer_id: int, size: int) -> int:
     """Give the sequence of a transfer's record, a refusal's too; 0 where the id is unused."""
     wanted = transfer_id.to_bytes(16, "little")
     for sequence, body in enumerate(files.bodies(size), 1):
-        if body[_ID] == wanted and body[_KIND_OFFSET] not in (Kind.ACCOUNT, Kind.EXPIRE):
+        if body[_ID] == wanted and body[KIND_OFFSET] not in (Kind.ACCOUNT, Kind.EXPIRE):
             return sequence
     return 0
 

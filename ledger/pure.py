@@ -10,15 +10,17 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
+from ledger.backup import back_up
 from ledger.commit import Committer, Request
 from ledger.errors import LedgerError, LedgerReadOnlyError
 from ledger.events import check_accounts, transfer_events, unpack_events
 from ledger.limits import SEGMENT_SIZE_DEFAULT
 from ledger.log import SegmentedLog
 from ledger.opening import Checkpoint, OpenedLog, open_log, resume_log
-from ledger.port import Entry, StatementFilter, VerifyReport
+from ledger.port import BackupReport, Entry, ScrubReport, StatementFilter, VerifyReport
 from ledger.reading import Reader
 from ledger.recovery import TornTail
+from ledger.scrubbing import scrub_storage
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
 from ledger.storage import FileStorage, Storage
 from ledger.structures import (
@@ -143,6 +145,22 @@ class PureLedger:
                 "chain_head": self._log.chain_head.hex(),
             }
 
+    def scrub(self, *, first_segment: int = 1, segments: int | None = None) -> ScrubReport:
+        """Read so many segments from disk again: checksums and hash chain, no replay."""
+        self._committer.check()
+        return scrub_storage(self._log.storage, first_segment=first_segment, segments=segments)
+
+    def backup(self, destination: Path) -> BackupReport:
+        """Make a ledger in an empty or new directory that holds all that is durable now."""
+        self._committer.check()
+        return back_up(Path(self._log.storage.location), destination)
+
+    @property
+    def housekeeping_error(self) -> str:
+        """Give what kept a segment from being prepared or sealed; "" for nothing."""
+        housekeeper = self._committer.housekeeper
+        return housekeeper.seal_error or housekeeper.spare_error
+
     def refresh(self) -> int:
         """Take in what the writer has made durable meanwhile; give the new last sequence.
 
@@ -226,8 +244,11 @@ def open_pure_on(
         committer = Committer(
             log.log, log.books, now_ns=now_ns, random_bytes=random_bytes, background=background
         )
+        housekeeper = committer.housekeeper
+        housekeeper.snapshot_sequence = log.snapshot_sequence
         if not read_only:
-            committer.prepare_spare()
+            housekeeper.prepare_spare()
+            housekeeper.seal(log.snapshot)
         opened = True
     except OSError as error:
         raise LedgerError(

@@ -5,15 +5,18 @@ stage and not yet durable is not seen.
 """
 
 import threading
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ledger.books import AccountRow, Books
 from ledger.errors import LedgerBatchError
 from ledger.limits import STATEMENT_ROWS_MAX
 from ledger.log import SegmentedLog
 from ledger.port import Entry, StatementFilter
-from ledger.record import AMOUNT_SATURATED, Kind, Record, unpack_body
+from ledger.record import AMOUNT_SATURATED, TIMESTAMP, Kind, Record, unpack_body
+from ledger.sealed import SealedSegment
 from ledger.stage import Stage
 from ledger.statuses import CreateTransferStatus as Status
 from ledger.structures import AMOUNT_ALL, Account, Transfer
@@ -56,7 +59,12 @@ class Reader:
         """Give entries by transfer id, None where the id is unused (or refused, if so asked)."""
         with self._lock:
             last = self._books.last_sequence
-            sequences = [self._books.index.get(transfer_id, 0) for transfer_id in ids]
+            hot = [self._books.index.get(transfer_id) for transfer_id in ids]
+        # What is not found here and cools meanwhile is found in its sealed file then.
+        sequences = [
+            self._books.find(transfer_id) if sequence is None else sequence
+            for transfer_id, sequence in zip(ids, hot, strict=True)
+        ]
         return [
             self.entry(self._record(abs(sequence)))
             if 0 < abs(sequence) <= last and (refused or sequence > 0)
@@ -84,41 +92,48 @@ class Reader:
             raise LedgerBatchError(
                 f"limit {wanted.limit}: a page has 1 to {STATEMENT_ROWS_MAX} rows"
             )
-        row, postings = self._postings(wanted.account_id)
-        if row is None:
+        found = self._postings(wanted.account_id)
+        if found is None:
             return []
-        found = []
-        for sequence in self._page(postings, wanted):
+        first = self._first_at(wanted.timestamp_min)
+        last = self._first_at(wanted.timestamp_max + 1) - 1
+        if wanted.cursor and wanted.reverse:
+            last = min(last, wanted.cursor - 1)
+        elif wanted.cursor:
+            first = max(first, wanted.cursor + 1)
+        entries = []
+        for sequence in found.between(first, last, reverse=wanted.reverse):
             record = self._record(sequence)
             if wanted.code not in (0, record.code):
                 continue
-            if not (wanted.debits if record.debit == row.number else wanted.credits):
+            if not (wanted.debits if record.debit == found.number else wanted.credits):
                 continue
-            found.append(self.entry(record))
-            if len(found) == wanted.limit:
+            entries.append(self.entry(record))
+            if len(entries) == wanted.limit:
                 break
-        return found
+        return entries
 
     def balance_at(
         self, account_id: int, sequence: int | None, timestamp: int | None
     ) -> int | None:
         """Give posted credits minus posted debits as of a record or an instant."""
-        row, postings = self._postings(account_id)
-        if row is None:
+        found = self._postings(account_id)
+        if found is None:
             return None
-        end = len(postings)
+        last = found.last
         if sequence is not None:
-            if row.sequence > sequence:
+            if found.born > sequence:
                 return None
-            end = bisect_right(postings, sequence)
+            last = min(last, sequence)
         if timestamp is not None:
-            if row.timestamp > timestamp:
+            last = min(last, self._first_at(timestamp + 1) - 1)
+            if found.born > last:
                 return None
-            end = min(end, bisect_right(postings, timestamp, key=self._timestamp))
-        if end == 0:
+        at = next(found.between(1, last, reverse=True), 0)
+        if not at:
             return 0
-        record = self._record(postings[end - 1])
-        return record.debit_balance if record.debit == row.number else record.credit_balance
+        record = self._record(at)
+        return record.debit_balance if record.debit == found.number else record.credit_balance
 
     def entry(self, record: Record) -> Entry:
         """Give a transfer record as an entry."""
@@ -168,22 +183,43 @@ class Reader:
     def _record(self, sequence: int) -> Record:
         return unpack_body(self._log.body(sequence))
 
+    def _first_at(self, timestamp: int) -> int:
+        """Give the sequence of the first record not before an instant; timestamps ascend."""
+        sequences = range(1, self._books.last_sequence + 1)
+        return 1 + bisect_left(sequences, timestamp, key=self._timestamp)
+
     def _timestamp(self, sequence: int) -> int:
-        return self._record(sequence).timestamp
+        return int.from_bytes(self._log.body(sequence)[TIMESTAMP], "little")
 
-    def _postings(self, account_id: int) -> tuple[AccountRow | None, Sequence[int]]:
+    def _postings(self, account_id: int) -> "_Postings | None":
         with self._lock:
-            row = self._books.accounts.get(account_id)
-            if row is None or row.sequence > self._books.last_sequence:
-                return None, ()
-            return row, row.postings[:]
+            row, last = self._books.accounts.get(account_id), self._books.last_sequence
+            if row is None or row.sequence > last:
+                return None
+            return _Postings(row.number, row.sequence, last, self._books.cold, row.postings[:])
 
-    def _page(self, postings: Sequence[int], wanted: StatementFilter) -> Sequence[int]:
-        start = bisect_left(postings, wanted.timestamp_min, key=self._timestamp)
-        end = bisect_right(postings, wanted.timestamp_max, key=self._timestamp)
-        if wanted.cursor and wanted.reverse:
-            end = min(end, bisect_left(postings, wanted.cursor))
-        elif wanted.cursor:
-            start = max(start, bisect_right(postings, wanted.cursor))
-        page = postings[start:end]
-        return page[::-1] if wanted.reverse else page
+
+class _Postings(NamedTuple):
+    """The records of one account as they stand at one moment: some sealed, some in memory."""
+
+    number: int
+    #: The sequence of the account's own record, and of the last record of all.
+    born: int
+    last: int
+    cold: "list[SealedSegment]"
+    hot: "array[int]"
+
+    def between(self, first: int, last: int, *, reverse: bool) -> Iterator[int]:
+        """Yield the sequences from `first` to `last`, both included, in either direction."""
+        # A segment may answer already while its postings are still being let go of.
+        sealed_upto = self.cold[-1].last_sequence if self.cold else 0
+        low = bisect_left(self.hot, max(first, sealed_upto + 1))
+        hot = self.hot[low : bisect_right(self.hot, last)]
+        if reverse:
+            yield from reversed(hot)
+            for segment in reversed(self.cold):
+                yield from segment.postings(self.number, first, last, reverse=True)
+            return
+        for segment in self.cold:
+            yield from segment.postings(self.number, first, last, reverse=False)
+        yield from hot

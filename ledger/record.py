@@ -13,6 +13,9 @@ from ledger.statuses import CreateTransferStatus
 
 RECORD_BYTES = 128
 BODY_BYTES = 118
+#: Where a body says what it is, and when it was.
+KIND_OFFSET = 96
+TIMESTAMP = slice(8, 16)
 #: An amount that does not fit the record's u64; only a refusal can ask for one.
 AMOUNT_SATURATED = (1 << 64) - 1
 

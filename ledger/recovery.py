@@ -4,9 +4,10 @@ Source: docs/reference/ledger-format.md, section 8. The difference decides every
 never acknowledged may go, what was acknowledged is never truncated.
 """
 
+import struct
 from collections.abc import Callable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from zlib import crc32
 
 from ledger.errors import LedgerCorruptError, LedgerForeignError
@@ -19,19 +20,22 @@ from ledger.frame import (
     frame_bytes,
 )
 from ledger.limits import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES
-from ledger.log import SUPERBLOCK_NAME, SegmentedLog
+from ledger.log import SUPERBLOCK_NAME, RawSegment, Segment, SegmentedLog
 from ledger.pages import (
     SUPERBLOCK_BYTES,
     ZERO_BLOCK,
     CommitMark,
     Identity,
+    SegmentHeader,
     read_identity,
     read_mark,
     read_segment_header,
     read_version,
+    seal_name,
     segment_name,
 )
 from ledger.record import RECORD_BYTES, unseal
+from ledger.sealed import SealedSegment
 from ledger.storage import Storage
 
 #: Takes the next record's body; gives what is wrong with it, or None.
@@ -90,11 +94,46 @@ def _sound_identity(identity: Identity) -> bool:
     )
 
 
+class SegmentNames(NamedTuple):
+    """Which segments a directory holds raw; numbers below `last` that are not there are sealed."""
+
+    raw: frozenset[int]
+    last: int
+
+
+def list_segments(storage: Storage) -> SegmentNames:
+    """Give the segments by their names. Raise `LedgerCorruptError` where one is missing."""
+    names = storage.names()
+    while True:
+        raw, sealed = _numbers(names, ".seg"), _numbers(names, ".seal")
+        last = max(raw, default=0)
+        dense = max(sealed, default=0)
+        missing = set(range(1, max(last, dense) + 1)) - raw - sealed
+        if dense > last or not last:
+            missing.add(dense + 1)
+        if not missing:
+            return SegmentNames(raw, last)
+        again = storage.names()
+        if again == names:
+            break
+        names = again  # A name moved while the directory was listed: a writer is sealing.
+    raise LedgerCorruptError(
+        f"{storage.location}/{segment_name(min(missing))}: the segment is missing; "
+        "restore the directory from a backup, nothing was changed"
+    )
+
+
+def _numbers(names: list[str], suffix: str) -> frozenset[int]:
+    stems = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+    return frozenset(int(stem) for stem in stems if stem.isdigit() and len(stem) == 8)
+
+
 class Scanner:
-    """Reads a log from genesis into a `SegmentedLog` and a replay.
+    """Reads a log, from genesis or from behind a snapshot, into a `SegmentedLog` and a replay.
 
     `stop_frame` ends the scan after that frame without judging what lies behind; None judges the
-    tail, which then must be repaired by `repair` before the log is written.
+    tail, which then must be repaired by `repair` before the log is written. `on_end` is told of
+    every segment that was read whole, and whether it is the last.
     """
 
     def __init__(
@@ -104,33 +143,55 @@ class Scanner:
         replay: Replay,
         *,
         stop_frame: int | None = None,
+        on_end: Callable[[Segment, bool], None] | None = None,
     ) -> None:
         self._log = log
         self._mark = mark
         self._replay = replay
         self._stop_frame = stop_frame
+        self._on_end = on_end
         self._data = b""
+        self._short = False
         self.torn_tail: TornTail | None = None
 
     def scan(self) -> None:
         """Scan everything. Raise `LedgerCorruptError` naming file and offset."""
-        numbers = self._segment_numbers()
-        for number in numbers:
-            if self._log.frame_number == self._stop_frame and self._log.segment_number:
+        segments = list_segments(self._log.storage)
+        for number in range(self._log.segment_number + 1, segments.last + 1):
+            if self._stopped and self._log.segment_number:
                 break
-            self._scan_segment(number, last=number == numbers[-1])
-        if self._stop_frame is not None and self._log.frame_number < self._stop_frame:
+            last = number == segments.last
+            self._scan_segment(number, raw=number in segments.raw, last=last)
+        if self._stop_frame is not None and not self._stopped:
             self._corrupt(self._log.offset, f"frame {self._log.frame_number + 1} is missing")
 
     def resume(self, mark: CommitMark) -> None:
         """Go on behind the last frame up to that of a newer mark (for readers)."""
         self._mark, self._stop_frame = mark, mark.frame_number
-        self._load(self._log.segment_number)
-        while self._log.frame_number != self._stop_frame:
-            if not self._scan_frame():
-                if self._log.segment_number == mark.segment_number:
-                    self._judge_rest(last=True, short=False)
-                self._scan_segment(self._log.segment_number + 1, last=False)
+        if self._log.segments:
+            self._rest_of(self._log.segments[-1])
+        while not self._stopped:
+            if self._log.segment_number == mark.segment_number:
+                self._judge_rest(last=True)
+            self._scan_segment(self._log.segment_number + 1, raw=True, last=False)
+
+    @property
+    def _stopped(self) -> bool:
+        return self._stop_frame is not None and self._log.frame_number >= self._stop_frame
+
+    def _rest_of(self, segment: Segment) -> None:
+        """Read on in a segment that was not at its end, raw or sealed meanwhile."""
+        if isinstance(segment, RawSegment):
+            try:
+                self._load(segment.number)
+            except FileNotFoundError:
+                segment = self._log.adopt_sealed(segment.number)
+        if isinstance(segment, SealedSegment):
+            if self._log.last_sequence < segment.last_sequence:
+                self._take_sealed(segment, last=False)
+            return
+        while not self._stopped and self._scan_frame():
+            pass
 
     def repair(self) -> None:
         """Set a torn tail to zero, durably."""
@@ -142,44 +203,75 @@ class Scanner:
             storage.write(name, start, bytes(chunk))
         storage.sync(name)
 
-    def _segment_numbers(self) -> list[int]:
-        stems = [n[:-4] for n in self._log.storage.names() if n.endswith(".seg")]
-        numbers = sorted(int(stem) for stem in stems if stem.isdigit() and len(stem) == 8)
-        if numbers != list(range(1, len(numbers) + 1)) or not numbers:
-            missing = next(n for n in range(1, len(numbers) + 2) if n not in numbers)
-            raise LedgerCorruptError(
-                f"{self._log.storage.location}/{segment_name(missing)}: the segment is missing; "
-                "restore the directory from a backup, nothing was changed"
-            )
-        return numbers
-
-    def _scan_segment(self, number: int, *, last: bool) -> None:
-        log, size = self._log, self._log.identity.segment_size
-        name = segment_name(number)
-        self._load(number)
+    def _scan_segment(self, number: int, *, raw: bool, last: bool) -> None:
+        log = self._log
+        if raw:
+            try:
+                self._load(number)
+            except FileNotFoundError:  # Sealed since its name was read.
+                raw = False
+        if not raw:
+            sealed = SealedSegment(log.storage, number)
+            self._check_header(sealed.segment, seal_name(number))
+            sealed.verify_blocks()
+            log.enter(sealed)
+            self._take_sealed(sealed, last=last)
+            return
         header = read_segment_header(self._data[:BLOCK_BYTES])
-        log.segment_number = number
-        expected = (number, log.last_sequence + 1, log.frame_number + 1)
-        if header is None or (header.uuid, header.segment_size, header.block_bytes) != (
-            log.identity
-        ):
-            self._corrupt(0, "the segment's header page does not verify")
-        elif (header.number, header.first_sequence, header.first_frame) != expected:
-            self._corrupt(0, "the segment's header page does not continue the log")
-        elif header.previous_hash != log.chain_head:
-            self._corrupt(96, "the segment does not continue the hash chain")
-        elif header.previous_root != log.frontier.root():
-            self._corrupt(64, "the segment does not continue the Merkle tree")
-        else:
-            log.nonce, log.offset = header.nonce, BLOCK_BYTES
-        while log.frame_number != self._stop_frame and self._scan_frame():
+        name = segment_name(number)
+        if header is None or header.number != number:
+            corrupt(log, name, 0, "the segment's header page does not verify")
+        self._check_header(header, name)
+        log.enter(RawSegment(log.storage, header, log.frontier.copy()))
+        while not self._stopped and self._scan_frame():
             pass
-        if self._stop_frame is None or log.frame_number < self._stop_frame:
-            self._judge_rest(last=last, short=log.storage.size(name) < size)
+        if self._stop_frame is None or not self._stopped:
+            self._judge_rest(last=last)
+            if self._on_end is not None:
+                self._on_end(log.segments[-1], last)
+
+    def _check_header(self, header: SegmentHeader, name: str) -> None:
+        """Check that a segment goes on where the log ends."""
+        log = self._log
+        expected = (log.segment_number + 1, log.last_sequence + 1, log.frame_number + 1)
+        if (header.uuid, header.segment_size, header.block_bytes) != log.identity:
+            corrupt(log, name, 0, "the segment's header page is not of this ledger")
+        elif (header.number, header.first_sequence, header.first_frame) != expected:
+            corrupt(log, name, 0, "the segment's header page does not continue the log")
+        elif header.previous_hash != log.chain_head:
+            corrupt(log, name, 96, "the segment does not continue the hash chain")
+        elif header.previous_root != log.frontier.root():
+            corrupt(log, name, 64, "the segment does not continue the Merkle tree")
+
+    def _take_sealed(self, sealed: SealedSegment, *, last: bool) -> None:
+        """Take the frames of a sealed segment that are not taken yet."""
+        log, records = self._log, sealed.parts.records.offset
+        skip = log.frame_number + 1 - sealed.segment.first_frame
+        for number, frame_hash, payload in sealed.frames(skip):
+            if self._stopped:
+                return
+            offset = records + RECORD_BYTES * (log.last_sequence + 1 - sealed.first_sequence)
+            bodies = self._bodies(payload, offset, sealed.name)
+            log.note_frame(number, frame_hash, len(bodies))
+            log.frontier.extend(bodies)
+            self._check_mark(sealed.name, offset)
+        header, stamp = sealed.header, struct.Struct("<8xQ").unpack_from
+        found = tuple(
+            stamp(log.body(sequence))[0]
+            for sequence in (sealed.first_sequence, sealed.last_sequence)
+        )
+        if found != (header.first_timestamp, header.last_timestamp):
+            sealed.corrupt(168, "the timestamps are not those of the records")
+        if header.root != log.frontier.root():
+            sealed.corrupt(248, "the records do not give the Merkle root of the header page")
+        if self._on_end is not None:
+            self._on_end(sealed, last)
 
     def _load(self, number: int) -> None:
         size = self._log.identity.segment_size
-        self._data = self._log.storage.read(segment_name(number), 0, size).ljust(size, b"\0")
+        content = self._log.storage.read(segment_name(number), 0, size)
+        self._short = len(content) < size
+        self._data = content.ljust(size, b"\0")
 
     def _scan_frame(self) -> bool:
         """Take the frame at the log's offset; say whether there was a good one."""
@@ -197,11 +289,11 @@ class Scanner:
         padding = start + HEADER_BYTES + header.payload_bytes
         if self._data[padding:end].strip(b"\0"):
             self._corrupt(padding, f"the padding of frame {header.number} is not zero")
-        bodies = self._bodies(header, payload, start + HEADER_BYTES)
+        bodies = self._bodies(payload, start + HEADER_BYTES, segment_name(log.segment_number))
         head = self._data[start : start + HEADER_BYTES]
-        log.note_frame(start, header.number, sha256(head).digest(), bodies)
+        log.note_frame(header.number, sha256(head).digest(), len(bodies))
         log.frontier.extend(bodies)
-        self._check_mark(start)
+        self._check_mark(segment_name(log.segment_number), start)
         return True
 
     def _continues(self, header: FrameHeader) -> bool:
@@ -217,26 +309,25 @@ class Scanner:
             and log.offset + frame_bytes(header.record_count) <= log.identity.segment_size
         )
 
-    def _bodies(self, header: FrameHeader, payload: bytes, offset: int) -> list[bytes]:
+    def _bodies(self, payload: bytes, offset: int, name: str) -> list[bytes]:
         bodies = []
-        for index in range(header.record_count):
-            start = RECORD_BYTES * index
+        for start in range(0, len(payload), RECORD_BYTES):
             body = unseal(payload[start : start + RECORD_BYTES])
             wrong = "the record's checksum is wrong" if body is None else self._replay(body)
             if wrong is not None or body is None:
-                self._corrupt(offset + start, f"record {header.first_sequence + index}: {wrong}")
-            else:
-                bodies.append(body)
+                sequence = self._log.last_sequence + 1 + start // RECORD_BYTES
+                corrupt(self._log, name, offset + start, f"record {sequence}: {wrong}")
+            bodies.append(body)
         return bodies
 
-    def _check_mark(self, offset: int) -> None:
+    def _check_mark(self, name: str, offset: int) -> None:
         log, mark = self._log, self._mark
         if mark is not None and mark.frame_number == log.frame_number:
             here = (log.frame_number, log.last_sequence, log.segment_number, log.chain_head)
             if mark != here:
-                self._corrupt(offset, f"frame {log.frame_number} is not the one acknowledged")
+                corrupt(log, name, offset, f"frame {log.frame_number} is not the one acknowledged")
 
-    def _judge_rest(self, *, last: bool, short: bool) -> None:
+    def _judge_rest(self, *, last: bool) -> None:
         """Decide what the bytes behind the last good frame are."""
         log, start = self._log, self._log.offset
         rest = self._data[start:]
@@ -251,7 +342,7 @@ class Scanner:
         later = self._later_frame(start)
         if later:
             self._corrupt(start, f"frame {due} does not verify, and frame {later} follows")
-        if not clean or short:
+        if not clean or self._short:
             self.torn_tail = TornTail(segment_name(log.segment_number), start, len(rest))
 
     def _later_frame(self, start: int) -> int:
@@ -270,9 +361,13 @@ class Scanner:
             position = self._data.find(FRAME_MAGIC, position + 1)
         return 0
 
-    def _corrupt(self, offset: int, what: str) -> None:
-        name = segment_name(max(self._log.segment_number, 1))
-        raise LedgerCorruptError(
-            f"{self._log.storage.location}/{name}, offset {offset}: {what}; restore the "
-            "directory from a backup, nothing was changed"
-        )
+    def _corrupt(self, offset: int, what: str) -> NoReturn:
+        corrupt(self._log, segment_name(max(self._log.segment_number, 1)), offset, what)
+
+
+def corrupt(log: SegmentedLog, name: str, offset: int, what: str) -> NoReturn:
+    """Raise `LedgerCorruptError` naming the file and the offset."""
+    raise LedgerCorruptError(
+        f"{log.storage.location}/{name}, offset {offset}: {what}; restore the "
+        "directory from a backup, nothing was changed"
+    )

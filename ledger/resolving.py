@@ -46,7 +46,7 @@ def resolve(
     if status:
         return status
     books = stage.books
-    sequence = books.index.get(event[4], 0)
+    sequence = books.find(event[4])
     if sequence <= 0:
         return Status.PENDING_TRANSFER_NOT_FOUND
     row = books.pendings.get(sequence)
@@ -58,7 +58,9 @@ def resolve(
     if status:
         return status
     if row is None:
-        return _RESOLVED_STATUS[books.resolved[sequence]]
+        kind = books.resolution(sequence)
+        assert kind is not None, "a hold that is not open was resolved"
+        return _RESOLVED_STATUS[kind]
     if 0 < expiry(hold) <= timestamp:
         return Status.PENDING_TRANSFER_EXPIRED
     if not event[11] & VOID_PENDING:

@@ -10,6 +10,7 @@ import mmap
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,9 @@ class Storage(Protocol):
 
     def create_zeroed(self, name: str, size: int) -> None:
         """Make (or make anew) a file of zero bytes, its space really taken; not yet synced."""
+
+    def create(self, name: str, content: bytes) -> None:
+        """Make (or make anew) a file with this content; not yet synced."""
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name; durable only after `sync_directory`."""
@@ -136,14 +140,26 @@ class FileStorage:
 
     def create_zeroed(self, name: str, size: int) -> None:
         """Make a file of zero bytes by writing them: later writes then need no new extent."""
+        zero = memoryview(bytes(min(size, ZERO_CHUNK_BYTES)))
+        parts = (zero[: size - offset] for offset in range(0, size, ZERO_CHUNK_BYTES))
+        self._create(name, parts)
+
+    def create(self, name: str, content: bytes) -> None:
+        """Make a file with this content, in chunks, so that commits pass in between."""
+        view = memoryview(content)
+        starts = range(0, len(content), ZERO_CHUNK_BYTES)
+        self._create(name, (view[start : start + ZERO_CHUNK_BYTES] for start in starts))
+
+    def _create(self, name: str, parts: Iterable[memoryview]) -> None:
         self._forget(name)
         descriptor = os.open(
             self._directory / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
         )
+        offset = 0
         try:
-            zero = memoryview(bytes(min(size, ZERO_CHUNK_BYTES)))
-            for offset in range(0, size, ZERO_CHUNK_BYTES):
-                _write_all(descriptor, offset, zero[: size - offset])
+            for part in parts:
+                _write_all(descriptor, offset, part)
+                offset += len(part)
         finally:
             os.close(descriptor)
 

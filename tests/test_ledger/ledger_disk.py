@@ -97,7 +97,7 @@ class SimulatedDisk:
     def _misplaced(self, size: int, offset: int, data: bytes) -> tuple[int, bytes]:
         self.lied = True
         if self.fault == "short":
-            return offset, data[: SECTOR * self.rng.randrange(len(data) // SECTOR)]
+            return offset, data[: SECTOR * self.rng.randrange(-(-len(data) // SECTOR))]
         places = [at for at in range(0, size - len(data) + 1, BLOCK) if at != offset]
         return self.rng.choice(places or [offset]), data
 
@@ -108,7 +108,8 @@ class SimulatedDisk:
         offset = self.rng.randrange(len(file.seen))
         if self.rng.random() < 0.7:  # Most of a file is zero; what is written matters more.
             written = [n for n in range(0, len(file.seen), 64) if any(file.seen[n : n + 64])]
-            offset = self.rng.choice(written) + self.rng.randrange(64)
+            start = self.rng.choice(written)
+            offset = self.rng.randrange(start, min(start + 64, len(file.seen)))
         bit = 1 << self.rng.randrange(8)
         self.lied = True
         file.seen[offset] ^= bit
@@ -145,6 +146,13 @@ class SimulatedDisk:
         self.files[name] = _File(size)
         self.changes.append(dict(self.files))
 
+    def create(self, name: str, content: bytes) -> None:
+        if sum(len(file.seen) for file in self.files.values()) + len(content) > self.capacity:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.files[name] = _File()
+        self.changes.append(dict(self.files))
+        self.write(name, 0, content)
+
     def rename(self, old: str, new: str) -> None:
         if self._burn():
             self._fail()
@@ -152,6 +160,9 @@ class SimulatedDisk:
         self.changes.append(dict(self.files))
 
     def remove(self, name: str) -> None:
+        self._file(name)
+        if self._burn():
+            self._fail()
         del self.files[name]
         self.changes.append(dict(self.files))
 

@@ -20,9 +20,12 @@ from ledger.structures import AMOUNT_ALL, Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
 
 BLOCK = 4096
+#: SHA-256 of the first segment before it was sealed.
+RAW = "e5e116a5ac3766731ee3bc17554ba8ed70260963a57139556749e0c9f95f3aa9"
 #: SHA-256 of the files of the `write_history` ledger, from whichever engine.
 GOLDEN = {
-    "00000001.seg": "e5e116a5ac3766731ee3bc17554ba8ed70260963a57139556749e0c9f95f3aa9",
+    "00000001.seal": "e6ab2967d1025f7e1f7fd7a68e108cfa39a67914d3e58b135a416872184bdbe8",
+    "00000001.snap": "d6e327e58c0381aa79138622dad12e1c571777a2a8d8569a726996738bc19639",
     "00000002.seg": "e35cb12ea611ee5304a1f7126cd33baeb7d9e2222b3c2610b5fb88a8db08ad13",
     "superblock": "5e72d69aa25e6dd22663d085613c3acd5ad9f9eac36cd2f8db1287b645b348d8",
 }
@@ -107,8 +110,8 @@ def walk(files: dict[str, bytes]) -> list[bytes]:
     chain = hashlib.sha256(b"lumbung ledger genesis\0" + uuid).digest()
     bodies: list[bytes] = []
     frame_number = 0
-    for name in sorted(n for n in files if re.fullmatch(r"\d{8}\.seg", n)):
-        segment = files[name]
+    for name in sorted(n for n in files if re.fullmatch(r"\d{8}\.sea?[gl]", n)):
+        segment = files[name] if name.endswith(".seg") else raw_of(files[name])
         assert segment[:8] == b"LMBSEG\x01\x00"
         assert segment[8:24] == uuid
         assert struct.unpack_from("<Q", segment, 24)[0] == int(name[:8])
@@ -146,6 +149,54 @@ def walk(files: dict[str, bytes]) -> list[bytes]:
             offset = end
         assert not any(segment[offset:])
     return bodies
+
+
+def sealed_parts(sealed: bytes) -> dict[str, bytes]:
+    """Give the parts of a sealed segment by name, after checking all that covers them."""
+    n, f, k, a, p, r, m = struct.unpack_from("<7I", sealed, 140)
+    assert sealed[:8] == b"LMBSEL\x01\x00"
+    assert struct.unpack_from("<I", sealed, 284)[0] == zlib.crc32(sealed[:284])
+    assert not any(sealed[288:BLOCK])
+    sizes = {
+        "records": 128 * n, "filter": 64 * -(-10 * k // 512), "fingerprints": 8 * k,
+        "id ordinals": 4 * k, "accounts": 4 * a, "ends": 4 * a, "postings": 4 * p,
+        "resolved": 8 * r, "resolving": 4 * r, "nodes": 32 * m, "counts": 2 * f,
+    }  # fmt: skip
+    parts, offset = {}, BLOCK
+    for name, size in sizes.items():
+        parts[name] = sealed[offset : offset + size]
+        end = offset + -(-size // 64) * 64
+        assert not any(sealed[offset + size : end])
+        offset = end
+    end = -(-offset // BLOCK) * BLOCK
+    assert not any(sealed[offset:end])
+    checksums = sealed[end:]
+    assert struct.unpack_from("<I", sealed, 280)[0] == zlib.crc32(checksums)
+    blocks = [sealed[at : at + BLOCK] for at in range(BLOCK, end, BLOCK)]
+    assert checksums == b"".join(struct.pack("<I", zlib.crc32(block)) for block in blocks)
+    return parts
+
+
+def raw_of(sealed: bytes) -> bytes:
+    """Rebuild the raw segment bit for bit, as section 9 of the page says."""
+    parts = sealed_parts(sealed)
+    page = b"LMBSEG" + sealed[6:140]
+    raw = (page + struct.pack("<I", zlib.crc32(page))).ljust(BLOCK, b"\0")
+    nonce, sequence, number = (sealed[32:48], *struct.unpack_from("<QQ", sealed, 48))
+    chain, start = sealed[96:128], 0
+    for (count,) in struct.iter_unpack("<H", parts["counts"]):
+        payload = parts["records"][start : start + 128 * count]
+        start += len(payload)
+        head = b"LMBFRM\x01\x00" + struct.pack("<Q", number) + nonce + chain
+        head += hashlib.sha256(payload).digest() + struct.pack("<QQ", sequence, sequence - 1)
+        head += struct.pack("<III", count, len(payload), zlib.crc32(payload))
+        head += struct.pack("<I", zlib.crc32(head))
+        chain = hashlib.sha256(head).digest()
+        frame = head + payload
+        raw += frame.ljust(-(-len(frame) // BLOCK) * BLOCK, b"\0")
+        sequence, number = sequence + count, number + 1
+    assert chain == sealed[216:248]
+    return raw.ljust(struct.unpack_from("<Q", sealed, 128)[0], b"\0")
 
 
 def merkle_root(leaves: list[bytes]) -> bytes:
@@ -214,6 +265,105 @@ def test_the_frontier_gives_the_root_of_the_recursion() -> None:
         folded = tree.copy()
         folded.extend([b"other"])
         assert tree.root() != folded.root()
+
+
+def test_a_sealed_segment_gives_the_raw_one_back_bit_for_bit(files: dict[str, bytes]) -> None:
+    assert hashlib.sha256(raw_of(files["00000001.seal"])).hexdigest() == RAW
+    assert "00000001.seg" not in files
+
+
+def fingerprint(transfer_id: int) -> int:
+    """Give the page's fingerprint, by its words."""
+    mask = (1 << 64) - 1
+    low, high = transfer_id & mask, transfer_id >> 64
+    y = low ^ ((high << 32 | high >> 32) & mask) * 0x9E3779B97F4A7C15 & mask
+    y = (y ^ y >> 30) * 0xBF58476D1CE4E5B9 & mask
+    y = (y ^ y >> 27) * 0x94D049BB133111EB & mask
+    return y ^ y >> 31
+
+
+def test_the_index_of_a_sealed_segment_is_what_its_records_give(files: dict[str, bytes]) -> None:
+    sealed = files["00000001.seal"]
+    parts = sealed_parts(sealed)
+    ids, legs, resolved = [], dict[int, list[int]](), []
+    for ordinal in range(len(parts["records"]) // 128):
+        body = parts["records"][128 * ordinal :][:118]
+        kind, transfer_id = body[96], int.from_bytes(body[16:32], "little")
+        if kind not in (1, 6):
+            ids.append((fingerprint(transfer_id), ordinal, transfer_id))
+        if kind in (2, 3, 4, 5, 6):
+            for account in struct.unpack_from("<II", body, 32):
+                legs.setdefault(account, []).append(ordinal)
+        if kind in (4, 5, 6):
+            resolved.append((struct.unpack_from("<Q", body, 48)[0], ordinal))
+    ids.sort()
+    assert sealed[184:216] == b"".join(
+        extreme(number for _, _, number in ids).to_bytes(16, "little") for extreme in (min, max)
+    )
+    assert parts["fingerprints"] == b"".join(struct.pack("<Q", key) for key, _, _ in ids)
+    assert parts["id ordinals"] == b"".join(struct.pack("<I", ordinal) for _, ordinal, _ in ids)
+    blocks = len(parts["filter"]) // 64
+    words = [[0] * 8 for _ in range(blocks)]
+    for key, _, _ in ids:
+        for index in range(8):
+            words[key * blocks >> 64][index] |= 1 << (key >> 6 * index & 63)
+    assert parts["filter"] == b"".join(struct.pack("<8Q", *block) for block in words)
+    ends = [sum(len(legs[n]) for n in sorted(legs) if n <= account) for account in sorted(legs)]
+    assert parts["accounts"] == struct.pack(f"<{len(legs)}I", *sorted(legs))
+    assert parts["ends"] == struct.pack(f"<{len(legs)}I", *ends)
+    assert parts["postings"] == b"".join(
+        struct.pack("<I", ordinal) for account in sorted(legs) for ordinal in legs[account]
+    )
+    resolved.sort()
+    assert parts["resolved"] == b"".join(struct.pack("<Q", sequence) for sequence, _ in resolved)
+    assert parts["resolving"] == b"".join(struct.pack("<I", ordinal) for _, ordinal in resolved)
+
+
+def test_the_nodes_of_sealed_segments_are_the_roots_of_their_subtrees(tmp_path: Path) -> None:
+    clock, path = SteppingClock(), tmp_path / "nodes"
+    move = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
+    ledger = open_ledger(
+        path, engine="pure", now_ns=clock, random_bytes=counting_bytes(), segment_size=8 * BLOCK
+    )
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    for first in range(0, 700, 70):
+        ledger.create_transfers([Transfer(id=first + n + 1, **move) for n in range(70)])
+    ledger.close()
+    bodies = walk({file.name: file.read_bytes() for file in path.iterdir()})
+    seen = 0
+    for name in sorted(path.glob("*.seal")):
+        sealed = name.read_bytes()
+        before = struct.unpack_from("<Q", sealed, 48)[0] - 1
+        last = before + struct.unpack_from("<I", sealed, 140)[0]
+        due = [
+            merkle_root(bodies[node << level : node + 1 << level])
+            for level in range(6, 12)
+            for node in range(before >> level, last >> level)
+        ]
+        assert sealed_parts(sealed)["nodes"] == b"".join(due)
+        seen += len(due)
+    assert seen > 10
+
+
+def test_a_snapshot_holds_what_is_hot_behind_its_segment(files: dict[str, bytes]) -> None:
+    sealed, snapshot = files["00000001.seal"], files["00000001.snap"]
+    assert hashlib.sha256(snapshot[:-32]).digest() == snapshot[-32:]
+    assert snapshot[:24] == b"LMBSNP\x01\x00" + files["superblock"][8:24]
+    number, last, timestamp, frame, accounts, pendings, peaks, _ = struct.unpack_from(
+        "<6QII", snapshot, 24
+    )
+    assert (number, last, frame, accounts, peaks) == (1, 10, 3, 2, 2)
+    assert timestamp == struct.unpack_from("<Q", sealed, 176)[0]
+    assert snapshot[80:144] == sealed[216:280]
+    balances = [struct.unpack_from("<8Q", snapshot, 144 + 128 * n + 16)[::2] for n in range(2)]
+    # Debits pending and posted, credits pending and posted: the hold of record 10 is open.
+    assert balances == [(10, 14, 0, 0), (0, 0, 10, 14)]
+    at = 144 + 128 * 2
+    assert struct.unpack_from("<QQ", snapshot, at) == (1, 2)
+    assert pendings == 1
+    assert snapshot[at + 16 : at + 144] == sealed_parts(sealed)["records"][128 * 9 :]
+    bodies = walk(files)
+    assert snapshot[at + 144 : -32] == merkle_root(bodies[:8]) + merkle_root(bodies[8:10])
 
 
 @pytest.mark.parametrize("engine", engines())
