@@ -6,8 +6,8 @@ runner changes them directly. Balances are bounded by 2^63-1 each, and their sum
 
 import heapq
 from array import array
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -164,13 +164,25 @@ class Books:
                         return Kind(segment.body(sequence)[KIND_OFFSET])
         return kind
 
+    def cool_all(
+        self, segments: Sequence[object], lock: AbstractContextManager[Any] | None = None
+    ) -> None:
+        """Let go of what sealed segments answer for, up to the first that is raw still.
+
+        They cool in their order only: what is in memory of an account is the end of its postings.
+        """
+        for segment in segments[len(self.cold) :]:
+            if not isinstance(segment, SealedSegment):
+                break
+            self.cool(segment, lock or nullcontext())
+
     def cool(self, sealed: SealedSegment, lock: AbstractContextManager[Any]) -> None:
         """Let go of what a sealed segment now answers for. Takes the lock for a moment at a time.
 
         The segment answers before anything is let go, so that no lookup misses it in between.
         """
         with lock:
-            assert not self.cold or self.cold[-1].number < sealed.number
+            assert sealed.number == len(self.cold) + 1
             self.cold = [*self.cold, sealed]
         ids, index = sealed.ids(), self.index
         while chunk := list(islice(ids, _COOL_RECORDS)):

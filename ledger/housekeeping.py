@@ -118,7 +118,8 @@ class Housekeeper:
         storage.rename(SEAL_TEMPORARY_NAME, seal_name(number))
         storage.sync_directory()
         # From here on two files hold the segment, and readers are sent to the sealed one.
-        self._books.cool(self._log.adopt_sealed(number), self._state_lock)
+        self._log.adopt_sealed(number)
+        self._books.cool_all(self._log.segments, self._state_lock)
         storage.remove(segment_name(number))
 
     def _check_successor(self, segment: RawSegment, content: bytes) -> None:

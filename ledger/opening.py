@@ -6,7 +6,6 @@ is known to be ours.
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -156,7 +155,7 @@ def _read(
 
     def segment_ends(segment: Segment, last: bool) -> None:
         if isinstance(segment, SealedSegment):
-            books.cool(segment, nullcontext())
+            books.cool_all(log.segments)
         elif segment.number == closed and not (last or read_only):
             snapshot.append(capture(log, books, since, {}, ()))
 

@@ -8,7 +8,6 @@ offset.
 
 import time
 from collections import Counter
-from contextlib import nullcontext
 from typing import NamedTuple
 
 from ledger.books import Books
@@ -101,7 +100,7 @@ class _Derived:
                 if stored != due[offset : offset + place.offset]:
                     what = "the index is not what the records give"
                     segment.corrupt(offset + _first_difference(stored, due[offset:]), what)
-            self._books.cool(segment, nullcontext())
+            self._books.cool_all(self._log.segments)
         self._tree = self._log.frontier.copy()
         if segment.number in self._snapshots:
             self._check_snapshot(segment.number)
