@@ -17,9 +17,8 @@ Source: ISO 1155 (longitudinal parity), ISO 1745 (basic mode control procedures)
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
-from operator import xor
 
+from protocols.crypto.engine import current
 from protocols.framing import FramingError
 from protocols.limits import (
     SERIAL_ANSWER_MS,
@@ -90,7 +89,7 @@ def lrc(data: bytes | bytearray) -> int:
     >>> lrc(bytes([0x31, 0x32, 0x03]))
     0
     """
-    return reduce(xor, data, 0)
+    return current.engine.lrc(bytes(data))
 
 
 def block(content: bytes, spec: LineSpec) -> bytes:

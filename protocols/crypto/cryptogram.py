@@ -25,7 +25,8 @@ NSICCS_DATA_ORDER = (
     "9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37", "82", "9F36", "9F10",
 )  # fmt: skip
 
-_FIXED_LENGTHS = {
+#: Bytes that each of them has; 9F10 differs from card to card.
+NSICCS_LENGTHS = {
     "9F02": 6, "9F03": 6, "9F1A": 2, "95": 5, "5F2A": 2, "9A": 3, "9C": 1, "9F37": 4,
     "82": 2, "9F36": 2,
 }  # fmt: skip
@@ -128,7 +129,7 @@ def arqc_data_nsiccs(values: Mapping[str, bytes]) -> bytes:
         value = values.get(tag)
         if value is None:
             raise DataLengthError(f"tag {tag} is missing from the cryptogram's data")
-        if (wanted := _FIXED_LENGTHS.get(tag, len(value))) != len(value):
+        if (wanted := NSICCS_LENGTHS.get(tag, len(value))) != len(value):
             raise DataLengthError(f"tag {tag} is {len(value)} bytes, not {wanted}")
         parts.append(value)
     return b"".join(parts)

@@ -8,6 +8,7 @@ import importlib
 from typing import Any, Protocol, cast
 
 from protocols.crypto import pure
+from protocols.crypto.pure import ChipVerdict
 
 
 class TdesContext(Protocol):
@@ -46,6 +47,16 @@ class PowerContext(Protocol):
         """Give base to the exponent, as long as the modulus."""
 
 
+class IssuerContext(Protocol):
+    """The issuer's cryptogram key and what its cards' cryptograms cover."""
+
+    def check(self, card: bytes, chip: bytes) -> ChipVerdict:
+        """Check the cryptogram in raw chip data of the card with this diversification block."""
+
+    def check_batch(self, claims: list[tuple[bytes, bytes]]) -> list[ChipVerdict]:
+        """Check many."""
+
+
 class Engine(Protocol):
     """What an engine offers, on bare bytes that callers have checked."""
 
@@ -79,6 +90,23 @@ class Engine(Protocol):
 
     def arpc_method1(self, session_key: bytes, arqc: bytes, arc: bytes) -> bytes:
         """Give the 8-byte ARPC."""
+
+    def IssuerKey(  # noqa: N802 - a class in both engines
+        self, imk: bytes, order: list[tuple[bytes, int]], bounds: tuple[int, int, int, int]
+    ) -> IssuerContext:
+        """Set up an issuer's key. `order`: covered tags, each with its length, 0 for any."""
+
+    def verify_macs(self, claims: list[tuple[Any, int, bytes, bytes]]) -> list[bool]:
+        """Tell of each (context, padding, data, given MAC) whether it holds."""
+
+    def check_pin_0(
+        self, cipher: Any, block: bytes, pan_part: str, pvk: Any, offset: str, decimals: str
+    ) -> int:
+        """Give 1 when a format 0 block holds the PIN of an IBM 3624 offset, 0 when another,
+        2 when none."""
+
+    def lrc(self, data: bytes) -> int:
+        """Give the exclusive or of all bytes."""
 
     def tlv_flat(
         self, data: bytes, leaves: bool, bounds: tuple[int, int, int, int]

@@ -4,6 +4,7 @@
 """
 
 import hmac
+from collections.abc import Sequence
 from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers import algorithms
@@ -31,16 +32,17 @@ class RetailMac:
     True
     """
 
-    __slots__ = ("_context", "_padding")
+    __slots__ = ("kept",)
 
     def __init__(self, key: SecretBytes, padding: Padding = 1) -> None:
         """Set up the contexts; raise KeyRefusedError when the key is not 16 bytes."""
-        self._context = current.engine.RetailMac(_double_key(key))
-        self._padding = _checked(padding)
+        #: The engine's context and the padding, as the native core takes them.
+        self.kept = (current.engine.RetailMac(_double_key(key)), _checked(padding))
 
     def mac(self, data: bytes) -> bytes:
         """Give the 8-byte MAC."""
-        return self._context.mac(data, self._padding)
+        context, padding = self.kept
+        return context.mac(data, padding)
 
     def verify(self, data: bytes, given: bytes) -> bool:
         """Tell, in constant time, whether `given` (8 bytes, or its first 4 to 7) is the MAC."""
@@ -91,6 +93,18 @@ def tdes_cmac(key: SecretBytes, data: bytes) -> bytes:
 def verify_mac(key: SecretBytes, data: bytes, given: bytes, padding: Padding = 1) -> bool:
     """Tell, in constant time, whether `given` is the retail MAC (or its first 4 to 7 bytes)."""
     return same_mac(retail_mac(key, data, padding), given)
+
+
+def verify_batch(claims: Sequence[tuple[RetailMac, bytes, bytes]]) -> list[bool]:
+    """Tell of each (key, covered bytes, given MAC) whether it holds, in order.
+
+    The native engine checks them all while other Python threads run on.
+
+    >>> key = RetailMac(SecretBytes(b"AAAAAAAABBBBBBBB"), padding=2)
+    >>> verify_batch([(key, b"hello world", key.mac(b"hello world")), (key, b"", bytes(8))])
+    [True, False]
+    """
+    return current.engine.verify_macs([(*key.kept, data, given) for key, data, given in claims])
 
 
 def same_mac(computed: bytes, given: bytes) -> bool:

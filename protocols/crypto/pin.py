@@ -156,7 +156,7 @@ class PinTranslator:
             assert isinstance(source, TdesCipher)
             assert isinstance(target, TdesCipher)
             done = source.context.translate_pin_block_0(
-                target.context, _whole_block(block), _pan_digits(pan)
+                target.context, whole_block(block), pan_digits(pan)
             )
             if done is None:
                 raise PinError("the block does not hold a PIN of format 0")
@@ -196,14 +196,14 @@ def _encipher_tdes(
 ) -> PinBlock:
     if form == 0:
         _check_pin(pin)
-        return PinBlock(cipher.context.encipher_pin_block_0(pin, _pan_digits(pan)))
+        return PinBlock(cipher.context.encipher_pin_block_0(pin, pan_digits(pan)))
     if form == 2:
         raise PinError("format 2 is for the card's own interface, never enciphered with TDES here")
     return PinBlock(cipher.encipher_ecb(pin_block_encode(form, pin, pan, random_bytes).reveal()))
 
 
 def _decipher_tdes(cipher: TdesCipher, block: PinBlock, pan: Pan, form: int) -> str:
-    return pin_block_decode(form, SecretBytes(cipher.decipher_ecb(_whole_block(block))), pan)
+    return pin_block_decode(form, SecretBytes(cipher.decipher_ecb(whole_block(block))), pan)
 
 
 def _encipher_format_4(
@@ -243,13 +243,14 @@ def _check_pin(pin: str) -> None:
         raise PinError("a PIN is 4 to 12 digits")
 
 
-def _whole_block(block: PinBlock) -> bytes:
+def whole_block(block: PinBlock) -> bytes:
+    """Give the 8 bytes of a block of formats 0 to 3. Raises PinError for another size."""
     if len(block) != 8:
         raise PinError(f"a block of formats 0 to 3 is 8 bytes, not {len(block)}")
     return block.reveal()
 
 
-def _pan_digits(pan: Pan) -> str:
+def pan_digits(pan: Pan) -> str:
     """Give the 12 rightmost digits but the check digit, zeros in front of a short number."""
     return pan.reveal()[-13:-1].rjust(12, "0")
 
@@ -257,7 +258,7 @@ def _pan_digits(pan: Pan) -> str:
 def _pan_field(pan: Pan | None) -> bytes:
     if pan is None:
         raise PinError("formats 0 and 3 bind a card number")
-    return bytes.fromhex("0000" + _pan_digits(pan))
+    return bytes.fromhex("0000" + pan_digits(pan))
 
 
 def _pan_field_4(pan: Pan) -> bytes:

@@ -147,12 +147,12 @@ def _prime(bits: int, random_bytes: RandomBytes, exponent: int) -> int:
         candidate = int.from_bytes(random_bytes(bits // 8), "big") | 3 << bits - 2 | 1
         if gcd(candidate, _SMALL_PRODUCT) != 1 or candidate % exponent == 1:
             continue
-        if _is_probable_prime(candidate, random_bytes):
+        if is_probable_prime(candidate, random_bytes):
             return candidate
     raise KeyRefusedError("no prime found: the random bytes are not random")
 
 
-def _is_probable_prime(candidate: int, random_bytes: RandomBytes) -> bool:
+def is_probable_prime(candidate: int, random_bytes: RandomBytes) -> bool:
     """Tell by Miller-Rabin, after a first round to base 2 that ends most composites."""
     odd, twos = candidate - 1, 0
     while not odd & 1:

@@ -10,10 +10,12 @@ from protocols.iso8583.codec import CODECS, Codec
 from protocols.iso8583.describe import Difference, describe, diff, masked
 from protocols.iso8583.errors import MessageError, Reason, SpecError
 from protocols.iso8583.inspect import Inspection, inspect_message, specs_that_fit
+from protocols.iso8583.lazy import LazyMessage
 from protocols.iso8583.loader import load_spec, parse_spec, shipped_names
 from protocols.iso8583.message import Message, Value, answer_mti, check_shape, find_use
 from protocols.iso8583.model import Element, Kind, MessageUse, Prefix, Sensitivity, Spec
 from protocols.iso8583.pure import PureCodec
+from protocols.iso8583.receive import Proof, Received
 
 __all__ = [
     "CODECS",
@@ -22,12 +24,15 @@ __all__ = [
     "Element",
     "Inspection",
     "Kind",
+    "LazyMessage",
     "Message",
     "MessageError",
     "MessageUse",
     "Prefix",
+    "Proof",
     "PureCodec",
     "Reason",
+    "Received",
     "Sensitivity",
     "Spec",
     "SpecError",

@@ -3,16 +3,26 @@
 It is the reference; `native.py` has its twin, `codec.py` picks one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from protocols.crypto.mac import RetailMac
+from protocols.iso8583.content import write_simple
 from protocols.iso8583.errors import MessageError, Reason
 from protocols.iso8583.inspect import Inspection, inspect_message
+from protocols.iso8583.lazy import LazyMessage, PureLazyMessage
 from protocols.iso8583.limits import MESSAGE_BYTES_MAX
 from protocols.iso8583.message import Message
 from protocols.iso8583.model import Kind, Spec
 from protocols.iso8583.plan_decode import DecodePlans
 from protocols.iso8583.plan_encode import EncodePlans
 from protocols.iso8583.plan_source import ODD
+from protocols.iso8583.receive import (
+    SENDER_ELEMENT,
+    Received,
+    SenderKeys,
+    receive,
+    receive_each,
+)
 from protocols.iso8583.walk import Walk
 
 MAC_PRIMARY = 64
@@ -83,7 +93,33 @@ class PureCodec:
         code = mac(covered)
         if not isinstance(code, bytes) or len(code) != 8:
             raise MessageError(str(number), None, Reason.BAD_COUNT, "a MAC is 8 bytes")
-        return covered + (code if size == 8 else code.hex().upper().encode("ascii"))
+        return covered + write_simple(self.spec.elements[number], code)[0]
+
+    def encode_signed(self, message: Message, key: RetailMac) -> bytes:
+        """Give the message's bytes with its retail MAC: `encode_with_mac` in one step."""
+        return self.encode_with_mac(message, key.mac)
+
+    def decode_lazy(self, raw: bytes) -> LazyMessage:
+        """Give the message with its elements found and not yet read (`protocols.iso8583.lazy`).
+
+        Raises: MessageError for MTI, bitmaps or lengths that the spec does not allow, and for
+        what is left over. `message()` of the result raises everything that `decode` does.
+        """
+        return PureLazyMessage(self.spec, as_bytes(raw))
+
+    def receive(self, raw: bytes, keys: SenderKeys, sender: int = SENDER_ELEMENT) -> Received:
+        """Give the message and what its MAC says (`protocols.iso8583.receive`).
+
+        `keys` gives the keys of whom element `sender` names. Raises: MessageError when not even
+        the spec's `peek` elements can be read.
+        """
+        return receive(self, raw, keys, sender)
+
+    def receive_batch(
+        self, raws: Sequence[bytes], keys: SenderKeys, sender: int = SENDER_ELEMENT
+    ) -> list[Received | MessageError]:
+        """Give `receive` of each, in order; an error stands in the place of what raises it."""
+        return receive_each(self, raws, keys, sender)
 
     def split_mac(self, raw: bytes) -> tuple[bytes, bytes] | None:
         """Give (bytes that the MAC covers, MAC), None when the message has no MAC at its end.
@@ -150,7 +186,7 @@ def mac_sizes(spec: Spec) -> Mapping[int, int]:
         element = spec.elements.get(number)
         if element is None or element.kind is not Kind.BYTES or element.maximum != 8:
             continue
-        if element.is_fixed and element.encoding in ("binary", "hex"):
+        if element.is_fixed:
             sizes[number] = 8 if element.encoding == "binary" else 16
     return sizes
 

@@ -3,12 +3,17 @@
 //! Python has checked every length and code before it calls; what slips through all the same is a
 //! `ValueError` that says so and holds no content.
 
+mod batch;
 mod card;
 mod des;
+mod issuer;
+mod pin;
 mod power;
 mod retail;
+mod same;
 mod tlv;
 
+pub use batch::holds;
 use des::{Tdes, BLOCK};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -38,8 +43,8 @@ fn whole(data: &[u8]) -> PyResult<&[u8]> {
 
 /// TDES under one key of 8, 16 or 24 bytes.
 #[pyclass(name = "Tdes", module = "protocols._core.crypto", frozen)]
-struct TdesContext {
-    key: Tdes,
+pub struct TdesContext {
+    pub key: Tdes,
 }
 
 #[pymethods]
@@ -108,8 +113,15 @@ impl TdesContext {
 
 /// The retail MAC under one 16-byte key.
 #[pyclass(name = "RetailMac", module = "protocols._core.crypto", frozen)]
-struct RetailMacContext {
+pub struct RetailMacContext {
     key: Tdes,
+}
+
+impl RetailMacContext {
+    /// Give the MAC over these bytes; None for another padding than 1, 2 or 3.
+    pub fn over(&self, data: &[u8], padding: u8) -> Option<[u8; BLOCK]> {
+        retail::mac(&self.key, data, padding)
+    }
 }
 
 #[pymethods]
@@ -280,6 +292,10 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TdesContext>()?;
     module.add_class::<RetailMacContext>()?;
     module.add_class::<ModPower>()?;
+    module.add_class::<issuer::IssuerKey>()?;
+    module.add_function(wrap_pyfunction!(batch::verify_macs, &module)?)?;
+    module.add_function(wrap_pyfunction!(batch::lrc, &module)?)?;
+    module.add_function(wrap_pyfunction!(pin::check_pin_0, &module)?)?;
     module.add_function(wrap_pyfunction!(tdes_encipher, &module)?)?;
     module.add_function(wrap_pyfunction!(retail_mac, &module)?)?;
     module.add_function(wrap_pyfunction!(icc_master_key, &module)?)?;

@@ -4,7 +4,7 @@ use super::packed;
 use super::read_parts::{bitmapped, groups, packed_group, tagged};
 use super::read_simple::{all_digits, bytes, digits, text, track2};
 use super::short::{shared, shared_number};
-use super::table::{Counts, Element, Encoding, Kind, Prefix, Table, NUMBER_MAX};
+use super::table::{Counts, Element, Encoding, Kind, Prefix, Table};
 use super::templates::Templates;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,8 +12,70 @@ use pyo3::types::PyDict;
 pub type Value<'py> = Bound<'py, PyAny>;
 
 /// One bitmap of 64 bits at a time.
-struct Bits {
-    words: [u64; 3],
+pub struct Bits {
+    pub words: [u64; 3],
+}
+
+impl Bits {
+    /// The numbers of the elements that follow, without the bitmaps themselves.
+    pub fn numbers(&self, table: &Table) -> impl Iterator<Item = usize> {
+        let mut words = self.words;
+        words[0] &= !(1 << 63);
+        if table.tertiary {
+            words[1] &= !(1 << 63);
+        }
+        let mut word = 0;
+        std::iter::from_fn(move || {
+            while words[word] == 0 {
+                word += 1;
+                if word == words.len() {
+                    word -= 1;
+                    return None;
+                }
+            }
+            let lead = words[word].leading_zeros();
+            words[word] &= !(1 << (63 - lead));
+            Some(word * 64 + lead as usize + 1)
+        })
+    }
+}
+
+/// A message that was read.
+pub struct Read<'py> {
+    pub mti: Value<'py>,
+    pub elements: Bound<'py, PyDict>,
+    /// The last element: its number and where it begins.
+    last: (usize, usize),
+    /// Its last eight bytes or sixteen hex digits.
+    tail: [u8; 16],
+}
+
+/// A MAC at the end of a message.
+pub struct Mac {
+    /// Where it begins: what stands before is covered.
+    pub at: usize,
+    pub value: [u8; 8],
+}
+
+impl Read<'_> {
+    /// Give the message's MAC, None when its last element is none.
+    pub fn mac(&self, table: &Table) -> Option<Mac> {
+        let (number, at) = self.last;
+        let element = table.elements.get(number)?.as_ref()?;
+        if !matches!(number, 64 | 128) || !element.is_mac() {
+            return None;
+        }
+        let mut value = [0; 8];
+        if let Encoding::Hex(_) = element.encoding {
+            for (byte, pair) in value.iter_mut().zip(self.tail.chunks_exact(2)) {
+                let high = hex_digit(&element.encoding, pair[0])?;
+                *byte = high << 4 | hex_digit(&element.encoding, pair[1])?;
+            }
+        } else {
+            value.copy_from_slice(&self.tail[8..]);
+        }
+        Some(Mac { at, value })
+    }
 }
 
 /// Give MTI and elements of a message.
@@ -22,39 +84,42 @@ pub fn message<'py>(
     table: &Table,
     templates: &Templates,
     raw: &[u8],
-) -> Option<(Value<'py>, Bound<'py, PyDict>)> {
+) -> Option<Read<'py>> {
     if raw.len() > table.bytes_max {
         return None;
     }
     let mut at = 0;
     let mti = mti(py, table, raw, &mut at)?;
     let bits = bitmap(table, raw, &mut at)?;
-    let (out, is_new) = templates.dict(py, bits.words)?;
-    for (word, start) in bits.words.iter().zip([0, 64, 128]) {
-        let mut left = *word;
-        while left != 0 {
-            let lead = left.leading_zeros();
-            left &= !(1 << (63 - lead));
-            let number = start + lead as usize + 1;
-            if number == 1 || (number == 65 && table.tertiary) {
-                continue;
-            }
-            debug_assert!(number <= NUMBER_MAX);
-            let element = table.elements[number].as_ref()?;
-            let value = element_at(py, table, element, raw, &mut at, raw.len())?;
-            out.set_item(element.key.bind(py), value).ok()?;
-        }
+    let (elements, is_new) = templates.dict(py, bits.words)?;
+    let mut last = (0, at);
+    for number in bits.numbers(table) {
+        let element = table.elements[number].as_ref()?;
+        last = (number, at);
+        let value = element_at(py, table, element, raw, &mut at, raw.len())?;
+        elements.set_item(element.key.bind(py), value).ok()?;
     }
     if at != raw.len() {
         return None;
     }
     if is_new {
-        templates.learn(py, bits.words, &out);
+        templates.learn(py, bits.words, &elements);
     }
-    Some((mti, out))
+    let mut tail = [0; 16];
+    if let Some(end) = raw.last_chunk::<16>() {
+        tail = *end;
+    } else if let Some(end) = raw.last_chunk::<8>() {
+        tail[8..].copy_from_slice(end);
+    }
+    Some(Read {
+        mti,
+        elements,
+        last,
+        tail,
+    })
 }
 
-fn mti<'py>(py: Python<'py>, table: &Table, raw: &[u8], at: &mut usize) -> Option<Value<'py>> {
+pub fn mti<'py>(py: Python<'py>, table: &Table, raw: &[u8], at: &mut usize) -> Option<Value<'py>> {
     if matches!(table.mti, Encoding::Bcd) {
         let field = take(raw, at, 2, raw.len())?;
         return shared_number(py, packed::short_number(field, 4, true, 0)?, 4);
@@ -66,7 +131,7 @@ fn mti<'py>(py: Python<'py>, table: &Table, raw: &[u8], at: &mut usize) -> Optio
     all_digits(&digits).then(|| shared(py, &digits))?
 }
 
-fn bitmap(table: &Table, raw: &[u8], at: &mut usize) -> Option<Bits> {
+pub fn bitmap(table: &Table, raw: &[u8], at: &mut usize) -> Option<Bits> {
     let mut words = [word(table, raw, at)?, 0, 0];
     if words[0] >> 63 == 1 {
         words[1] = word(table, raw, at)?;
@@ -179,14 +244,9 @@ fn units_of_size(element: &Element, field: &[u8]) -> Option<usize> {
     }
 }
 
-pub fn element_at<'py>(
-    py: Python<'py>,
-    table: &Table,
-    element: &Element,
-    raw: &[u8],
-    at: &mut usize,
-    end: usize,
-) -> Option<Value<'py>> {
+/// Where an element's content stands and how many units it has; `at` moves behind it.
+#[inline]
+pub fn span(element: &Element, raw: &[u8], at: &mut usize, end: usize) -> Option<(usize, usize)> {
     let units = if let Some(prefix) = &element.prefix {
         let number = count(prefix, raw, at, end)?;
         units_of_count(element, prefix.counts, number)?
@@ -198,8 +258,46 @@ pub fn element_at<'py>(
     if units < element.min || units > element.max {
         return None;
     }
-    let field = take(raw, at, element.wire_size(units), end)?;
-    content(py, table, element, field, units)
+    let begin = *at;
+    take(raw, at, element.wire_size(units), end)?;
+    Some((begin, units))
+}
+
+pub fn element_at<'py>(
+    py: Python<'py>,
+    table: &Table,
+    element: &Element,
+    raw: &[u8],
+    at: &mut usize,
+    end: usize,
+) -> Option<Value<'py>> {
+    let (begin, units) = span(element, raw, at, end)?;
+    content(py, table, element, raw.get(begin..*at)?, units)
+}
+
+/// Give MTI and those elements up to the last wanted one that are wanted.
+pub fn peek<'py>(
+    py: Python<'py>,
+    table: &Table,
+    raw: &[u8],
+    wanted: &[usize],
+) -> Option<(Value<'py>, Bound<'py, PyDict>)> {
+    if raw.len() > table.bytes_max {
+        return None;
+    }
+    let last = wanted.iter().copied().max().unwrap_or(0);
+    let mut at = 0;
+    let mti = mti(py, table, raw, &mut at)?;
+    let bits = bitmap(table, raw, &mut at)?;
+    let out = PyDict::new(py);
+    for number in bits.numbers(table).take_while(|number| *number <= last) {
+        let element = table.elements[number].as_ref()?;
+        let value = element_at(py, table, element, raw, &mut at, raw.len())?;
+        if wanted.contains(&number) {
+            out.set_item(element.key.bind(py), value).ok()?;
+        }
+    }
+    Some((mti, out))
 }
 
 pub fn sized<'py>(
@@ -216,7 +314,7 @@ pub fn sized<'py>(
     content(py, table, element, field, units)
 }
 
-fn content<'py>(
+pub fn content<'py>(
     py: Python<'py>,
     table: &Table,
     element: &Element,

@@ -384,6 +384,12 @@ impl Element {
         }
     }
 
+    /// Whether the element holds a MAC: eight bytes, always.
+    pub fn is_mac(&self) -> bool {
+        let is_plain = matches!(self.kind, Kind::Bytes) && self.prefix.is_none();
+        is_plain && self.min == 8 && self.max == 8
+    }
+
     /// Whether the value has sub-elements.
     pub fn is_composite(&self) -> bool {
         matches!(

@@ -16,31 +16,65 @@ const PREFIX_BYTES_MAX: usize = 4;
 /// Room for a common message without growing.
 const USUAL_BYTES: usize = 512;
 
-/// Give the bytes of a message.
+/// Makes the MAC over the bytes before it.
+pub type Sign<'a> = &'a dyn Fn(&[u8]) -> Option<[u8; MAC_BYTES]>;
+
+/// The elements that may hold a MAC, and its bytes.
+const MAC_PRIMARY: usize = 64;
+const MAC_SECONDARY: usize = 128;
+const MAC_BYTES: usize = 8;
+
+/// Give the bytes of a message; with `sign`, its MAC as the last element in place of any it holds.
 pub fn message(
     table: &Table,
     numbers: &SmallNumbers,
     mti: &Bound<'_, PyString>,
     elements: &Bound<'_, PyDict>,
+    sign: Option<Sign<'_>>,
 ) -> Option<Vec<u8>> {
     let mut found = Items::of(elements, numbers)?;
     let items = found.as_mut_slice();
     if !items.is_sorted_by_key(|item| item.0) {
         items.sort_unstable_by_key(|item| item.0);
     }
+    let is_kept =
+        |number: usize| sign.is_none() || (number != MAC_PRIMARY && number != MAC_SECONDARY);
     let mut words = [0_u64; 3];
-    for (number, _) in items.iter() {
-        words[(number - 1) / 64] |= 1 << (63 - (number - 1) % 64);
+    let mut set = |number: usize| words[(number - 1) / 64] |= 1 << (63 - (number - 1) % 64);
+    let mut highest = 0;
+    for (number, _) in items.iter().filter(|item| is_kept(item.0)) {
+        set(*number);
+        highest = *number;
     }
+    let signature = match sign {
+        Some(sign) => {
+            let number = if table.always_128 || highest > MAC_PRIMARY {
+                MAC_SECONDARY
+            } else {
+                MAC_PRIMARY
+            };
+            let element = table.elements[number].as_ref()?;
+            if highest > number || !element.is_mac() {
+                return None;
+            }
+            set(number);
+            Some((element, sign))
+        }
+        None => None,
+    };
     if table.tertiary && words[1] >> 63 == 1 {
         return None;
     }
     let mut out = Vec::with_capacity(USUAL_BYTES);
     write_mti(table, ascii_of(mti)?, &mut out)?;
     write_bitmap(table, &mut words, &mut out);
-    for (number, value) in items.iter() {
+    for (number, value) in items.iter().filter(|item| is_kept(item.0)) {
         let element = table.elements[*number].as_ref()?;
         write_element(element, *value, table, &mut out)?;
+    }
+    if let Some((element, sign)) = signature {
+        let mac = sign(&out)?;
+        write_simple(element, &mac, &mut out)?;
     }
     (out.len() <= table.bytes_max).then_some(out)
 }

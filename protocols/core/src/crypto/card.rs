@@ -83,19 +83,41 @@ pub fn pin_block_0(pin: &[u8], pan_part: &[u8]) -> Option<[u8; BLOCK]> {
 
 /// Tell whether a clear block, bound to this card number, holds a PIN of format 0.
 pub fn holds_pin_0(clear: [u8; BLOCK], pan_part: &[u8]) -> Option<bool> {
+    clear_pin_0(clear, pan_part).map(|found| found.is_some())
+}
+
+/// Give the digits (as numbers) and the length of the PIN in a clear block of format 0.
+///
+/// The inner None: the block holds no PIN. The outer one: the card number is none.
+#[allow(clippy::option_option)] // The two are told apart by the caller, as said above.
+pub fn clear_pin_0(clear: [u8; BLOCK], pan_part: &[u8]) -> Option<Option<([u8; 12], usize)>> {
     let field = add(clear, pan_field(pan_part)?)?;
     let length = usize::from(field[0]);
     if !(4..=12).contains(&length) {
-        return Some(false);
+        return Some(None);
     }
-    let nibble = |index: usize| field[1 + index / 2] >> (4 - 4 * (index % 2)) & 0x0F;
-    Some((0..14).all(|index| {
-        if index < length {
-            nibble(index) <= 9
+    let mut pin = [0; 12];
+    for index in 0..14 {
+        let nibble = field[1 + index / 2] >> (4 - 4 * (index % 2)) & 0x0F;
+        let fits = if index < length {
+            pin[index] = nibble;
+            nibble <= 9
         } else {
-            nibble(index) == 0xF
+            nibble == 0xF
+        };
+        if !fits {
+            return Some(None);
         }
-    }))
+    }
+    Some(Some((pin, length)))
+}
+
+/// Give the validation data of IBM 3624: the digits that enter a PIN block, filled with F.
+pub fn validation_block(pan_part: &[u8]) -> Option<[u8; BLOCK]> {
+    let field = pan_field(pan_part)?;
+    let mut block = [0xFF; BLOCK];
+    block[..6].copy_from_slice(&field[2..]);
+    Some(block)
 }
 
 fn pan_field(pan_part: &[u8]) -> Option<[u8; BLOCK]> {
