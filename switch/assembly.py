@@ -71,7 +71,15 @@ def assemble(
         doors[link.link] = Door(codec, Reception(codec, link.link, registry, key_sets))
     core = SwitchCore(
         doors,
-        Desk(registry, rules, memory, key_sets, chip_keys, pin_key, reader=ledger),
+        Desk(
+            registry,
+            rules.on(memory.business_date),
+            memory,
+            key_sets,
+            chip_keys,
+            pin_key,
+            reader=ledger,
+        ),
         buckets=TokenBuckets(config.terminals.per_second, config.terminals.burst),
         cut_over_shift_ns=shift_ns,
         in_flight_maximum=config.connections.total_in_flight_maximum,

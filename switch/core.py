@@ -91,6 +91,9 @@ class SwitchCore:
         for arrival, received, did_change in waiting:
             self._receive_one(arrival, received, did_change)
         self._desk.forget_look_ups()
+        if self._desk.alarms:
+            self.events += self._desk.alarms
+            self._desk.alarms.clear()
         return self._take_departures()
 
     def next_work(self) -> Work | None:
@@ -170,15 +173,15 @@ class SwitchCore:
 
     def use_rules(self, rules: RuleBook) -> None:
         """Decide by these rules from the next message on; what is under way keeps its verdict."""
-        before, self._desk.rules = self._desk.rules.version, rules
+        before = self._desk.rules.version
+        self._desk.rules = rules.on(self._desk.memory.business_date)
         self._event("rules", before=before, now=rules.version)
 
     def cut_over(self, actor: str) -> date:
         """Begin the next business date before its time; the calendar never sets it back."""
         memory = self._desk.memory
         day = memory.business_date + timedelta(days=1)
-        memory.move_business_date(day, self._settled_sequence)
-        self._event("business-date", day=day.isoformat(), actor=actor)
+        self._begin_day(day, actor=actor)
         return day
 
     def unblock_pin(self, card_number: int, actor: str) -> None:
@@ -324,16 +327,11 @@ class SwitchCore:
         answer = build_answer(
             request.message,
             decision,
-            account_type=self._account_type(context),
+            account_type=context.answer_account_type,
             issuer_data=issuer_data,
         )
         self._send(active.arrival, answer, active.accepted.keys)
         self._note(active, decision)
-
-    def _account_type(self, context: Context) -> str:
-        purses = self._desk.rules.rules.food_only.purse_by_account_type
-        purse = context.card.purse if context.card is not None else min(purses.values())
-        return next((code for code, number in purses.items() if number == purse), "00")
 
     def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
         if rejected.code != "00":
@@ -365,10 +363,14 @@ class SwitchCore:
     def _follow_calendar(self) -> None:
         """Move the business date when the clock has passed the cut-over; it never goes back."""
         day = wita(self._desk.now_ns + self._shift_ns).date()
-        memory = self._desk.memory
-        if day > memory.business_date:
-            memory.move_business_date(day, self._settled_sequence)
-            self._event("business-date", day=day.isoformat())
+        if day > self._desk.memory.business_date:
+            self._begin_day(day)
+
+    def _begin_day(self, day: date, **told: str) -> None:
+        """Move the business date, and with it the rules in force."""
+        self._desk.memory.move_business_date(day, self._settled_sequence)
+        self._desk.rules = self._desk.rules.on(day)
+        self._event("business-date", day=day.isoformat(), **told)
 
     def _note(self, active: Active, decision: Decision) -> None:
         request, card = active.accepted.request, active.context.card

@@ -84,5 +84,19 @@ SETTLED_DAYS_KEPT = 400
 ATC_WINDOW = 64
 #: Bytes read from one connection at a time: some hundred messages, and one buffer for all.
 RECEIVE_BUFFER_BYTES = 65_536
+#: Items that a rule may forbid by name: a city's list has some hundred.
+BASKET_ITEMS_MAX = 1_000
+#: Cards in a row that a stack alarm may look at: what a terminal serves in a morning.
+STACK_CARDS_MAX = 100
 #: Days within which a voucher can be cleared at most, whatever the rules say.
 OUTAGE_DAYS_MAX = 31
+#: The admin port: a Prometheus or two, a request's head, and the seconds for one.
+ADMIN_CONNECTIONS_MAX = 16
+ADMIN_REQUEST_BYTES_MAX = 8_192
+ADMIN_SECONDS_MAX = 5.0
+#: Bytes of raw messages that wait for the journal's thread; what is above is dropped and counted.
+JOURNAL_QUEUE_BYTES_MAX = 16_777_216
+#: Bytes of one journal record: a batch of messages of some turns, sealed together.
+JOURNAL_RECORD_BYTES_MAX = 1_048_576
+#: Bytes of one journal segment that are read: above the largest that `switch.toml` allows.
+JOURNAL_SEGMENT_BYTES_MAX = 1_100_000_000

@@ -14,6 +14,7 @@ from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
 from programme.registry_port import CardView
 from switch.batches import Batch, Batches
+from switch.card_stacks import CardStacks
 from switch.changes import (
     AtcMarksKept,
     BusinessDateMoved,
@@ -63,38 +64,44 @@ class PinTries:
 
 @dataclass(slots=True)
 class Velocity:
-    """What each card spent on the running business date: amount in sen, number of sales.
+    """What each card spent and each shop sold on the running business date: sen, sales.
 
     `sales` holds what still stands of each of today's sales, so that undoing an older one does not
-    count for today.
+    count for today. Account ids of cards and shops are never the same: one table holds both.
     """
 
     day: date
     spent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    sales: dict[int, tuple[int, int]] = field(default_factory=dict)
+    sales: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
     def of(self, account_id: int) -> tuple[int, int]:
-        """Give (sen, sales) of today."""
+        """Give (sen, sales) of today of a card's or a shop's account."""
         return self.spent.get(account_id, (0, 0))
 
-    def sell(self, transfer_id: int, account_id: int, amount_sen: int, day: date) -> None:
+    def sell(
+        self, transfer_id: int, account_id: int, shop_id: int, amount_sen: int, day: date
+    ) -> None:
         """Count a sale of today."""
         if day != self.day or transfer_id in self.sales:
             return
-        amount, number = self.of(account_id)
-        self.sales[transfer_id] = (account_id, amount_sen)
-        self.spent[account_id] = (amount + amount_sen, number + 1)
+        self.sales[transfer_id] = (account_id, shop_id, amount_sen)
+        spent = self.spent
+        amount, number = spent.get(account_id, (0, 0))
+        spent[account_id] = (amount + amount_sen, number + 1)
+        amount, number = spent.get(shop_id, (0, 0))
+        spent[shop_id] = (amount + amount_sen, number + 1)
 
     def undo(self, transfer_id: int, amount_sen: int) -> None:
         """Take back a part of a sale of today; a sale undone whole does not count as one."""
         if transfer_id not in self.sales:
             return
-        account_id, left = self.sales.pop(transfer_id)
-        amount, number = self.of(account_id)
+        account_id, shop_id, left = self.sales.pop(transfer_id)
         taken = min(left, amount_sen)
         if taken < left:
-            self.sales[transfer_id] = (account_id, left - taken)
-        self.spent[account_id] = (amount - taken, number - (taken == left))
+            self.sales[transfer_id] = (account_id, shop_id, left - taken)
+        for one in (account_id, shop_id):
+            amount, number = self.of(one)
+            self.spent[one] = (amount - taken, number - (taken == left))
 
     def move_to(self, day: date) -> None:
         """Begin a new day with nothing spent."""
@@ -165,6 +172,7 @@ class Memory:
         )
         self.outage = OutageUse(self.changes)
         self.outage.load(snapshot.outage_sales, self.business_date)
+        self.stacks = CardStacks()
         self.log_ons = dict(snapshot.log_ons)
         self._last_log_on = max((known.number for known in self.log_ons.values()), default=0)
 
@@ -183,13 +191,15 @@ class Memory:
             self.atc_marks.take(transfer.debit_account_id, sale.card_tag, sale.atc)
             if entry.status == CreateTransferStatus.CREATED:
                 self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)
-                account, day = transfer.debit_account_id, sale.business_date
-                self.velocity.sell(transfer.id, account, transfer.amount, day)
+                account, shop = transfer.debit_account_id, transfer.credit_account_id
+                day = sale.business_date
+                self.velocity.sell(transfer.id, account, shop, transfer.amount, day)
         elif transfer.code == TransferCode.RESTORATION:
             day = SaleData.unpack(transfer.user_data_64).business_date
             if entry.status == CreateTransferStatus.CREATED:
                 sale_id, account = transfer.user_data_128, transfer.debit_account_id
-                self.velocity.sell(sale_id, account, transfer.amount, day)
+                shop = transfer.credit_account_id
+                self.velocity.sell(sale_id, account, shop, transfer.amount, day)
         elif transfer.code in _COMPENSATIONS and entry.status == CreateTransferStatus.CREATED:
             sale = SaleData.unpack(transfer.user_data_64)
             self.day_index.note(transfer.user_data_32, sale, transfer.id, transfer.code)

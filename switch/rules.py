@@ -1,6 +1,7 @@
 """The rules as values: loaded from TOML, versioned, each with its legal basis and its dates (R42).
 
-A decision carries a `RuleReference`, so that an auditor reads which article refused a purchase.
+A decision carries a `RuleReference`, so that an auditor reads which article refused a purchase. A
+file may hold versions that begin later: the book of a business date has those in force on it.
 """
 
 import csv
@@ -11,20 +12,15 @@ from datetime import date
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
-
-from programme.registry_port import BlockReason, CardStatus
 from protocols.errors import ConfigurationError
 from protocols.refusals import Refusal
-from protocols.values import SEN_PER_RUPIAH
-from switch.limits import OUTAGE_DAYS_MAX
+from protocols.toml_lines import line_of
+from switch.rule_models import Rule, RuleFile, Rules, rule_id_of
 from switch.toml_model import parse_model, read_text
-
-_TwoDigits = Annotated[str, StringConstraints(pattern="^[0-9]{2}$")]
-_ResponseCode = Annotated[str, StringConstraints(pattern="^[0-9]{2}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,158 +37,12 @@ class RuleReference:
         >>> RuleReference("food-only", 1, "art. 12(3)").refuse("58", "P01").evidence
         'food-only/1: art. 12(3)'
         """
-        return Refusal(code, reason, f"{self.rule_id}/{self.version}: {self.legal_basis}")
-
-
-class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: int = Field(strict=True, ge=1, description="a number from 1, raised with every change")
-    legal_basis: str = Field(min_length=1, description="the article or decree behind the rule")
-    starts_on: date = Field(description="the first day in force, YYYY-MM-DD")
-    ends_on: date | None = Field(default=None, description="the last day in force, YYYY-MM-DD")
-    source: str = Field(min_length=1, description="the page that asks for the rule")
-
-    def in_force(self, day: date) -> bool:
-        """Tell whether the rule holds on this business date."""
-        return self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
-
-
-class MessageWindowRule(_Rule):
-    """How far DE7 may lie from now."""
-
-    minutes: int = Field(strict=True, ge=1, le=1_440, description="1 to 1440 minutes")
-
-
-class TerminalAndShopRule(_Rule):
-    """Which shop a terminal may serve."""
-
-    terminal_may_move: bool = Field(strict=True, description="true or false")
-
-
-class CardStateRule(_Rule):
-    """Which states of a card refuse, and with which DE39."""
-
-    by_status: dict[CardStatus, _ResponseCode] = Field(description="card state = DE39")
-    by_block_reason: dict[BlockReason, _ResponseCode] = Field(description="block reason = DE39")
-
-
-class NoCashOutRule(_Rule):
-    """What is cash by another name."""
-
-    processing_codes: frozenset[_TwoDigits] = Field(description="two-digit transaction types")
-    cash_amount_types: frozenset[_TwoDigits] = Field(description="two-digit DE54 amount types")
-
-
-class FoodOnlyRule(_Rule):
-    """Which account type pays from which purse; the categories stand in categories.csv."""
-
-    purse_by_account_type: dict[_TwoDigits, StrictInt] = Field(
-        description="account type = purse number"
-    )
-
-
-class AmountRule(_Rule):
-    """Bounds of a sale and of a card's day."""
-
-    currency: str = Field(pattern="^[0-9]{3}$", description="a three-digit ISO 4217 code")
-    sale_cap_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
-    sale_limit_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
-    card_day_limit_rupiah: int = Field(strict=True, ge=1, description="whole rupiah")
-    card_day_sales_limit: int = Field(strict=True, ge=1, le=10_000, description="1 to 10000 sales")
+        return Refusal(code, reason, self.evidence)
 
     @property
-    def sale_cap_sen(self) -> int:
-        """Give the largest believable amount in sen."""
-        return self.sale_cap_rupiah * SEN_PER_RUPIAH
-
-    @property
-    def sale_limit_sen(self) -> int:
-        """Give the limit of one sale in sen."""
-        return self.sale_limit_rupiah * SEN_PER_RUPIAH
-
-    @property
-    def card_day_limit_sen(self) -> int:
-        """Give the limit of a card's day in sen."""
-        return self.card_day_limit_rupiah * SEN_PER_RUPIAH
-
-
-class ChipRule(_Rule):
-    """How a card must have been read."""
-
-    entry_modes: frozenset[str] = Field(description="values of DE22 that mean chip")
-
-
-class PinRule(_Rule):
-    """How often a PIN may be wrong."""
-
-    tries: int = Field(strict=True, ge=1, le=10, description="1 to 10 tries")
-    digits: int = Field(strict=True, ge=4, le=12, description="4 to 12 digits")
-
-
-class CompensationRule(_Rule):
-    """Until when money goes back to a card."""
-
-    refund_days: int = Field(strict=True, ge=0, le=366, description="0 to 366 days")
-
-
-class PartialApprovalRule(_Rule):
-    """Whether a sale may take what the card has when that is less than was asked."""
-
-    enabled: bool = Field(strict=True, description="true or false")
-
-
-class OutageSaleRule(_Rule):
-    """Vouchers of an outage: whether there are any, and how much the city risks on them."""
-
-    enabled: bool = Field(strict=True, description="true or false")
-    card_day_limit_rupiah: int = Field(strict=True, ge=0, description="whole rupiah")
-    terminal_day_limit_rupiah: int = Field(strict=True, ge=0, description="whole rupiah")
-    clear_days: int = Field(
-        strict=True, ge=0, le=OUTAGE_DAYS_MAX, description=f"0 to {OUTAGE_DAYS_MAX} days"
-    )
-    partial_recovery: bool = Field(strict=True, description="true or false")
-
-    @property
-    def card_day_limit_sen(self) -> int:
-        """Give the limit of a card's vouchers of one day in sen."""
-        return self.card_day_limit_rupiah * SEN_PER_RUPIAH
-
-    @property
-    def terminal_day_limit_sen(self) -> int:
-        """Give the limit of a terminal's vouchers of one day in sen."""
-        return self.terminal_day_limit_rupiah * SEN_PER_RUPIAH
-
-
-class SettlementRule(_Rule):
-    """When a shop is paid for a settled batch."""
-
-    payout_days: int = Field(strict=True, ge=0, le=31, description="0 to 31 working days")
-
-
-class _Rules(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    message_window: MessageWindowRule = Field(alias="message-window")
-    terminal_and_shop: TerminalAndShopRule = Field(alias="terminal-and-shop")
-    card_state: CardStateRule = Field(alias="card-state")
-    no_cash_out: NoCashOutRule = Field(alias="no-cash-out")
-    food_only: FoodOnlyRule = Field(alias="food-only")
-    amount: AmountRule
-    chip: ChipRule
-    pin: PinRule
-    compensation: CompensationRule
-    partial_approval: PartialApprovalRule = Field(alias="partial-approval")
-    outage_sale: OutageSaleRule = Field(alias="outage-sale")
-    settlement: SettlementRule
-
-
-class _RuleFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str = Field(min_length=1, description="the version of the whole rule file")
-    title: str = Field(min_length=1, description="what the rules are for")
-    rule: _Rules = Field(description="the rules by id")
+    def evidence(self) -> str:
+        """Give what the log says of the rule."""
+        return f"{self.rule_id}/{self.version}: {self.legal_basis}"
 
 
 class Food(StrEnum):
@@ -215,18 +65,29 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All rules of one version, ready for the pipeline."""
+    """All rules of one version of the file, those of one day ready for the pipeline."""
 
     version: str
-    rules: _Rules
+    rules: Rules
     categories: dict[str, Category]
     references: dict[str, RuleReference]
+    #: Every version of each rule by its field name.
+    versions: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
     #: The judgement of the day that was asked for last.
     _judged: dict[date, str | None] = field(default_factory=dict, init=False, compare=False)
 
     def refuse(self, rule_id: str, code: str, reason: str = "") -> Refusal:
         """Give the refusal of the rule with this id."""
         return self.references[rule_id].refuse(code, reason)
+
+    def on(self, day: date) -> "RuleBook":
+        """Give the book of a business date: of each rule the version in force.
+
+        A rule without one keeps its last version: an optional one is then not enabled, any other
+        stops the sales (`missing_on`).
+        """
+        chosen = {name: _chosen(versions, day) for name, versions in self.versions.items()}
+        return _book(self.version, self.categories, self.versions, chosen)
 
     def missing_on(self, day: date) -> str | None:
         """Give the id of a rule that is not in force on this day, None when all are.
@@ -236,35 +97,93 @@ class RuleBook:
         if day not in self._judged:
             self._judged.clear()
             self._judged[day] = next(
-                (rule_id for rule_id, rule in self._by_id() if not rule.in_force(day)), None
+                (
+                    rule_id
+                    for rule_id, rule in self._by_id()
+                    if not (rule.optional or rule.in_force(day))
+                ),
+                None,
             )
         return self._judged[day]
 
-    def _by_id(self) -> Iterator[tuple[str, _Rule]]:
+    def _by_id(self) -> Iterator[tuple[str, Rule]]:
         for rule_id in self.references:
             yield rule_id, getattr(self.rules, rule_id.replace("-", "_"))
 
 
 def load_rules(path: Path | None = None) -> RuleBook:
-    """Give the rules of a file, or the built-in ones; raise ConfigurationError with every fault."""
+    """Give the rules of a file, or the built-in ones; raise ConfigurationError with every fault.
+
+    The book is that of the latest versions; `RuleBook.on` gives that of a day.
+    """
     if path is None:
         return _built_in_rules()
-    return _rule_book(parse_model(read_text(path), str(path), _RuleFile))
+    return parse_rules(read_text(path), str(path))
 
 
 @cache
 def _built_in_rules() -> RuleBook:
     text = files("switch").joinpath("data/rules.toml").read_text("utf-8")
-    return _rule_book(parse_model(text, "switch/data/rules.toml", _RuleFile))
+    return parse_rules(text, "switch/data/rules.toml")
 
 
-def _rule_book(parsed: _RuleFile) -> RuleBook:
-    references: dict[str, RuleReference] = {}
-    for name in _Rules.model_fields:
-        rule: _Rule = getattr(parsed.rule, name)
-        rule_id = name.replace("_", "-")
-        references[rule_id] = RuleReference(rule_id, rule.version, rule.legal_basis)
-    return RuleBook(parsed.version, parsed.rule, load_categories(), references)
+def parse_rules(text: str, name: str) -> RuleBook:
+    """Give the rules of a text; raise ConfigurationError with every fault, as `name:line: ...`."""
+    parsed = parse_model(text, name, RuleFile)
+    versions = dict(parsed.versions())
+    faults = [
+        fault
+        for field_name in versions
+        for fault in _overlaps(text, name, field_name, versions[field_name])
+    ]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    latest = {
+        field_name: max(found, key=lambda rule: rule.starts_on)
+        for field_name, found in versions.items()
+    }
+    return _book(parsed.version, load_categories(), versions, latest)
+
+
+def _overlaps(text: str, name: str, field_name: str, versions: tuple[Rule, ...]) -> Iterator[str]:
+    rule_id = rule_id_of(field_name)
+    for (_, one), (index, other) in combinations(enumerate(versions), 2):
+        line = line_of(text, ("rule", rule_id, index, "starts_on"))
+        if one.version == other.version:
+            line = line_of(text, ("rule", rule_id, index, "version"))
+            yield (
+                f"{name}:{line}: rule.{rule_id}.{index}.version: double - allowed: each number once"
+                " - raise it."
+            )
+        first, second = sorted((one, other), key=lambda rule: rule.starts_on)
+        if first.in_force(second.starts_on):
+            yield (
+                f"{name}:{line}: rule.{rule_id}.{index}.starts_on: two versions on "
+                f"{second.starts_on} - allowed: one a day - end version {first.version} before."
+            )
+
+
+def _chosen(versions: tuple[Rule, ...], day: date) -> Rule:
+    found = next((rule for rule in versions if rule.in_force(day)), None)
+    if found is not None:
+        return found
+    latest = max(versions, key=lambda rule: rule.starts_on)
+    return latest.model_copy(update={"enabled": False}) if latest.optional else latest
+
+
+def _book(
+    version: str,
+    categories: dict[str, Category],
+    versions: dict[str, tuple[Rule, ...]],
+    chosen: dict[str, Rule],
+) -> RuleBook:
+    fields: dict[str, Any] = dict(chosen)
+    rules = Rules.model_construct(**fields)
+    references = {
+        rule_id_of(name): RuleReference(rule_id_of(name), rule.version, rule.legal_basis)
+        for name, rule in chosen.items()
+    }
+    return RuleBook(version, rules, categories, references, versions)
 
 
 def load_categories() -> dict[str, Category]:

@@ -68,7 +68,8 @@ def parse_model(text: str, name: str, model: type[Model]) -> Model:
 
 
 def _fault_line(text: str, name: str, model: type[BaseModel], fault: Any) -> tuple[int, str]:
-    location: Sequence[str | int] = fault["loc"]
+    # Parts in angle brackets say which shape was meant; they stand nowhere in the file.
+    location = [part for part in fault["loc"] if not str(part).startswith("<")]
     number = line_of(text, list(location)) if location else 1
     key = ".".join(str(part) for part in location) or "file"
     allowed, mend = _advice(fault, model, location)

@@ -98,7 +98,8 @@ def restore(context: Context, sale_id: int, stan: int, terminal_number: int) -> 
             assert entry is not None, "a created transfer is on record"
             desk.memory.count_restoration(entry, done[0])
             day = SaleData.unpack(transfer.user_data_64).business_date
-            desk.memory.velocity.sell(sale_id, transfer.debit_account_id, transfer.amount, day)
+            account, shop = transfer.debit_account_id, transfer.credit_account_id
+            desk.memory.velocity.sell(sale_id, account, shop, transfer.amount, day)
             return Decision(code="00", evidence="void undone", remember=False)
         outcome = ledger_outcomes()[result.status]
         if outcome.kind is not OutcomeKind.LOOK:

@@ -57,7 +57,8 @@ def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
     terminal, batch = transfer.user_data_32, context.request.batch
     if memory.batches.find(terminal, batch) is None:
         memory.batches.begin(terminal, batch, context.desk.reader.last_sequence, day)
-    memory.velocity.sell(transfer.id, transfer.debit_account_id, transfer.amount, day)
+    account, shop = transfer.debit_account_id, transfer.credit_account_id
+    memory.velocity.sell(transfer.id, account, shop, transfer.amount, day)
     try:
         answer = yield LedgerStep(
             transfers=(transfer,),

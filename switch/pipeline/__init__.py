@@ -1,14 +1,15 @@
 """The stages of a decision: one file each, read-only but for PIN tries and ATC marks.
 
 The order is the design's: shape, duplicate, window, terminal and shop, card state, no cash-out,
-food rule, amount, DE55 against the message, ATC and ARQC, PIN. The first refusal wins, so what is
-not the cardholder's fault can never cost a PIN try.
+food rule, hours, basket, amount, card stack, DE55 against the message, ATC and ARQC, PIN. The first
+refusal wins, so what is not the cardholder's fault can never cost a PIN try.
 """
 
 from switch.pipeline.amount import check_amount
 from switch.pipeline.card_state import check_card_state, check_collected_card
 from switch.pipeline.chip_agreement import check_chip_agreement, check_voucher_agreement
 from switch.pipeline.chip_cryptogram import check_chip_cryptogram, check_voucher_cryptogram
+from switch.pipeline.city_rules import check_basket, check_card_stack, check_hours
 from switch.pipeline.duplicate import check_duplicate, check_pin_repeat
 from switch.pipeline.food_rule import check_food_rule, check_purse
 from switch.pipeline.no_cash_out import check_no_cash_out
@@ -32,7 +33,10 @@ PURCHASE: tuple[Stage, ...] = (
     check_terminal_and_shop,
     check_card_state,
     check_food_rule,
+    check_hours,
+    check_basket,
     check_amount,
+    check_card_stack,
     check_chip_agreement,
     check_chip_cryptogram,
     check_pin,
@@ -80,6 +84,7 @@ VOUCHER: tuple[Stage, ...] = (
     check_voucher_shop,
     check_voucher_card,
     check_food_rule,
+    check_basket,
     check_outage_limits,
     check_voucher_agreement,
     check_voucher_cryptogram,

@@ -21,6 +21,11 @@ def check_amount(context: Context) -> Verdict:
         return rules.refuse("amount", "61", _limit(rule.card_day_limit_sen))
     if sales >= rule.card_day_sales_limit:
         return rules.refuse("amount", "65")
+    sold_sen, sold = context.desk.memory.velocity.of(context.payable_account_id)
+    if sold_sen + amount_sen > rule.shop_day_limit_sen:
+        return rules.refuse("amount", "61", _limit(rule.shop_day_limit_sen))
+    if sold >= rule.shop_day_sales_limit:
+        return rules.refuse("amount", "65")
     return CONTINUE
 
 

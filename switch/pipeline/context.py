@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ledger.errors import LedgerError
 from ledger.port import Entry
@@ -51,6 +51,8 @@ class Desk:
     in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
     watch: StageWatch | None = None
+    #: What a stage wants people to know, for the log: name and fields without card data.
+    alarms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     #: Records by the keys of this turn's 0200, looked up together; valid during `receive` only.
     _entries: dict[int, Entry | None] = field(default_factory=dict)
 
@@ -102,6 +104,13 @@ class Context:
         """Give the card; a bug when no stage found it."""
         assert self.card is not None
         return self.card
+
+    @property
+    def answer_account_type(self) -> str:
+        """Give the account type that balances of the answer name: that of the card's purse."""
+        purses = self.desk.rules.rules.food_only.purse_by_account_type
+        purse = self.card.purse if self.card is not None else min(purses.values())
+        return next((code for code, number in purses.items() if number == purse), "00")
 
     @property
     def card_tag(self) -> int:

@@ -162,7 +162,10 @@ class Edc:
         names = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
         digits = [f"{n:0{12 if i % 2 else 6}d}" for i, n in enumerate(totals)]
         kept = {n: message[n] for n in (3, 7, 11, 12, 13, 24, 37, 41, 42, 61)}
-        kept |= {60: {"batch": f"{batch:06d}"}, 63: {"totals": dict(zip(names, digits))}}
+        kept |= {
+            60: {"batch": f"{batch:06d}"},
+            63: {"totals": dict(zip(names, digits, strict=True))},
+        }
         return Message("0500", kept).replace(**changes)
 
     def upload(self, original: Message, sequence: int, **changes: object) -> Message:

@@ -11,7 +11,14 @@ from pathlib import Path
 from ledger.pure import PureLedger, open_pure
 from ledger.structures import Account, Transfer
 from programme.chart import ACCOUNT_FLAGS, AccountCode, FundSource, TrancheData, TransferCode
-from programme.registry_port import BlockReason, CardStatus, CardView, MerchantView, TerminalView
+from programme.registry_port import (
+    BlockReason,
+    CardStatus,
+    CardView,
+    MerchantView,
+    ProxyView,
+    TerminalView,
+)
 from protocols.crypto.pin import ibm3624_offset
 from protocols.ids import disbursement_id
 from protocols.iso8583 import Message
@@ -70,7 +77,11 @@ class Registry:
     cards: dict[str, CardView] = field(default_factory=dict)
     merchants: dict[str, MerchantView] = field(default_factory=dict)
     terminals: dict[str, TerminalView] = field(default_factory=dict)
+    proxies: dict[int, ProxyView] = field(default_factory=dict)
     version: int = 1
+
+    def proxy(self, proxy_number: int) -> ProxyView | None:
+        return self.proxies.get(proxy_number)
 
     def card_by_pan(self, pan: Pan) -> CardView | None:
         return self.cards.get(pan.reveal())
@@ -242,7 +253,11 @@ class World:
         desk = self.node.core._desk
         rules = desk.rules.rules
         rule = getattr(rules, name).model_copy(update=changes)
-        desk.rules = replace(desk.rules, rules=rules.model_copy(update={name: rule}))
+        desk.rules = replace(
+            desk.rules,
+            rules=rules.model_copy(update={name: rule}),
+            versions={**desk.rules.versions, name: (rule,)},
+        )
 
     def card_balance(self, chip: Chip) -> int:
         return self.balance(self.registry.cards[chip.pan.reveal()].account_id)

@@ -1,4 +1,4 @@
-"""PIN set and change: proved by chip and present PIN, durable before the answer, repeated safely."""
+"""PIN set and change: proved by chip and present PIN, durable before the answer, repeatable."""
 
 from dataclasses import replace
 

@@ -1,0 +1,35 @@
+"""Many cards in a row on one terminal: what looks like a stack of collected cards (R28)."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class CardStacks:
+    """The last different cards of each terminal with their times. Memory only: an alarm, no law."""
+
+    recent: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
+
+    def note(self, terminal: int, card: int, now_ns: int, cards: int, seconds: int) -> bool:
+        """Tell whether this card completes a stack: `cards` different ones within `seconds`.
+
+        After an alarm the count begins anew.
+
+        >>> stacks = CardStacks()
+        >>> [stacks.note(17, card, card, 3, 60) for card in (1, 2, 2, 3, 4)]
+        [False, False, False, True, False]
+        """
+        line = self.recent.get(terminal)
+        if line is None or line.maxlen != cards:
+            line = self.recent[terminal] = deque(maxlen=cards)
+        for index, (_, known) in enumerate(line):
+            if known == card:
+                del line[index]
+                break
+        line.append((now_ns, card))
+        if len(line) < cards or now_ns - line[0][0] > seconds * _SECOND_NS:
+            return False
+        line.clear()
+        return True
