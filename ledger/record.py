@@ -109,6 +109,14 @@ def unpack_body(body: bytes | memoryview) -> Record:
     return Record._make((f[0], f[1], ids[0], *f[3:7], ids[1], *f[8:16], *tail))
 
 
+def takes_id(body: bytes, transfer_id: int) -> bool:
+    """Say whether a record is the one that took this transfer id."""
+    return (
+        body[16:32] == transfer_id.to_bytes(16, "little")
+        and body[KIND_OFFSET] not in (Kind.ACCOUNT, Kind.EXPIRE)
+    )  # fmt: skip
+
+
 def seal(bodies: list[bytes]) -> bytes:
     """Give the records of a frame: each body with its CRC-32 and zero bytes behind it."""
     trailer = _TRAILER.pack

@@ -22,9 +22,9 @@ from ledger.proofs import (
     inclusion_ranges,
     prove_consistency,
     prove_inclusion,
-    range_roots,
 )
 from ledger.structures import Account, Transfer
+from ledger.tree import range_root
 from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
 
 #: The eight leaves and the root of the Certificate Transparency project's own test vectors.
@@ -86,6 +86,33 @@ def files(directory: Path) -> Iterator[LogFiles]:
     opened.close()
 
 
+class MemoryLeaves:
+    """Leaves of which the nodes over those before `kept` are kept, as in sealed segments."""
+
+    def __init__(self, leaves: list[bytes], kept: int = 0) -> None:
+        self.leaves = leaves
+        self.kept = kept
+        self.read = 0
+
+    def bodies(self, after_sequence: int, upto_sequence: int) -> Iterator[bytes]:
+        self.read += upto_sequence - after_sequence
+        return iter(self.leaves[after_sequence:upto_sequence])
+
+    def node(self, level: int, index: int) -> bytes | None:
+        end = (index + 1) << level
+        if level < 6 or end > self.kept:
+            return None
+        tree = Frontier()
+        tree.extend(self.leaves[end - (1 << level) : end])
+        return tree.root()
+
+
+def range_roots(leaves: list[bytes], ranges: list[range], kept: int = 0) -> list[bytes]:
+    """Give the roots over ranges of leaves."""
+    memory = MemoryLeaves(leaves, kept)
+    return [range_root(memory, wanted.start, wanted.stop) for wanted in ranges]
+
+
 def test_proofs_of_the_published_vectors_are_those_published() -> None:
     ranges = [*inclusion_ranges(1, 8), range(8)]
     *path, root = range_roots(CT_LEAVES, ranges)
@@ -110,9 +137,17 @@ def test_root_over_many_leaves_is_the_frontiers() -> None:
     leaves = [n.to_bytes(4, "big") for n in range(2_345)]
     tree = Frontier()
     tree.extend(leaves)
-    path = range_roots(leaves, [*inclusion_ranges(1_500, 2_345), range(2_345)])
-    assert path.pop() == tree.root()
-    check_inclusion(leaves[1_500], 1_500, 2_345, path, tree.root())
+    for kept in (0, 1_000, 2_345):
+        path = range_roots(leaves, [*inclusion_ranges(1_500, 2_345), range(2_345)], kept)
+        assert path.pop() == tree.root()
+        check_inclusion(leaves[1_500], 1_500, 2_345, path, tree.root())
+
+
+def test_kept_nodes_spare_the_reading_of_what_is_below_them() -> None:
+    leaves = MemoryLeaves([n.to_bytes(4, "big") for n in range(8_192)], kept=8_192)
+    for wanted in inclusion_ranges(5_000, 8_192):
+        range_root(leaves, wanted.start, wanted.stop)
+    assert leaves.read <= 63  # The leaves beside this one below the lowest kept node.
 
 
 def test_every_record_of_a_ledger_is_proved_against_its_checkpoint(files: LogFiles) -> None:
