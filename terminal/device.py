@@ -6,107 +6,56 @@ Opening an existing directory takes up what a power cut left behind; `settle_out
 to its end. One operation runs at a time, further calls wait.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from types import TracebackType
+from collections.abc import Sequence
 
-from protocols.clock import Clock, RandomBytes
+from protocols.values import rupiah
 from terminal.card_channel import CardChannel
-from terminal.card_desk import CardDesk
-from terminal.configuration import TerminalConfig
-from terminal.directory import DirectoryLock
-from terminal.errors import NotLoggedOnError
-from terminal.exchange import Exchange
-from terminal.host.events import HostProfile
-from terminal.host.session import HostSession
 from terminal.journal.records import Kind, SaleItem
-from terminal.journal.state import JournalState
-from terminal.journal.store import Journal
-from terminal.journal.transactions import Status
-from terminal.kernel import default_terminal_data
-from terminal.keystore import KeyStore
-from terminal.line import Line, LineDownError, TcpLine
+from terminal.line import LineDownError
 from terminal.purchase.basket import check_basket
-from terminal.purchase.checks import Refused, check_amount
-from terminal.purchase.flow import OperatorFlow
-from terminal.purchase.table import FlowEvent, FlowState
-from terminal.receipt import Shop
-from terminal.results import ResultMaker, SaleResult
-from terminal.sale import PinEntry, RepeatQuestion, Sale
-from terminal.sealing import Sealer
+from terminal.purchase.checks import Refused, check_amount, check_proxy
+from terminal.purchase.originals import (
+    left_to_refund,
+    newest,
+    why_not_refund,
+    why_not_reprint,
+    why_not_void,
+)
+from terminal.purchase.table import FlowEvent
+from terminal.results import SaleResult
+from terminal.sale import Hands, PinEntry, RepeatQuestion, VoucherQuestion
+from terminal.settling import Settling
 
-_JOURNAL_FILE, _KEYS_FILE = "journal", "keys"
 
-
-class Terminal:
+class Terminal(Settling):
     """One terminal on its directory. Close it, or use it as an async context manager."""
 
-    def __init__(
-        self,
-        config: TerminalConfig,
-        *,
-        clock: Clock,
-        random_bytes: RandomBytes,
-        line: Line | None = None,
-    ) -> None:
-        """Lock the directory, recover the journal, owe back what a power cut left open.
-
-        Raises DirectoryLockedError, JournalDamagedError, JournalVersionError, KeyStoreError,
-        SealBrokenError, TerminalError; the directory is free again then.
-        """
-        self.config = config
-        self._random_bytes = random_bytes
-        self._lock = DirectoryLock.take(config.data_directory)
-        self._journal: Journal | None = None
-        try:
-            self._exchange = self._open(clock, line)
-        except BaseException:
-            self._release()
-            raise
-        self._turn = asyncio.Lock()
-        self.flow = OperatorFlow(lang=config.lang)
-        if self._exchange.session.has_session_keys and self.journal.logged_on is not None:
-            self.flow.state = FlowState.MENU
-
-    def _open(self, clock: Clock, line: Line | None) -> Exchange:
-        config = self.config
-        sealer = Sealer(config.storage_key, self._random_bytes)
-        directory = config.data_directory
-        keys = KeyStore.open(directory / _KEYS_FILE, config.terminal_id, sealer, config.tmk)
-        self._journal = Journal.open(
-            directory / _JOURNAL_FILE, config.terminal_id, sealer, now_ns=clock.now_ns(),
-            used=keys.keys.session is not None,
-        )  # fmt: skip
-        profile = HostProfile(
-            terminal_id=config.terminal_id,
-            merchant_id=config.merchant_id,
-            nii=config.nii.zfill(3),
-            timeout_ms=config.timeout_ms,
-            operator=config.operator,
-        )
-        session = HostSession(profile, self._journal.state, keys.keys, self._random_bytes)
-        tcp = TcpLine(config.host, config.port, connect_timeout_ms=config.connect_timeout_ms)
-        exchange = Exchange(
-            session, self._journal, keys, line or tcp, clock, persistent=config.persistent
-        )
-        exchange.recover()
-        return exchange
-
-    # Operations
-
-    async def log_on(self) -> str:
+    async def log_on(self, merchant_id: str = "", operator: str = "") -> str:
         """Change the session keys, log on to the shop, settle what is owed; give DE39.
 
-        `91` without a connection, `68` without an answer that can be trusted.
+        Another `merchant_id` than before takes the terminal to that shop (R39); the batch of the
+        one before must be settled. `91` without a connection, `68` without an answer that can be
+        trusted, `90` while a batch of another shop is open.
         """
-        async with self._operation():
+        async with self._operation(logged_on=False):
             self.flow.handle(FlowEvent.LOG_ON)
-            code = await self._log_on()
+            code = await self._log_on(merchant_id, operator)
             done = code == "00"
             self.flow.handle(FlowEvent.LOGGED_ON if done else FlowEvent.LOG_ON_FAILED)
             if done:
                 await self._exchange.settle()
+                await self._exchange.deliver()
+            return code
+
+    async def log_off(self) -> str:
+        """Leave the shop; give DE39. Nothing is sold until the next log-on."""
+        async with self._operation():
+            try:
+                code = await self._exchange.log_off() or "68"
+            except LineDownError:
+                code = "91"
+            if code == "00":
+                self.flow.handle(FlowEvent.LOG_OFF)
             return code
 
     async def buy(
@@ -117,180 +66,159 @@ class Terminal:
         basket: Sequence[SaleItem] | None = None,
         *,
         repeat_question: RepeatQuestion | None = None,
+        voucher_question: VoucherQuestion | None = None,
+        proxy: str = "",
+        tap: bool = False,
     ) -> SaleResult:
         """Sell for `amount_sen` (whole rupiah) to the card in the slot; give the result.
 
         `pin_entry` gives six digits, or an empty text to cancel. With a `basket` its sum must be
         the amount. The same card and amount again within minutes gives the earlier result, unless
-        `repeat_question` says that it is another sale (R31). Raises NotLoggedOnError, and
-        JournalWriteError when the disk fails.
+        `repeat_question` says that it is another sale (R31). `voucher_question` decides about an
+        outage sale where the city allows one; `proxy` is who stands in for the holder (R25);
+        `tap` reads the card without contacts. Raises NotLoggedOnError, and JournalWriteError when
+        the disk fails.
         """
         async with self._operation():
-            self._need_log_on()
             refused = check_amount(amount_sen)
             if refused is None and basket is not None:
                 refused = check_basket(basket, amount_sen)
+            if refused is None and proxy:
+                refused = check_proxy(proxy)
             if refused is not None:
                 return self._unsent(Kind.PURCHASE, refused, amount_sen)
-            self.flow.handle(FlowEvent.BASKET if basket else FlowEvent.PURCHASE)
-            if basket:
+            await self._settle_if_due()
+            if proxy:
+                self.flow.handle(FlowEvent.PROXY)
+                self.flow.enter_proxy(proxy)
+            else:
+                self.flow.handle(FlowEvent.BASKET if basket else FlowEvent.PURCHASE)
+            if basket and not proxy:
                 for item in basket:
                     self.flow.choose_item(item.code, item.quantity, item.price_sen)
                 effect = self.flow.finish_basket()
             else:
+                self.flow.items = tuple(basket or ())
                 effect = self.flow.enter_amount(amount_sen)
-            sale = self._sale(channel)
-            sale.pin_entry = pin_entry
-            sale.repeat_question = repeat_question
-            return await sale.run(effect)
+            hands = Hands(pin_entry, repeat_question, voucher_question)
+            return await self._sale(channel, hands, tap=tap).run(effect)
 
-    async def balance(self, channel: CardChannel, pin_entry: PinEntry | None = None) -> SaleResult:
+    async def balance(
+        self, channel: CardChannel, pin_entry: PinEntry | None = None, *, tap: bool = False
+    ) -> SaleResult:
         """Ask for the balance of the card in the slot; no PIN unless the card wants one."""
         async with self._operation():
-            self._need_log_on()
-            sale = self._sale(channel)
-            sale.pin_entry = pin_entry
-            return await sale.run(self.flow.handle(FlowEvent.BALANCE))
+            effect = self.flow.handle(FlowEvent.BALANCE)
+            return await self._sale(channel, Hands(pin_entry), tap=tap).run(effect)
+
+    async def statement(
+        self, channel: CardChannel, pin_entry: PinEntry | None = None, *, tap: bool = False
+    ) -> SaleResult:
+        """Ask for the last movements of the card in the slot."""
+        async with self._operation():
+            effect = self.flow.handle(FlowEvent.STATEMENT)
+            return await self._sale(channel, Hands(pin_entry), tap=tap).run(effect)
+
+    async def change_pin(self, channel: CardChannel, pin_entry: PinEntry) -> SaleResult:
+        """Change the PIN of the card in the slot: `pin_entry` gives the old one, the new one, and
+        the new one again.
+        """
+        async with self._operation():
+            effect = self.flow.handle(FlowEvent.PIN_CHANGE)
+            return await self._sale(channel, Hands(pin_entry)).run(effect)
 
     async def void(self, stan: int) -> SaleResult:
         """Undo the sale with this trace number, back to the same card (R16); no card, no PIN."""
         async with self._operation():
-            self._need_log_on()
-            refused = self._why_not_void(stan)
+            refused = why_not_void(self.journal, stan)
             if refused is not None:
-                return self._unsent(Kind.VOID, refused, 0)
-            original = self.journal.transactions[stan]
-            self.flow.handle(FlowEvent.VOID)
-            self.flow.amount_sen = original.intent.amount_sen
-            self.flow.handle(FlowEvent.TRACE_TAKEN)
-            sale = self._sale(None)
-            sale.original = original
+                return self._unsent(Kind.VOID, refused)
+            amount_sen = self.journal.transactions[stan].amount_sen
             if await self._exchange.settle():
+                return self._unsent(Kind.VOID, self._pending_reversal(), amount_sen)
+            self.flow.handle(FlowEvent.VOID)
+            self.flow.amount_sen = amount_sen
+            self.flow.facts |= {"trace": f"{stan:06d}"}
+            self.flow.enter_trace(stan, None)
+            return await self._sale(None, Hands()).run(self.flow.handle(FlowEvent.CONFIRMED))
+
+    async def refund(
+        self, stan: int, amount_sen: int, channel: CardChannel, pin_entry: PinEntry
+    ) -> SaleResult:
+        """Give `amount_sen` of the sale with this trace number back to its card, which is here.
+
+        The holder types the PIN. It may be a part, and of an earlier batch (R16, domain.md 3.1).
+        """
+        async with self._operation():
+            refused = why_not_refund(self.journal, stan) or check_amount(amount_sen)
+            if refused is not None:
+                return self._unsent(Kind.REFUND, refused, amount_sen)
+            self.flow.handle(FlowEvent.REFUND)
+            self.flow.enter_trace(stan, None)
+            effect = self.flow.enter_part(amount_sen, left_to_refund(self.journal, stan))
+            refused = self.flow.refused
+            if refused is not None:
                 self.flow.handle(FlowEvent.CANCEL)
-                owed = self.journal.owed()[0].intent.stan
-                pending = Refused("91", "refused.reversal_pending", {"trace": f"{owed:06d}"})
-                return self._unsent(Kind.VOID, pending, original.intent.amount_sen)
-            return await sale.run(self.flow.handle(FlowEvent.CONFIRMED))
+                return self._unsent(Kind.REFUND, refused, amount_sen)
+            return await self._sale(channel, Hands(pin_entry)).run(effect)
+
+    async def reduce(self, stan: int, actual_sen: int) -> SaleResult:
+        """Leave only `actual_sen` of a sale of this batch standing: less was handed over.
+
+        A partial reversal (DE95); like every reversal it is repeated until the host has answered.
+        """
+        async with self._operation():
+            refused = why_not_void(self.journal, stan)
+            sale = self.journal.transactions.get(stan)
+            if refused is None and sale is not None:
+                if await self._exchange.settle():
+                    refused = self._pending_reversal()
+                elif not 0 < actual_sen < sale.amount_sen or actual_sen % 100:
+                    limit = {"limit": rupiah(sale.amount_sen)}
+                    refused = Refused("13", "refused.reduce_range", limit)
+            if refused is not None or sale is None:
+                assert refused is not None, "an unknown sale was refused"
+                return self._unsent(Kind.PURCHASE, refused)
+            self._exchange.session.reduce(sale, actual_sen, self._exchange.now())
+            await self._exchange.write_down()
+            await self._exchange.settle()
+            return self._of(self.journal.transactions[stan])
 
     async def settle_outstanding(self) -> int:
-        """Drive owed reversals to an answer; give how many are still owed."""
-        async with self._operation():
-            return await self._exchange.settle()
+        """Drive reversals and stored messages to an answer; give how many are still open."""
+        async with self._operation(logged_on=False):
+            owed = await self._exchange.settle()
+            return owed or await self._exchange.deliver()
 
-    def reprint(self, stan: int) -> SaleResult | None:
+    def reprint(self, stan: int = 0) -> SaleResult | None:
         """Give an earlier transaction's result with its slips marked SALINAN, None when unknown.
 
-        Raises JournalWriteError after a write that failed: what is known then may not be on disk.
+        0 is the newest one. Raises JournalWriteError after a write that failed: what is known then
+        may not be on disk.
         """
         self._check_memory()
-        transaction = self.journal.transactions.get(stan)
-        if transaction is None or transaction.intent.kind is Kind.NETWORK:
+        stan = stan or newest(self.journal)
+        if why_not_reprint(self.journal, stan) is not None:
             return None
-        now_ns = self._exchange.now().utc_ns
-        return self._results().of_transaction(transaction, now_ns=now_ns, repeated=True)
+        transaction = self.journal.transactions[stan]
+        if transaction.intent.kind is Kind.SETTLEMENT:
+            return self._of_batch(transaction.intent.batch, repeated=True)
+        return self._of(transaction, repeated=True)
 
     @property
-    def journal(self) -> JournalState:
-        """Give what the terminal remembers."""
-        return self._exchange.session.journal
+    def dead_letters(self) -> int:
+        """Give how many messages people must settle with the bank."""
+        return len(self.journal.dead_letters())
 
-    @property
-    def owed_reversals(self) -> int:
-        """Give how many reversals have no answer yet."""
-        return len(self.journal.owed())
-
-    async def close(self) -> None:
-        """Close line, journal and directory. Idempotent."""
-        await self._exchange.close_line()
-        self._release()
-
-    async def __aenter__(self) -> "Terminal":
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    # Parts
-
-    @asynccontextmanager
-    async def _operation(self) -> AsyncIterator[None]:
-        """Let one operation run; one that is cut short leaves the operator at the menu."""
-        async with self._turn:
-            self._check_memory()
-            try:
-                yield
-            except BaseException:
-                self.flow.abandon()
-                raise
-
-    async def _log_on(self) -> str:
+    async def _log_on(self, merchant_id: str, operator: str) -> str:
+        shop = self._exchange.session.profile.merchant_id
+        moves = bool(merchant_id) and merchant_id != shop
+        if moves and self.journal.counted(self.journal.batch):
+            return "90"
         try:
             code = await self._exchange.change_keys()
             if code == "00":
-                code = await self._exchange.log_on()
+                code = await self._exchange.log_on(merchant_id, operator)
         except LineDownError:
             return "91"
         return code or "68"
-
-    def _sale(self, channel: CardChannel | None) -> Sale:
-        config = self.config
-        card = None
-        if channel is not None:
-            data = default_terminal_data(
-                terminal_id=config.terminal_id, merchant_id=config.merchant_id
-            )
-            card = CardDesk(channel, data, self._random_bytes)
-        return Sale(
-            self.flow,
-            self._exchange,
-            self._results(),
-            card=card,
-            same_sale_window_ns=config.same_sale_window_ns,
-        )
-
-    def _results(self) -> ResultMaker:
-        """Give the result maker with the heading of the shop that the terminal is logged on to."""
-        config, logged_on = self.config, self.journal.logged_on
-        shop = Shop(
-            name=(logged_on.shop_name if logged_on else "") or config.shop_name,
-            place=(logged_on.shop_place if logged_on else "") or config.shop_place,
-            terminal_id=config.terminal_id,
-            merchant_id=config.merchant_id,
-            help_line=config.help_line,
-        )
-        return ResultMaker(shop, config.lang)
-
-    def _unsent(self, kind: Kind, refused: Refused, amount_sen: int) -> SaleResult:
-        now_ns = self._exchange.now().utc_ns
-        return self._results().unsent(kind, refused, amount_sen=amount_sen, now_ns=now_ns)
-
-    def _why_not_void(self, stan: int) -> Refused | None:
-        found = self.journal.transactions.get(stan)
-        trace = {"trace": f"{stan:06d}"}
-        if found is None or found.intent.kind is not Kind.PURCHASE:
-            return Refused("25", "refused.void_unknown", trace)
-        if found.voided_by:
-            return Refused("76", "refused.void_not_approved", trace)
-        if found.status is not Status.COMPLETED or found.intent.batch != self.journal.batch:
-            return Refused("25", "refused.void_not_approved", trace)
-        return None
-
-    def _check_memory(self) -> None:
-        assert self._journal is not None, "an open terminal has its journal"
-        self._journal.check_open()
-
-    def _need_log_on(self) -> None:
-        if self.flow.state is not FlowState.MENU:
-            raise NotLoggedOnError(
-                f"Terminal {self.config.terminal_id} is not logged on.", fix="Log on first."
-            )
-
-    def _release(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-        self._lock.release()

@@ -13,7 +13,7 @@ from protocols.clock import Clock
 from terminal.errors import JournalWriteError
 from terminal.host import events as out
 from terminal.host.events import Event, Instant
-from terminal.host.lanes import next_task
+from terminal.host.lanes import SEND_STORED, next_task
 from terminal.host.session import HostSession
 from terminal.host.table import State
 from terminal.journal.store import Journal
@@ -129,10 +129,11 @@ class Exchange:
         await self.open_line()
         return _network_code(await self.request(self.session.request_log_off))
 
-    async def deliver(self) -> int:
+    async def deliver(self, *, until_mismatch: bool = False) -> int:
         """Send what is stored until it is answered or the tries of this call are used up.
 
-        Gives the number of messages still queued. Never raises for a line that is down.
+        `until_mismatch` leaves the upload of a batch to the next call. Gives the number of messages
+        still queued. Never raises for a line that is down.
         """
         tries: dict[int, int] = {}
         keys_are_new = False
@@ -140,7 +141,8 @@ class Exchange:
             worn = frozenset(
                 stan for stan, n in tries.items() if n >= DELIVERY_TRANSMISSIONS_PER_CALL_MAX
             )
-            if next_task(self.session.journal, worn) is None:
+            task = next_task(self.session.journal, worn)
+            if task is None or (until_mismatch and task.what is not SEND_STORED):
                 break
             try:
                 await self.open_line()

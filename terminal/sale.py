@@ -1,21 +1,28 @@
-"""One sale, balance inquiry or void: the flow's effects carried out on card, line and journal."""
+"""One operation on a card: the flow's effects carried out on card, line and journal."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocols.business_time import wita
 from protocols.values import SecretBytes, rupiah
 from terminal.card_desk import CardDesk
 from terminal.exchange import Exchange, of
 from terminal.host import events as out
-from terminal.host.events import Event
+from terminal.host.events import ChipRequest, Event, Instant
 from terminal.host.table import State
 from terminal.journal.records import Kind, ReversalCause
 from terminal.journal.transactions import Transaction
-from terminal.limits import PIN_ENTRIES_MAX
+from terminal.limits import PIN_ENTRIES_MAX, UNSETTLED_TRANSACTIONS_MAX
 from terminal.line import LineDownError
-from terminal.purchase.checks import Refused, check_pin
+from terminal.purchase.checks import Refused, check_offline_pin, check_pin
 from terminal.purchase.flow import OperatorFlow
+from terminal.purchase.outage import (
+    OutagePolicy,
+    check_voucher,
+    left_for,
+    limit_fact,
+    voucher_number,
+)
 from terminal.purchase.table import Effect, FlowEvent, FlowState
 from terminal.results import ResultMaker, SaleResult
 from terminal.wording import NO_ANSWER
@@ -24,8 +31,24 @@ PinEntry = Callable[[], Awaitable[str]]
 #: Shows the earlier sale and gives True when the operator wants another one all the same.
 RepeatQuestion = Callable[[SaleResult], Awaitable[bool]]
 
+#: Tells what may still be sold by voucher and gives True when the operator wants to.
+VoucherQuestion = Callable[[int], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the people at the counter do when they are asked; without one, they are not there."""
+
+    pin_entry: PinEntry | None = None
+    repeat_question: RepeatQuestion | None = None
+    voucher_question: VoucherQuestion | None = None
+
+
 _CANCELLED = Refused("17", "flow.cancelled")
 _NO_LINE = Refused("91", "refused.no_connection")
+_BATCH_FULL = Refused("90", "refused.batch_full")
+_PIN_DIFFERS = Refused("17", "refused.pin_differs")
+_PIN_SAME = Refused("17", "refused.pin_same")
 _STILL_OWED = "refused.reversal_pending"
 #: Outcomes that an answer without a good MAC may claim and the operator should hear of.
 _CLAIMS = frozenset({"03", "63"})
@@ -39,17 +62,20 @@ class Sale:
     exchange: Exchange
     results: ResultMaker
     card: CardDesk | None = None
-    pin_entry: PinEntry | None = None
-    repeat_question: RepeatQuestion | None = None
+    hands: Hands = field(default_factory=Hands)
     same_sale_window_ns: int = 0
+    outage: OutagePolicy = field(default_factory=OutagePolicy)
     original: Transaction | None = None
     _pin: SecretBytes | None = None
+    _new_pin: SecretBytes | None = None
     _pin_entries: int = 0
     _refused: Refused | None = None
+    _said: Refused | None = None
     _earlier: Transaction | None = None
     _transaction: Transaction | None = None
     _issuer_data: dict[str, bytes] = field(default_factory=dict)
     _outcome: str = ""
+    _voucher_left_sen: int = 0
 
     async def run(self, effect: Effect | None) -> SaleResult:
         """Carry out effects until the flow shows its result; the card is released whatever
@@ -57,9 +83,12 @@ class Sale:
         """
         try:
             while effect is not None and effect is not Effect.RELEASE:
-                effect = self.flow.handle(await self._carry_out(effect))
+                self._said = None
+                event = await self._carry_out(effect)
+                said = self._said
+                effect = self.flow.handle(event) if said is None else self.flow.refuse(event, said)
         finally:
-            self._pin = None
+            self._pin = self._new_pin = None
             if self.exchange.session.state is State.CARD:
                 # Cancelled between approval and the chip's decision: nobody knows that it stands.
                 self.exchange.abandon()
@@ -79,8 +108,14 @@ class Sale:
                 return await self._ask_repeat()
             case Effect.ASK_PIN:
                 return await self._ask_pin()
+            case Effect.ASK_NEW_PIN | Effect.ASK_NEW_PIN_AGAIN:
+                return await self._ask_new_pin(again=effect is Effect.ASK_NEW_PIN_AGAIN)
             case Effect.ASK_HOST:
                 return await self._ask_host()
+            case Effect.OFFER_VOUCHER:
+                return await self._offer_voucher()
+            case Effect.SIGN_VOUCHER:
+                return await self._sign_voucher()
             case Effect.ASK_CHIP:
                 return await self._ask_chip()
             case Effect.UNDO:
@@ -91,6 +126,9 @@ class Sale:
         """Drive owed reversals to their answers before the next card: one thing at a time."""
         if await self.exchange.settle():
             return self._fail(self._owed_refusal())
+        full = self.exchange.session.journal.unsettled >= UNSETTLED_TRANSACTIONS_MAX
+        if full and self.flow.kind.counts:
+            return self._fail(_BATCH_FULL)
         return FlowEvent.CARD_INSERTED
 
     async def _read_card(self) -> FlowEvent:
@@ -122,55 +160,144 @@ class Sale:
             "time": f"{wita(intent.started_ns):%H:%M}",
             "trace": f"{intent.stan:06d}",
         }
-        if self.repeat_question is None:
+        if self.hands.repeat_question is None:
             return FlowEvent.SHOW_EARLIER
         shown = self._earlier_result()
-        if not await self.repeat_question(shown):
+        if not await self.hands.repeat_question(shown):
             return FlowEvent.SHOW_EARLIER
         self._earlier = None
         return FlowEvent.SELL_ANYWAY
 
     async def _ask_pin(self) -> FlowEvent:
-        assert self.card is not None
+        assert self.card is not None, "a PIN is asked for a card"
         if not self.card.needs_pin:
             return FlowEvent.PIN_TAKEN
-        if self.pin_entry is None:
-            return self._cancel(_CANCELLED)
-        digits = await self.pin_entry()
+        digits = await self._typed()
         if not digits:
             return self._cancel(_CANCELLED)
-        refused = check_pin(digits)
-        if refused is None:
+        if self.card.needs_offline_pin:
+            refused = check_offline_pin(digits)
+            if refused is None:
+                refused = await self.card.check_offline_pin(SecretBytes(digits.encode("ascii")))
+                if refused is not None and not self.card.needs_offline_pin:
+                    return self._fail(refused)
+        else:
+            refused = check_pin(digits)
+        if refused is not None:
+            return self._ask_again(FlowEvent.PIN_REFUSED, refused)
+        if check_pin(digits) is None:
             self._pin = SecretBytes(digits.encode("ascii"))
-            return FlowEvent.PIN_TAKEN
+        if self.flow.kind is Kind.PIN_CHANGE:
+            self._pin_entries = 0
+            return FlowEvent.OLD_PIN_TAKEN
+        return FlowEvent.PIN_TAKEN
+
+    async def _ask_new_pin(self, *, again: bool) -> FlowEvent:
+        digits = await self._typed()
+        if not digits:
+            return self._cancel(_CANCELLED)
+        typed = SecretBytes(digits.encode("utf-8"))
+        if again:
+            if typed == self._new_pin:
+                return FlowEvent.PIN_TAKEN
+            return self._ask_again(FlowEvent.PIN_DIFFERS, _PIN_DIFFERS)
+        refused = check_pin(digits) or (_PIN_SAME if typed == self._pin else None)
+        if refused is not None:
+            return self._ask_again(FlowEvent.PIN_REFUSED, refused)
+        self._new_pin = typed
+        return FlowEvent.PIN_TAKEN
+
+    async def _typed(self) -> str:
+        return await self.hands.pin_entry() if self.hands.pin_entry is not None else ""
+
+    def _ask_again(self, event: FlowEvent, refused: Refused) -> FlowEvent:
+        """Ask once more with the reason on the screen, unless it was asked often enough."""
         self._pin_entries += 1
         if self._pin_entries >= PIN_ENTRIES_MAX:
             return self._cancel(refused)
-        return FlowEvent.PIN_REFUSED
+        self._said = refused
+        return event
 
     async def _ask_host(self) -> FlowEvent:
         try:
             # The line first: without one the card signs nothing and no number is used up.
             await self.exchange.open_line()
         except LineDownError:
-            self._refused = _NO_LINE
-            return FlowEvent.NO_LINE
+            return self._no_line()
         session = self.exchange.session
+        original = self.original
         if self.flow.kind is Kind.VOID:
-            original = self.original
-            assert original is not None
+            assert original is not None, "a void names its sale"
             return await self._take(
                 await self.exchange.request(lambda now: session.request_void(original, now))
             )
-        assert self.card is not None
-        request = await self.card.sign(self.flow.amount_sen, self._pin, self.flow.items)
-        self._pin = None
+        request = await self._sign()
         if isinstance(request, Refused):
             await self.exchange.close_line()
             return self._fail(request)
-        is_sale = self.flow.kind is Kind.PURCHASE
-        ask = session.request_purchase if is_sale else session.request_balance
-        return await self._take(await self.exchange.request(lambda now: ask(request, now)))
+        kind = self.flow.kind
+
+        def ask(now: Instant) -> None:
+            if kind is Kind.REFUND:
+                assert original is not None, "a refund names its sale"
+                session.request_refund(original, request, now)
+            else:
+                session.request_chip(kind, request, now)
+
+        return await self._take(await self.exchange.request(ask))
+
+    async def _sign(self) -> ChipRequest | Refused:
+        assert self.card is not None, "what is asked for a card has one"
+        flow = self.flow
+        request = await self.card.sign(flow.amount_sen, self._pin, flow.items)
+        if isinstance(request, ChipRequest):
+            request = replace(request, new_pin=self._new_pin, proxy=flow.proxy)
+        self._pin = self._new_pin = None
+        return request
+
+    # Outage sale
+
+    def _no_line(self) -> FlowEvent:
+        self._refused = _NO_LINE
+        if self.flow.kind is not Kind.PURCHASE or not self.outage.enabled:
+            return FlowEvent.NO_LINE
+        assert self.card is not None, "a purchase has a card"
+        context = self.card.context
+        assert context is not None, "the card was read"
+        assert context.pan is not None, "and has a number"
+        journal = self.exchange.session.journal
+        now_ns = self.exchange.now().utc_ns
+        self._voucher_left_sen = left_for(self.outage, journal, context.pan, now_ns)
+        refused = check_voucher(self._voucher_left_sen, self.flow.amount_sen)
+        if refused is not None:
+            self._refused = refused
+            return FlowEvent.NO_LINE
+        self.flow.facts |= limit_fact(self._voucher_left_sen)
+        return FlowEvent.OUTAGE
+
+    async def _offer_voucher(self) -> FlowEvent:
+        question = self.hands.voucher_question
+        if question is None or not await question(self._voucher_left_sen):
+            return FlowEvent.CANCEL
+        return FlowEvent.CONFIRMED
+
+    async def _sign_voucher(self) -> FlowEvent:
+        """Let the chip sign the sale and keep it durably; the goods may go then."""
+        assert self.card is not None, "a voucher is signed by a card"
+        request = await self._sign()
+        if isinstance(request, Refused):
+            self._refused = request
+            return FlowEvent.CARD_FAILED
+        await self.card.end_without_host()
+        session = self.exchange.session
+        number = voucher_number(session.profile.terminal_id, session.journal.next_stan())
+        stan = session.keep_voucher(request, number, self.exchange.now())
+        await self.exchange.write_down()
+        self._refused = None
+        self._transaction = session.journal.transactions[stan]
+        return FlowEvent.CARD_CONFIRMED
+
+    # The answer
 
     async def _take(self, events: list[Event]) -> FlowEvent:
         """Turn what the host session says into what the flow understands."""
@@ -181,7 +308,7 @@ class Sale:
             return FlowEvent.NO_ANSWER
         for silence in of(events, out.NoAnswer):
             code = silence.claimed_code if silence.claimed_code in _CLAIMS else NO_ANSWER
-            self._refused = Refused(code, _silence_key(silence.cause))
+            self._refused = Refused(code, self._silence_key(silence.cause))
             await self._end_card()
             return FlowEvent.FINISHED
         (answered,) = of(events, out.Answered)
@@ -252,7 +379,8 @@ class Sale:
         assert self._transaction is not None
         return self.results.of_transaction(self._transaction, now_ns=now_ns, outcome=self._outcome)
 
-
-def _silence_key(cause: ReversalCause) -> str:
-    lost = cause is ReversalCause.CONNECTION_LOST
-    return "refused.no_connection" if lost else "refused.no_answer_inquiry"
+    def _silence_key(self, cause: ReversalCause) -> str:
+        if self.flow.kind is Kind.PIN_CHANGE:
+            return "refused.pin_change_unknown"
+        lost = cause is ReversalCause.CONNECTION_LOST
+        return "refused.no_connection" if lost else "refused.no_answer_inquiry"

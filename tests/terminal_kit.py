@@ -81,6 +81,13 @@ class ScriptedHost:
     change: Callable[[Message], Message] | None = None
     break_mac: bool = False
     forge_arpc: bool = False
+    #: What the host miscounts a batch by until its upload.
+    miscount_sen: int = 0
+    #: (kind, batch, sen) of what stands, by the key of its request.
+    kept: dict[tuple[str, str, str], tuple[str, str, int]] = field(default_factory=dict)
+    settled: dict[str, str] = field(default_factory=dict)
+    uploaded: list[tuple[str, str, str]] = field(default_factory=list)
+    answered: dict[tuple[str, str, str], Message] = field(default_factory=dict)
     random_bytes: CounterBytes = field(default_factory=CounterBytes)
 
     def answer(self, data: bytes) -> bytes:
@@ -121,11 +128,99 @@ class ScriptedHost:
             return self._network(request)
         if request.mti in ("0400", "0401"):
             return self._reverse(request)
+        if request.mti in ("0500", "0501"):
+            return self._settle(request)
+        if request.mti in ("0320", "0321"):
+            return self._upload(request)
+        if request.mti in ("0220", "0221"):
+            return self._voucher(request)
+        if request.mti == "0100":
+            return self._change_pin(request)
         return self._sale(request)
+
+    # Batches and what is stored
+
+    def totals(self, batch: str) -> dict[str, int]:
+        """Give what a batch comes to, as the host counts."""
+        found = dict.fromkeys(("sales", "voids", "refunds"), 0)
+        money = dict.fromkeys(found, 0)
+        for kind, number, sen in self.kept.values():
+            if number == batch:
+                found[kind] += 1
+                money[kind] += sen
+        return found | {f"{kind}_amount": sen for kind, sen in money.items()}
+
+    def _settle(self, request: Message) -> Message:
+        if self.refuse:
+            return request.response(self.refuse)
+        batch = request.text(60, "batch")
+        ours = self.totals(batch)
+        is_last = request.text(3) == "960000"
+        if not is_last:
+            ours["sales_amount"] += self.miscount_sen
+        sent = request.parts(63)["totals"]
+        assert isinstance(sent, dict)
+        told = {name: int(str(sent[name])) for name in ours}
+        lengths = {True: 12, False: 6}
+        totals: dict[str, Value] = {
+            name: f"{n:0{lengths[name.endswith('amount')]}d}" for name, n in ours.items()
+        }
+        more: dict[int, Value] = {60: {"batch": batch}, 63: {"totals": totals}}
+        if told != ours:
+            return request.response("95", more)
+        self.settled[batch] = request.text(3)
+        more[63] = {"totals": totals, "payout_date": "20260106"}
+        return request.response("00", more)
+
+    def _upload(self, request: Message) -> Message:
+        if self.refuse:
+            return request.response(self.refuse)
+        key = (request.text(90, "stan"), request.text(90, "transmission_time"), request.text(37))
+        assert key in self.kept, "what is uploaded was posted"
+        assert int(request.text(60, "sequence")) > 0
+        self.uploaded.append(key)
+        return request.response("00")
+
+    def _voucher(self, request: Message) -> Message:
+        if self.refuse:
+            return request.response(self.refuse)
+        key = (request.text(11), request.text(7), request.text(37))
+        if key in self.answered:
+            return request.response(self.answered[key].text(39), dict(self._told(key)))
+        assert request.text(25) == "06"
+        assert 52 not in request
+        assert 35 not in request
+        self._issuer_authentication(request, "00")
+        sen = int(request.text(4))
+        left = self.balance_sen - self.standing_sen()
+        code = "00" if sen <= left else "10" if left > 0 else "51"
+        changes = {4: f"{min(sen, left):012d}"} if code == "10" else {}
+        reply = request.response(code, changes)
+        if code != "51":
+            self.book[key] = min(sen, left)
+            self.kept[key] = ("sales", request.text(60, "batch"), min(sen, left))
+        self.answered[key] = reply
+        return reply
+
+    def _told(self, key: tuple[str, str, str]) -> dict[int, Value]:
+        return {4: self.answered[key].text(4)}
+
+    def _change_pin(self, request: Message) -> Message:
+        if self.refuse:
+            return request.response(self.refuse)
+        code = self._check_pin(request)
+        if code != "00":
+            return request.response(code, {44: "N=2"})
+        key = self.key_sets[request.text(61, "key_set")][1]
+        block = PinBlock(request.data(48, "new_pin"))
+        self.pin = decipher_pin_block(key, block, Track2(request.text(35)).pan)
+        return request.response("00", {55: {"91": self._issuer_authentication(request, "00")}})
 
     def _network(self, request: Message) -> Message:
         if self.refuse:
             return request.response(self.refuse)
+        if request.text(70) == "002":
+            return request.response("00")
         if request.text(70) == "001":
             shop: dict[str, Value] = {
                 "name": f"{'E-WARONG MAJU':<32}",
@@ -150,10 +245,14 @@ class ScriptedHost:
             return request.response(code, {44: "N=2"})
         if request.text(3) == "319800":
             return request.response("00", self._balances())
+        if request.text(3) == "389800":
+            return request.response("00", self._balances() | self._statement())
         if key in self.undone:
             return request.response("76")
-        sign = -1 if request.text(3) == "029800" else 1
-        self.book[key] = sign * int(request.text(4))
+        kind = {"029800": "voids", "200098": "refunds"}.get(request.text(3), "sales")
+        sen = int(request.text(4))
+        self.book[key] = sen if kind == "sales" else -sen
+        self.kept[key] = (kind, request.text(60, "batch"), sen)
         more: dict[int, Value] = {38: "7K2M9Q", **self._balances()}
         if 55 in request:
             more[55] = {"91": self._issuer_authentication(request, "00")}
@@ -186,9 +285,27 @@ class ScriptedHost:
         key = (stan, time, request.text(37))
         assert request.text(2) == PAN.reveal()
         assert 35 not in request
+        if 95 in request:
+            actual = int(request.text(95, "transaction_amount"))
+            self.book[key] = actual
+            self.kept[key] = (*self.kept[key][:2], actual)
+            return request.response("00")
         self.undone.setdefault(key, request.mti)
         self.book.pop(key, None)
+        self.kept.pop(key, None)
         return request.response("00")
+
+    def _statement(self) -> dict[int, Value]:
+        lines: list[Value] = [
+            {
+                "date": "20260105",
+                "sign": "D" if kind == "sales" else "C",
+                "amount": f"{sen:012d}",
+                "shop": f"{'E-WARONG MAJU':<20}",
+            }
+            for kind, _, sen in list(self.kept.values())[-5:]
+        ]
+        return {48: {"statement": lines}} if lines else {}
 
     def _balances(self) -> dict[int, Value]:
         left = self.balance_sen - self.standing_sen()

@@ -49,6 +49,8 @@ _MTIS = {
 _ENTRY_MODES = {"CHIP": "051", "TAP": "071"}
 _NO_ACQUIRER, _RUPIAH = "00000000000", "360"
 _NORMAL, _STORED_VOUCHER = "00", "06"
+#: Partial approvals are handled (10). Source: edc.toml, element 61.
+_ACCEPTS = "P"
 #: Elements of a message without an amount or a currency to speak of.
 _MONEY_ELEMENTS = (4, 49)
 _NO_KEY_SET = "0000"
@@ -314,7 +316,11 @@ class MessageBuilder:
         return elements
 
     def _identity(self, operator: str, keys: SessionKeys | None) -> dict[str, Value]:
-        return {"operator": operator, "key_set": keys.key_set if keys else _NO_KEY_SET}
+        return {
+            "operator": operator,
+            "key_set": keys.key_set if keys else _NO_KEY_SET,
+            "accepts": _ACCEPTS,
+        }
 
 
 def _pan(intent: Intent) -> Pan:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     PIN_CHANGE = "pin_change"
     SETTLEMENT = "settlement"
     UPLOAD = "upload"
+    COMPLAINT = "complaint"
     NETWORK = "network"
 
     @property
@@ -62,11 +63,12 @@ class ReversalCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The first record: whose journal this is."""
+    """The first record: whose journal this is, and whether it is one of training (R37)."""
 
     version: int
     terminal_id: str
     created_ns: int
+    training: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ class JournalState:
     """The fold. Transactions are kept by STAN, oldest first; all bounded."""
 
     terminal_id: str = ""
+    training: bool = False
     last_stan: int = 0
     batch: int = 1
     logged_on: LoggedOn | None = None
@@ -75,7 +76,7 @@ class JournalState:
         """Take one record in; raise OrderError when it cannot follow."""
         match record:
             case Header():
-                self.terminal_id = record.terminal_id
+                self.terminal_id, self.training = record.terminal_id, record.training
             case LoggedOn():
                 self.logged_on = record
             case LoggedOff():

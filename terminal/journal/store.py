@@ -41,22 +41,36 @@ class Journal:
 
     @classmethod
     def open(
-        cls, path: Path, terminal_id: str, sealer: Sealer, *, now_ns: int, used: bool = False
+        cls,
+        path: Path,
+        terminal_id: str,
+        sealer: Sealer,
+        *,
+        now_ns: int,
+        used: bool = False,
+        training: bool = False,
     ) -> "Journal":
         """Open or create the journal of a terminal and recover its state.
 
         Raises JournalDamagedError, JournalVersionError, JournalWriteError, and SealBrokenError for
         another storage key. The caller holds the lock of the directory. `used` says that this
         terminal has talked to its host: then an empty or missing journal is a lost one, because
-        its header was durable before that.
+        its header was durable before that. A training terminal's journal opens for training only,
+        and the reverse.
         """
         existed = path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         journal = cls(path, descriptor, sealer)
         try:
             journal._recover(terminal_id, used=used)
+            journal._check_purpose(training)
             if not journal.state.terminal_id:
-                header = Header(version=JOURNAL_VERSION, terminal_id=terminal_id, created_ns=now_ns)
+                header = Header(
+                    version=JOURNAL_VERSION,
+                    terminal_id=terminal_id,
+                    created_ns=now_ns,
+                    training=training,
+                )
                 journal.append(header)
                 journal.state.apply(header)
             if not existed:
@@ -162,6 +176,14 @@ class Journal:
             raise JournalVersionError(
                 f"{self.path}: belongs to terminal {record.terminal_id}, not {terminal_id}.",
                 fix="Point the terminal at its own directory.",
+            )
+
+    def _check_purpose(self, training: bool) -> None:
+        if self.state.terminal_id and self.state.training != training:
+            kept = "training" if self.state.training else "real sales"
+            raise JournalVersionError(
+                f"{self.path}: holds {kept}; training and real sales never share a directory.",
+                fix="Give training a data directory and a switch of its own.",
             )
 
     def _cut_torn_tail(self, tail: bytes, end: int) -> None:

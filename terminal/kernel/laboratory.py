@@ -40,10 +40,10 @@ def read_ca_keys(entries: list[dict[str, Any]]) -> tuple[CaPublicKey, ...]:
 
 @cache
 def known_ca_keys() -> tuple[CaPublicKey, ...]:
-    """Give the CA keys of `laboratory.toml`: the published test authority's.
+    """Give the CA keys of `laboratory.toml`: the published test authorities'.
 
     >>> [(key.rid.hex().upper(), key.index) for key in known_ca_keys()]
-    [('F04C554D42', 225), ('A000000602', 225)]
+    [('F04C554D42', 225), ('A000000602', 225), ('F04C554D42', 226)]
     """
     return read_ca_keys(_table()["ca_key"])
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from protocols.catalogue import text
 from protocols.values import SEN_PER_RUPIAH, rupiah
-from terminal.limits import AMOUNT_MAX_SEN, PIN_DIGITS
+from terminal.limits import AMOUNT_MAX_SEN, PIN_DIGITS, PROXY_NUMBER_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,36 @@ def check_pin(digits: str) -> Refused | None:
     if len(digits) != PIN_DIGITS or not (digits.isascii() and digits.isdigit()):
         return Refused("17", "refused.pin_length")
     return None
+
+
+def check_offline_pin(digits: str) -> Refused | None:
+    """Tell why typed digits cannot go to a chip, or None: 4 to 12. Source: EMV 4.4 Book 3, 6.5.12.
+
+    >>> check_offline_pin("1234") is None, check_offline_pin("1234567890123") is None
+    (True, False)
+    """
+    if 4 <= len(digits) <= 12 and digits.isascii() and digits.isdigit():
+        return None
+    return Refused("17", "refused.pin_length")
+
+
+def check_proxy(number: str) -> Refused | None:
+    """Tell why a typed number cannot be a proxy's, or None. Source: edc.toml, element 62.
+
+    >>> check_proxy("W0000042") is None, check_proxy("").sentence("en")
+    (True, 'The number of a proxy has 1 to 12 letters or digits.')
+    """
+    if 0 < len(number) <= PROXY_NUMBER_MAX and number.isascii() and number.isalnum():
+        return None
+    return Refused("12", "refused.proxy_number", {"limit": str(PROXY_NUMBER_MAX)})
+
+
+def read_amount(typed: str) -> int:
+    """Give typed whole rupiah in sen; 0, which no check lets through, for anything else.
+
+    >>> read_amount("141.500"), read_amount("25000"), read_amount("12,5"), read_amount("")
+    (14150000, 2500000, 0, 0)
+    """
+    digits = typed.replace(".", "").strip()
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(AMOUNT_MAX_SEN))
+    return int(digits) * SEN_PER_RUPIAH if is_number else 0

@@ -65,7 +65,9 @@ def test_no_key_of_the_operator_leads_out_while_money_is_on_its_way(
 def test_cancel_leads_out_wherever_people_are_asked(state: FlowState) -> None:
     asked = {
         *(FlowState.ITEMS, FlowState.AMOUNT, FlowState.CARD, FlowState.REPEAT),
-        *(FlowState.PIN, FlowState.TRACE, FlowState.CONFIRM),
+        *(FlowState.PIN, FlowState.NEW_PIN, FlowState.NEW_PIN_AGAIN, FlowState.PROXY),
+        *(FlowState.TRACE, FlowState.CONFIRM, FlowState.REFUND_TRACE, FlowState.REFUND_AMOUNT),
+        *(FlowState.REPRINT_TRACE, FlowState.SETTLE, FlowState.COMPLAINT, FlowState.VOUCHER),
     }
     assert means_something(state, FlowEvent.CANCEL) == (state in asked)
 
@@ -81,6 +83,7 @@ def test_host_is_asked_only_after_amount_card_and_pin() -> None:
     assert ways == {
         (FlowState.READING, FlowEvent.CARD_READ),
         (FlowState.PIN, FlowEvent.PIN_TAKEN),
+        (FlowState.NEW_PIN_AGAIN, FlowEvent.PIN_TAKEN),
         (FlowState.CONFIRM, FlowEvent.CONFIRMED),
     }
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from protocols.refusals import outcome_texts
 from protocols.values import DIGIT_RUN
 from terminal.journal.records import Kind, LastPurchase, MonthLeft, SaleItem
-from terminal.receipt import COLUMNS, Copy, Shop, Slip, SlipStatus, render
+from terminal.paper import NARROW as COLUMNS
+from terminal.receipt import render
+from terminal.slip import Copy, Shop, Slip, SlipStatus
 
 GOLDEN = Path(__file__).parent / "golden"
 SHOP = Shop(
