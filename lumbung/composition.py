@@ -22,12 +22,16 @@ from protocols.values import SecretBytes
 
 MASTER_KEY_VARIABLE = "LUMBUNG_MASTER_KEY"
 
+#: The key under which the switch's raw journal is sealed.
+JOURNAL_KEY = "switch/journal"
+
 #: Keys of the programme itself: label -> (kind, bytes).
 PROGRAMME_KEYS = {
     "imk_ac": (KeyKind.TDES, 16),
     "pvk": (KeyKind.TDES, 16),
     "registry/hmac": (KeyKind.HMAC, 32),
     "registry/nik": (KeyKind.AES, 32),
+    JOURNAL_KEY: (KeyKind.AES, 32),
 }
 
 #: Gives a generator of random bytes for a named part.

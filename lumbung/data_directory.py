@@ -8,6 +8,8 @@ Layout (frozen; docs/reference/data-directory.md):
     registry.sqlite     people, cards, shops, terminals (programme)
     keystore.json       keys wrapped under a master key that is never stored here
     switch.sqlite       the switch's small state: PIN tries, key sets, log-ons
+    switch.sock         the control channel of the switch that runs, mode 0600
+    journal/            raw messages and decisions, sealed, in segments; folder 0700
     terminals/<tid>/    each terminal's durable journal and key store
     cards/              virtual cards, 0600 each, in a folder of 0700: test PANs live here only
     receipts/           slips as printed
@@ -116,6 +118,11 @@ class DataDirectory:
     def switch_state(self) -> Path:
         """Give the switch's state file."""
         return self.root / "switch.sqlite"
+
+    @property
+    def journal(self) -> Path:
+        """Give the folder of the switch's raw journal."""
+        return self.root / "journal"
 
     @property
     def cards(self) -> Path:

@@ -97,6 +97,11 @@ class KeySets:
         checks = [kcv(tr31.unwrap(master, b)[1]) for b in (issued.mac_block, issued.pin_block)]
         return KeyBlocks(issued.number, issued.mac_block, issued.pin_block, checks[0], checks[1])
 
+    def adopt(self, issued: KeySetIssued) -> None:
+        """Take over a set that another node gave out: replay of what that node heard since."""
+        self._sets.setdefault(issued.terminal_id, []).append(issued)
+        self._changes.append(issued)
+
     def _make(self, terminal: TerminalView, number: int) -> KeySetIssued:
         master = self._keys.get(terminal.key_label)
         mac_block, pin_block = (

@@ -55,6 +55,7 @@ class NodeMetrics:
         self.cuts: Counter[str] = Counter()
         self.refused_connections = 0
         self.is_full = False
+        self.is_registry_stale = False
 
     def begin_turn(self, core: "SwitchCore") -> None:
         """Have every so-manieth turn timed stage by stage."""

@@ -52,11 +52,19 @@ class Recorder(Protocol):
     def request(self, arrival: Arrival) -> None:
         """Keep a message that came in."""
 
-    def answer(self, departure: Departure) -> None:
-        """Keep an answer, or that there is none."""
+    def answer(self, departure: Departure, link: str) -> None:
+        """Keep an answer on its link, or that there is none."""
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
         """Keep a decision."""
+
+    @property
+    def dropped(self) -> int:
+        """Give how many records were dropped because too many waited."""
+
+    @property
+    def queued(self) -> int:
+        """Give how many records wait to be written."""
 
 
 class SwitchServer:
@@ -163,6 +171,7 @@ class SwitchServer:
             self._pump, self._runner = None, None
             node.state.close()
             raise
+        self._started.turn([])
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
         return self.ports[self.config.listen.link]
 
@@ -322,9 +331,10 @@ class SwitchServer:
     def _dispatch(self, departures: list[Departure]) -> None:
         recorder = self.recorder
         for departure in departures:
-            if recorder is not None:
-                recorder.answer(departure)
             connection = self._connections.get(departure.connection)
+            if recorder is not None:
+                link = connection.link if connection is not None else self.config.listen
+                recorder.answer(departure, link.link)
             if connection is None:
                 continue
             if departure.payload is None:
@@ -348,6 +358,8 @@ class SwitchServer:
         now_ns = self.clock.monotonic_ns()
         for connection in list(self._connections.values()):
             connection.cut_if_overdue(now_ns)
+        # Without a message the business date moves as well, and is durable.
+        self._started.turn([])
         loop = asyncio.get_running_loop()
         if isinstance(self._registry, Refreshing) and self._refreshing is None:
             self._refreshing = loop.run_in_executor(None, self._registry.refresh)
@@ -357,6 +369,7 @@ class SwitchServer:
     def _refreshed(self, done: "asyncio.Future[bool]") -> None:
         self._refreshing = None
         error = None if done.cancelled() else done.exception()
+        self.metrics.is_registry_stale = error is not None
         if isinstance(error, LumbungError):
             _log.error("registry not refreshed", code=error.code)
         elif error is not None:

@@ -39,6 +39,7 @@ SLOW_FILES = frozenset(
         "test_programme_reports.py",
         "test_programme_sweep.py",
         "test_switch_control.py",
+        "test_switch_journal.py",
         "test_switch_server.py",
         "test_terminal_device.py",
         "test_terminal_device_faults.py",

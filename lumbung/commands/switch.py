@@ -7,13 +7,13 @@ import gc
 import json
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import click
 
 from lumbung.cli import exit_code_of
-from lumbung.composition import Composition, compose
+from lumbung.composition import JOURNAL_KEY, Composition, compose
 from lumbung.data_directory import DataDirectory, read_manifest
 from lumbung.event_loop import run_loop
 from lumbung.logs import log_to
@@ -21,11 +21,13 @@ from lumbung.switch_jobs import add_jobs
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
 from protocols.errors import LumbungError
+from switch.admin import AdminServer
 from switch.config import SwitchConfig, load
 from switch.control import CommandTable
 from switch.control_commands import add_standard_commands
 from switch.control_server import ControlServer
 from switch.explain import explain
+from switch.journal import JournalWriter
 from switch.rules import load_rules
 from switch.server import SwitchServer
 
@@ -75,9 +77,10 @@ def _system_random_for(_part: str) -> RandomBytes:
 
 
 async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> None:
+    journal = _open_journal(parts, config)
     server = SwitchServer(
         config, parts.registry, parts.keystore, parts.ledger, parts.data.switch_state,
-        parts.clock, system_random,
+        parts.clock, system_random, recorder=journal,
     )  # fmt: skip
     try:
         port = await server.start()
@@ -92,18 +95,37 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
         table = CommandTable()
         add_standard_commands(table, server)
         add_jobs(table, parts)
-        async with ControlServer(parts.data.root, table, server.runner, exit_code_of):
+        async with AsyncExitStack() as stack:
+            root, runner = parts.data.root, server.runner
+            await stack.enter_async_context(ControlServer(root, table, runner, exit_code_of))
+            if config.admin.port is not None:
+                await stack.enter_async_context(AdminServer(server, config.admin.port))
             ready = {"listening": f"{config.listen.host}:{port}", "engine": parts.ledger.engine}
             text = f"listening on {ready['listening']}, ledger engine {ready['engine']}"
             click.echo(json.dumps(ready) if as_json else text)
             await _until_told(server)
     finally:
         await server.stop()
+        if journal is not None:
+            journal.close()
     if server.unfit_reason:
         raise SwitchNodeError(
             f"the switch stopped deciding: {server.unfit_reason}.",
             fix="Mend the disk, then start it again: what was acknowledged is kept.",
         )
+
+
+def _open_journal(parts: Composition, config: SwitchConfig) -> JournalWriter | None:
+    if not config.journal.enabled:
+        return None
+    key = parts.keystore.get(JOURNAL_KEY)
+    try:
+        return JournalWriter(parts.data.journal, key, config, parts.clock, system_random)
+    except OSError as error:
+        raise SwitchNodeError(
+            f"{parts.data.journal}: no journal can be kept ({error.strerror}).",
+            fix="Mend the disk, or set enabled = false in [journal].",
+        ) from error
 
 
 def _spare_the_collector() -> None:

@@ -1,0 +1,168 @@
+"""Writes the journal on a thread of its own: the loop only queues, and never waits."""
+
+import json
+import os
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from protocols.clock import Clock, RandomBytes
+from protocols.values import SecretBytes
+from switch.config import SwitchConfig
+from switch.journal.records import Entry, EntryKind, pack_record, segment_header
+from switch.journal.store import cipher_for, number_of, path_of, segments_of
+from switch.limits import JOURNAL_QUEUE_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX
+from switch.session import Arrival, Departure
+
+_log = structlog.get_logger("switch")
+#: Bytes that an entry costs in the queue beside its message.
+_ENTRY_BYTES = 200
+#: Seconds that an entry waits for others before it is written.
+_GATHER_SECONDS = 0.05
+
+
+class JournalWriter:
+    """A node's journal. `request`, `answer` and `event` belong to the loop's thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        key: SecretBytes,
+        config: SwitchConfig,
+        clock: Clock,
+        random_bytes: RandomBytes,
+    ) -> None:
+        """Begin a new segment behind those that are there; raise OSError when that cannot be."""
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._directory = directory
+        self._cipher = cipher_for(key)
+        self._config = config.journal
+        self._links = [link.link for link in config.all_links]
+        self._header = {
+            "format": 1, "node": config.node, "links": self._links,
+            "specs": [link.spec for link in config.all_links],
+        }  # fmt: skip
+        self._clock, self._random_bytes = clock, random_bytes
+        self._queue: deque[Entry] = deque()
+        self._put_bytes = 0
+        self._taken_bytes = 0
+        self._wake = threading.Event()
+        self._is_closing = False
+        self.dropped = 0
+        known = segments_of(directory)
+        self._number = number_of(known[-1]) if known else 0
+        self._size = 0
+        self._descriptor = -1
+        self._begin_segment()
+        self._thread = threading.Thread(target=self._run, name="switch-journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Give how many entries wait."""
+        return len(self._queue)
+
+    def request(self, arrival: Arrival) -> None:
+        """Keep a message that came in."""
+        self._put(
+            Entry(self._clock.now_ns(), EntryKind.REQUEST, arrival.link, arrival.connection,
+                  arrival.tpdu, arrival.payload)
+        )  # fmt: skip
+
+    def answer(self, departure: Departure, link: str) -> None:
+        """Keep an answer, or that the connection was cut instead."""
+        kind = EntryKind.CUT if departure.payload is None else EntryKind.ANSWER
+        self._put(
+            Entry(self._clock.now_ns(), kind, link, departure.connection,
+                  departure.tpdu, departure.payload or b"")
+        )  # fmt: skip
+
+    def event(self, name: str, fields: dict[str, Any]) -> None:
+        """Keep a decision; its fields are free of card data, as every event of the core."""
+        text = json.dumps({"event": name, **fields}, default=str).encode()
+        self._put(Entry(self._clock.now_ns(), EntryKind.EVENT, self._links[0], 0, b"", text))
+
+    def close(self) -> None:
+        """Write what waits, sync, close. Idempotent."""
+        self._is_closing = True
+        self._wake.set()
+        self._thread.join()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _put(self, entry: Entry) -> None:
+        size = len(entry.payload) + _ENTRY_BYTES
+        if self._put_bytes - self._taken_bytes + size > JOURNAL_QUEUE_BYTES_MAX:
+            self.dropped += 1
+            return
+        self._put_bytes += size
+        self._queue.append(entry)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(_GATHER_SECONDS)
+            is_last = self._is_closing
+            did_write = False
+            while entries := self._take():
+                did_write |= self._write(entries)
+            if did_write or is_last:
+                self._sync()
+            if is_last:
+                return
+
+    def _take(self) -> list[Entry]:
+        """Give entries for one record."""
+        entries: list[Entry] = []
+        size = 0
+        while self._queue and size < JOURNAL_RECORD_BYTES_MAX - 65_536:
+            entry = self._queue.popleft()
+            size += len(entry.payload) + _ENTRY_BYTES
+            entries.append(entry)
+        self._taken_bytes += size
+        return entries
+
+    def _write(self, entries: list[Entry]) -> bool:
+        record = pack_record(entries, self._links, self._cipher, self._random_bytes(12))
+        try:
+            if self._size + len(record) > self._config.segment_megabytes << 20:
+                self._begin_segment()
+            view = memoryview(record)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self.dropped += len(entries)
+            _log.error("journal not written", why=error.strerror, entries=len(entries))
+            self._abandon_segment()
+            return False
+        self._size += len(record)
+        return True
+
+    def _abandon_segment(self) -> None:
+        """Go on in a new segment: the old one may end in half a record."""
+        try:
+            self._begin_segment()
+        except OSError as error:
+            _log.error("no journal segment", why=error.strerror)
+
+    def _begin_segment(self) -> None:
+        number = self._number + 1
+        path = path_of(self._directory, number)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        header = segment_header(self._header)
+        os.write(descriptor, header)
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+            os.close(self._descriptor)
+        self._descriptor, self._number, self._size = descriptor, number, len(header)
+        for old in segments_of(self._directory)[: -self._config.segments]:
+            old.unlink()
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            _log.error("journal not synced", why=error.strerror)
