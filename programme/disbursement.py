@@ -126,9 +126,9 @@ def disburse(
     Raises, with nothing posted: DisbursementError (maker = checker, not determined, month outside
     the decree, control figure), NotFoundError. Stopped in the middle: run it again.
     """
+    check_signers(actor, checker, "disbursement")
+    lines = check_month(registry, decree, period, amount_sen)
     record = registry.decrees.get(decree)
-    lines = [x for x in registry.decrees.lines(decree) if x.outcome is LineOutcome.ELIGIBLE]
-    _check(record, lines, period, amount_sen, actor, checker)
     chart = open_purse(ledger, registry, record.purse, actor)
     tranche = TrancheData(period, record.source, record.budget_year, expires_on).pack()
     run = _Run(
@@ -149,6 +149,16 @@ def disburse(
     return result
 
 
+def check_month(
+    registry: Registry, decree: int, period: str, amount_sen: int | None
+) -> list[DecreeLine]:
+    """Give the lines that a month of a decree pays; raise DisbursementError, NotFoundError."""
+    record = registry.decrees.get(decree)
+    lines = [x for x in registry.decrees.lines(decree) if x.outcome is LineOutcome.ELIGIBLE]
+    _check(record, lines, period, amount_sen)
+    return lines
+
+
 def check_signers(maker: Actor, checker: Actor, kind: str) -> None:
     """Raise unless two people of the right agencies sign a proposal's kind (decision 20).
 
@@ -165,11 +175,8 @@ def _check(
     lines: Sequence[DecreeLine],
     period: str,
     amount_sen: int | None,
-    maker: Actor,
-    checker: Actor,
 ) -> None:
     number = record.decree_number
-    check_signers(maker, checker, "disbursement")
     if not record.state.creditable:
         raise DisbursementError(
             f"decree {number} is at `{record.state.value}`, not determined (art. 10).",

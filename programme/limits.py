@@ -12,6 +12,8 @@ DECREE_FAULTS_MAX = 100
 CELL_CHARACTERS_MAX = 120
 #: Transfers of one disbursement group: purchases wait for one group at most (design decision 8).
 DISBURSEMENT_GROUP_MAX = 1_024
+#: Looks at a purchase that others correct at the same time: each takes one ordinal.
+REFUND_ATTEMPTS_MAX = 20
 #: Cards issued, moved or blocked by one call: one transaction of about 100 MB of journal at most.
 BULK_CARDS_MAX = 1_000_000
 #: Days that a token of the administration interface is good for: a year of an officer's work.

@@ -1,10 +1,12 @@
 """What an office does with the programme: one layer over registry and ledger for every front.
 
-The command line and whatever comes beside it call this; agencies, life cycles and maker-checker
-are kept below, in registry, disbursement and sweep. Nothing here prints or asks.
+The command line and the administration interface call this. Every call names its actor; who may
+do what stands in `roles.toml`, life cycles and maker-checker are kept below, in registry,
+`two_people`, disbursement and sweep. A refusal is one of `programme.errors`; nothing was changed
+then. Nothing here prints or asks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,15 +15,33 @@ from programme.accounts import open_purse
 from programme.actors import Actor
 from programme.chart import Purse
 from programme.decree.cells import place
-from programme.disbursement import DisbursementResult, Post, disburse
+from programme.disbursement import Post
 from programme.errors import NotFoundError, RuleError
-from programme.registry import CardRequest, LineOutcome, MerchantRequest, Registry
+from programme.keystore import Keystore
+from programme.registry import (
+    CardRequest,
+    DecreeRecord,
+    LineOutcome,
+    MerchantRequest,
+    PersonRecord,
+    Registry,
+)
+from programme.registry.audit import AuditCheck, AuditRecord
 from programme.registry.cards import LIVE
 from programme.registry.lists import CardEntry
-from programme.registry_port import BlockReason, CardStatus, CardView, MerchantView
+from programme.registry.proposals import Proposal, ProposalState
+from programme.registry_port import (
+    BlockReason,
+    CardStatus,
+    CardView,
+    MerchantView,
+    TerminalView,
+)
 from programme.reports import Report, build_report
+from programme.roles import require
 from programme.statement import CardStatement, card_statement
-from programme.sweep import ReleaseResult, SweepResult, SweptTranche, plan_sweep, release, sweep
+from programme.sweep import HeldAmount, SweptTranche, held_amounts, plan_sweep
+from programme.two_people import TwoPeople
 from protocols.catalogue import LANGUAGES
 
 #: What a verification result blocks a card for; who is no longer in the list has ended (R27).
@@ -44,14 +64,25 @@ class CardFile:
 class Office:
     """The programme's services over an open registry and ledger; both stay the caller's."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, *, post: Post | None = None) -> None:
-        """Work on what is open; `post` replaces the ledger's own call (decision 8)."""
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        keystore: Keystore | None = None,
+        *,
+        post: Post | None = None,
+    ) -> None:
+        """Work on what is open; `post` replaces the ledger's own call (decision 8).
+
+        `keystore` is needed only by who carries out a proposal for a key.
+        """
         self.registry = registry
         self.ledger = ledger
-        self._post = post
+        self.two_people = TwoPeople(registry, ledger, keystore, post=post)
 
     def cards(
         self,
+        actor: Actor,
         *,
         status: CardStatus | None = None,
         district: str = "",
@@ -59,6 +90,7 @@ class Office:
         limit: int | None = None,
     ) -> list[CardEntry]:
         """Give cards in the order of issue, by state and district, after a number."""
+        require(actor, "card.read")
         found = [
             card
             for card in self.registry.lists.cards()
@@ -68,8 +100,9 @@ class Office:
         ]
         return found[:limit]
 
-    def card(self, card_number: int) -> CardFile:
-        """Give a card's file; raise NotFoundError."""
+    def card(self, card_number: int, actor: Actor) -> CardFile:
+        """Give a card's file; raise NotFoundError, RoleError."""
+        require(actor, "card.read")
         view = self._view(card_number)
         (entry,) = self.registry.lists.cards([card_number])
         steps = tuple(self.registry.cards.steps(card_number))
@@ -145,11 +178,17 @@ class Office:
             self.registry.cards.block(numbers, reason, actor)
         return found
 
-    def merchant(self, merchant_id: str) -> MerchantView:
-        """Give a shop; raise NotFoundError."""
+    def merchants(self, actor: Actor, *, district: str = "") -> list[MerchantView]:
+        """Give the shops in the order of registration, of one district or all."""
+        require(actor, "merchant.read")
+        return [s for s in self.registry.all_merchants() if district in ("", s.district)]
+
+    def merchant(self, merchant_id: str, actor: Actor) -> MerchantView:
+        """Give a shop; raise NotFoundError, RoleError."""
+        require(actor, "merchant.read")
         found = self.registry.merchant(merchant_id)
         if found is None:
-            raise NotFoundError(f"shop {merchant_id} is not registered.")
+            raise NotFoundError.of("programme.merchant_unknown", merchant=merchant_id)
         return found
 
     def add_merchant(self, request: MerchantRequest, actor: Actor) -> MerchantView:
@@ -162,50 +201,58 @@ class Office:
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:
         """Designate a shop as E-Warong and open its payable where a purse admits it (R4)."""
-        self.registry.designate(self.merchant(merchant_id).merchant_id, actor)
+        shop = self.registry.designate(merchant_id, actor)
         for purse in self.registry.accounts.purses():
             open_purse(self.ledger, self.registry, purse, actor)
-        return self.merchant(merchant_id)
+        return self.merchant(shop.merchant_id, actor)
 
-    def disburse(
-        self,
-        decree: int,
-        period: str,
-        maker: Actor,
-        checker: Actor,
-        *,
-        amount_sen: int | None = None,
-        expires_on: date | None = None,
-        on_group: Callable[[int, int], None] | None = None,
-    ) -> DisbursementResult:
-        """Credit a month of a decree (`programme.disbursement.disburse`)."""
-        return disburse(
-            self.ledger, self.registry, decree, period, amount_sen, maker, checker,
-            expires_on=expires_on, post=self._post, on_group=on_group,
-        )  # fmt: skip
+    def decrees(self, actor: Actor) -> list[DecreeRecord]:
+        """Give the decrees in the order of import."""
+        require(actor, "decree.read")
+        return self.registry.decrees.all()
 
-    def plan_sweep(self, day: date, purse: int = Purse.FOOD) -> list[SweptTranche]:
+    def plan_sweep(self, day: date, actor: Actor, purse: int = Purse.FOOD) -> list[SweptTranche]:
         """Give what a sweep of the day would take; posts nothing."""
+        require(actor, "report.read")
         return plan_sweep(self.ledger, self.registry, purse, day)
 
-    def sweep(
-        self, day: date, maker: Actor, checker: Actor, purse: int = Purse.FOOD
-    ) -> SweepResult:
-        """Take back what is due on a business day (`programme.sweep.sweep`)."""
-        return sweep(self.ledger, self.registry, purse, day, maker, checker, post=self._post)
+    def held(self, actor: Actor, purse: int = Purse.FOOD) -> list[HeldAmount]:
+        """Give what year ends hold and no decree has released."""
+        require(actor, "report.read")
+        return held_amounts(self.ledger, purse)
 
-    def release(self, decree: int, budget_year: int, maker: Actor, checker: Actor) -> ReleaseResult:
-        """Give back by decree what a year's end held (`programme.sweep.release`)."""
-        return release(
-            self.ledger, self.registry, decree, budget_year, maker, checker, post=self._post
-        )
+    def terminals(self, actor: Actor) -> list[TerminalView]:
+        """Give the terminals in the order of registration."""
+        require(actor, "terminal.read")
+        return self.registry.all_terminals()
 
-    def report(self, name: str, day: date, purse: int = Purse.FOOD) -> Report:
+    def identity(self, recipient_number: int, actor: Actor) -> PersonRecord:
+        """Give a person's data in clear, for the card bureau; raise NotFoundError, RoleError."""
+        require(actor, "person.open")
+        return self.registry.people.open_identity(recipient_number)
+
+    def proposals(self, actor: Actor, state: ProposalState | None = None) -> list[Proposal]:
+        """Give the proposals in a state, or all."""
+        require(actor, "proposal.read")
+        return self.registry.proposals.all(state)
+
+    def audit(self, actor: Actor, count: int) -> list[AuditRecord]:
+        """Give the newest changes, oldest first."""
+        require(actor, "audit.read")
+        return self.registry.trail.tail(count)
+
+    def verify_audit(self, actor: Actor, expected: tuple[int, bytes] | None = None) -> AuditCheck:
+        """Compute the audit trail's chain again (`AuditBook.verify`)."""
+        require(actor, "audit.read")
+        return self.registry.trail.verify(expected)
+
+    def report(self, name: str, day: date, actor: Actor, purse: int = Purse.FOOD) -> Report:
         """Give a report (`programme.reports.build_report`)."""
+        require(actor, "report.read")
         return build_report(name, self.ledger, self.registry, day, purse)
 
     def _view(self, card_number: int) -> CardView:
         view = self.registry.card(card_number)
         if view is None:
-            raise NotFoundError(f"card {card_number} is not registered.")
+            raise NotFoundError.of("programme.card_unknown", card=card_number)
         return view

@@ -218,17 +218,7 @@ def release(
     DisbursementError, NotFoundError. A rerun gives nothing twice.
     """
     check_signers(maker, checker, "release")
-    record = registry.decrees.get(decree)
-    if not record.state.creditable:
-        raise DisbursementError(
-            f"decree {decree} is at `{record.state.value}`, not determined (art. 10).",
-            fix="The Mayor determines it first.",
-        )
-    if record.budget_year <= budget_year:
-        raise DisbursementError(
-            f"decree {decree} is of budget year {record.budget_year}; money of {budget_year} is "
-            "released by a decree of a later year.",
-        )
+    record = check_release(registry, decree, budget_year)
     held = [x for x in held_amounts(ledger, record.purse) if x.budget_year == budget_year]
     entitled = _entitled(registry, record)
     wanted = [x for x in held if x.account_id in entitled]
@@ -251,6 +241,22 @@ def release(
         released_count=len(given),
         still_held=tuple(item for item in held if item.sweep_id not in given),
     )
+
+
+def check_release(registry: Registry, decree: int, budget_year: int) -> DecreeRecord:
+    """Give the decree that may release what a year's end held; raise DisbursementError."""
+    record = registry.decrees.get(decree)
+    if not record.state.creditable:
+        raise DisbursementError(
+            f"decree {decree} is at `{record.state.value}`, not determined (art. 10).",
+            fix="The Mayor determines it first.",
+        )
+    if record.budget_year <= budget_year:
+        raise DisbursementError(
+            f"decree {decree} is of budget year {record.budget_year}; money of {budget_year} is "
+            "released by a decree of a later year.",
+        )
+    return record
 
 
 def _entitled(registry: Registry, record: DecreeRecord) -> set[int]:

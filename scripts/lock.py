@@ -2,7 +2,7 @@
 
 requirements.lock holds what runs and what builds; requirements-dev.lock adds the dev group and the
 `interop` extra, at the same versions; requirements-bench.lock holds the peers that `make bench`
-measures and nothing of ours. No index, no host name and no local path enters a lock.
+measures and nothing of ours; requirements-postgres.lock holds the driver of that extra. No index, no host name and no local path enters a lock.
 pip-tools runs in a venv of its own under build/, so that it pins nothing of ours.
 """
 
@@ -43,7 +43,10 @@ def main() -> int:
     bench = ROOT / "build" / "requirements-bench.in"
     bench.write_text("\n".join(project["dependency-groups"]["bench"]) + "\n")
     run([*compiler, "--output-file=requirements-bench.lock", bench])
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock"):
+    postgres = ROOT / "build" / "requirements-postgres.in"
+    postgres.write_text("\n".join(project["optional-dependencies"]["postgres"]) + "\n")
+    run([*compiler, "--output-file=requirements-postgres.lock", postgres])
+    for name in sorted(path.name for path in ROOT.glob("requirements*.lock")):
         text = (ROOT / name).read_text()
         if "://" in text or str(ROOT) in text:
             raise SystemExit(f"{name}: a host or a local path got in; nothing to commit")

@@ -10,6 +10,7 @@ from lumbung.commands.programme_bureau import replace_card
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
+    LOCAL,
     Desk,
     Officer,
     day_of,
@@ -129,6 +130,7 @@ def _list(
 ) -> None:
     with look_at_desk(directory) as desk:
         found = desk.office.cards(
+            LOCAL,
             status=CardStatus(status) if status else None,
             district=district, after=after, limit=limit,
         )  # fmt: skip
@@ -144,7 +146,7 @@ def _list(
 
 def _show(directory: Path, numbers: tuple[int, ...], *, as_json: bool) -> None:
     with look_at_desk(directory) as desk:
-        found = [desk.office.card(number) for number in numbers]
+        found = [desk.office.card(number, LOCAL) for number in numbers]
     values = {"cards": [_file_row(item) for item in found]}
     say(values, (line for item in found for line in _file_lines(item)), as_json=as_json)
 

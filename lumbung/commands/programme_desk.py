@@ -25,7 +25,11 @@ AGENCIES = {
     "diskominfo": Agency.DISKOMINFO,
     "dinsos": Agency.DINSOS_PM,
     "bank": Agency.BANK,
+    "auditor": Agency.AUDITOR,
+    "operator": Agency.OPERATOR,
 }
+#: Who looks at a list on the machine itself: whoever may read its files.
+LOCAL = Actor(Agency.OPERATOR, "setempat")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 DATA_OPTION = click.option(
@@ -77,7 +81,7 @@ def open_desk(directory: Path) -> Iterator[Desk]:
             )
         )
         parts = stack.enter_context(compose(data, SystemClock(), random_for))
-        yield Desk(parts, Office(parts.registry, parts.ledger))
+        yield Desk(parts, Office(parts.registry, parts.ledger, parts.keystore))
 
 
 def look_at_registry(directory: Path) -> Offices:

@@ -10,25 +10,27 @@ from lumbung.commands.programme_desk import (
     DATA_OPTION,
     DIRECTORY,
     JSON_OPTION,
+    LOCAL,
     Officer,
     look_at_desk,
     open_desk,
     say,
     table,
 )
+from lumbung.commands.programme_proposals import proposal_lines, proposal_row, tell_progress
 from programme.actors import Actor, Agency
 from programme.disbursement import DisbursementResult
 from programme.errors import DisbursementError
 from programme.left_over import SweepReason
 from programme.reports import REPORT_NAMES, as_csv, as_html
 from programme.reports.table import shown_rupiah
-from programme.sweep import HeldAmount, SweptTranche, held_amounts
+from programme.sweep import HeldAmount, SweptTranche
 from protocols.business_time import wita
 from protocols.values import SEN_PER_RUPIAH
 
 DINSOS = Officer(Agency.DINSOS_PM)
 MAKER = click.option("--maker", type=DINSOS, required=True, help="Who asks: name, of Dinsos PM.")
-CHECKER = click.option("--checker", type=DINSOS, required=True,
+CHECKER = click.option("--checker", type=DINSOS,
                        help="Who checks: another person; name, or agency:name.")  # fmt: skip
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -47,21 +49,29 @@ def disburse(
     decree: int,
     period: str,
     maker: Actor,
-    checker: Actor,
+    checker: Actor | None,
     amount: int | None,
     expires: Any,
     as_json: bool,
 ) -> None:
     """Credit a month of a decree to all its cards in DIR; a rerun credits nobody twice.
 
-    Exit code 0 when total = credits + held, to the rupiah. Stopped in the middle: run it again.
+    Without --checker it is proposed: another person approves with `proposal approve`. Exit code 0
+    when total = credits + held, to the rupiah. Stopped in the middle: run it again.
     """
+    amount_sen = None if amount is None else amount * SEN_PER_RUPIAH
+    expires_on = None if expires is None else expires.date()
     with open_desk(directory) as desk:
-        result = desk.office.disburse(
+        two = desk.office.two_people
+        if checker is None:
+            made = two.propose_disbursement(
+                decree, period, maker, amount_sen=amount_sen, expires_on=expires_on
+            )
+            say(proposal_row(made), proposal_lines(made), as_json=as_json)
+            return
+        result = two.disburse_at_once(
             decree, period, maker, checker,
-            amount_sen=None if amount is None else amount * SEN_PER_RUPIAH,
-            expires_on=None if expires is None else expires.date(),
-            on_group=lambda done, of: click.echo(f"{done} of {of} cards", err=True),
+            amount_sen=amount_sen, expires_on=expires_on, on_group=tell_progress,
         )  # fmt: skip
     values = {
         "decree": decree, "period": period, "balanced": result.balanced,
@@ -129,8 +139,8 @@ def sweep(
     if dry_run or show_held:
         _tell_planned(directory, day, show_held=show_held, as_json=as_json)
         return
-    if maker is None or checker is None:
-        raise click.UsageError("give --maker and --checker, two people (or --dry-run)")
+    if maker is None:
+        raise click.UsageError("give --maker, and --checker if both are here (or --dry-run)")
     if decree is not None:
         if year is None:
             raise click.UsageError("--release needs the --year that ended")
@@ -138,7 +148,12 @@ def sweep(
         return
     with open_desk(directory) as desk:
         on = _business_day(day, desk.parts.clock.now_ns())
-        result = desk.office.sweep(on, maker, checker)
+        two = desk.office.two_people
+        if checker is None:
+            made = two.propose_sweep(on, maker)
+            say(proposal_row(made), proposal_lines(made), as_json=as_json)
+            return
+        result = two.sweep_at_once(on, maker, checker)
     rows = [_swept_row(item) for item in result.swept]
     refused = [{**_swept_row(item), "status": status} for item, status in result.refused]
     values = {"date": on.isoformat(), "swept_sen": result.swept_sen, "swept": rows,
@@ -154,9 +169,9 @@ def _tell_planned(directory: Path, day: Any, *, show_held: bool, as_json: bool) 
     with look_at_desk(directory) as desk:
         on = day.date() if day else wita(desk.parts.clock.now_ns()).date()
         if show_held:
-            rows = [_held_row(item) for item in held_amounts(desk.office.ledger, 1)]
+            rows = [_held_row(item) for item in desk.office.held(LOCAL)]
         else:
-            rows = [_swept_row(item) for item in desk.office.plan_sweep(on)]
+            rows = [_swept_row(item) for item in desk.office.plan_sweep(on, LOCAL)]
     total = sum(row["amount_sen"] for row in rows)
     word = "held" if show_held else "would be taken"
     header = ("period", "year", "decree", "reason", "Rp")
@@ -171,10 +186,15 @@ def _tell_planned(directory: Path, day: Any, *, show_held: bool, as_json: bool) 
 
 
 def _release(
-    directory: Path, decree: int, year: int, maker: Actor, checker: Actor, *, as_json: bool
+    directory: Path, decree: int, year: int, maker: Actor, checker: Actor | None, *, as_json: bool
 ) -> None:
     with open_desk(directory) as desk:
-        result = desk.office.release(decree, year, maker, checker)
+        two = desk.office.two_people
+        if checker is None:
+            made = two.propose_release(decree, year, maker)
+            say(proposal_row(made), proposal_lines(made), as_json=as_json)
+            return
+        result = two.release_at_once(decree, year, maker, checker)
     still = sum(item.amount_sen for item in result.still_held)
     values = {"decree": decree, "year": year, "released": result.released_count,
               "released_sen": result.released_sen, "still_held": len(result.still_held),
@@ -206,7 +226,7 @@ def report(name: str, directory: Path, out: Path | None, day: Any, as_json: bool
         raise click.BadParameter("the name ends in .csv or .html", param_hint="--out")
     with look_at_desk(directory) as desk:
         today = wita(desk.parts.clock.now_ns()).date()
-        found = desk.office.report(name, day.date() if day else today)
+        found = desk.office.report(name, day.date() if day else today, LOCAL)
     text = as_html(found) if out is not None and out.suffix == ".html" else as_csv(found)
     if out is not None:
         out.write_text(text, "utf-8")

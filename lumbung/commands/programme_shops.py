@@ -8,6 +8,7 @@ import click
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
+    LOCAL,
     Desk,
     Officer,
     look_at_desk,
@@ -58,7 +59,7 @@ def merchant(
         raise click.UsageError(f"{action}: give one merchant id")
     if action == "show":
         with look_at_desk(directory) as desk:
-            row = _row(desk.office, desk.office.merchant(merchant_ids[0]))
+            row = _row(desk.office, desk.office.merchant(merchant_ids[0], LOCAL))
         say(row, (f"{name:<14} {value}" for name, value in row.items()), as_json=as_json)
         return
     actor = officer_or_usage(officer, action)
@@ -82,7 +83,6 @@ def _change(
             merchant_id=merchant_id, kind=kind, conditional_categories=also, **fields
         )
         return desk.office.add_merchant(request, actor)
-    desk.office.merchant(merchant_id)
     if action == "designate":
         return desk.office.designate(merchant_id, actor)
     if action == "suspend":
@@ -92,8 +92,8 @@ def _change(
 
 def _list(directory: Path, district: str, *, as_json: bool) -> None:
     with look_at_desk(directory) as desk:
-        shops = desk.office.registry.all_merchants()
-        rows = [_row(desk.office, s) for s in shops if district in ("", s.district)]
+        shops = desk.office.merchants(LOCAL, district=district)
+        rows = [_row(desk.office, shop) for shop in shops]
     header = ("merchant", "name", "kind", "category", "district", "village", "state", "owed Rp")
     lines = [
         (row["merchant"], row["name"], row["kind"], row["category"], row["district"],

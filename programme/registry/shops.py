@@ -1,11 +1,12 @@
 """E-Warong and terminals: who may be paid, and which shop a terminal is at (R4, R39)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from programme.actors import Actor
 from programme.errors import DuplicateError, NotFoundError, RuleError
@@ -15,6 +16,7 @@ from programme.registry.unit import Context, Unit
 from programme.registry.views import MERCHANT, TERMINAL
 from programme.registry_port import MerchantView, TerminalView
 from programme.roles import require
+from protocols.business_time import wita
 
 
 class MerchantKind(StrEnum):
@@ -42,6 +44,18 @@ class MerchantRequest:
     conditional_categories: frozenset[str] = frozenset()
     designated: bool = False
     suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantStep:
+    """One change of a shop: its state, why, until which day ('' for none is meant), when, who."""
+
+    state: str
+    reason: str
+    until: str
+    at_ns: int
+    agency: str
+    person: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,7 @@ class ShopBook:
         if any(request.designated or request.suspended for request in requests):
             require(actor, "merchant.designate")
         rows, categories = [], []
+        steps: list[tuple[int, str, str, date | None]] = []
         with self._context.change(actor) as unit:
             first = unit.next_number(schema.merchants, "merchant_number")
             taken = set(unit.views.merchants)
@@ -90,8 +105,10 @@ class ShopBook:
                     for code in sorted(request.conditional_categories)
                 ]
                 unit.record(MERCHANT, number, "registered", _state_text(request))
+                steps += [(number, state, "", None) for state in _states(request)]
             unit.add(schema.merchants, rows)
             unit.add(schema.conditional_categories, categories)
+            _note_steps(unit, steps)
         return [self._context.views.merchants[row["merchant_id"]] for row in rows]
 
     def add_terminals(
@@ -119,16 +136,66 @@ class ShopBook:
         require(actor, "merchant.designate")
         return self._set(merchant_id, actor, "designated", {"designated": True})
 
-    def suspend(self, merchant_id: str, actor: Actor, reason: str = "") -> MerchantView:
-        """Suspend a shop; in force when this returns."""
+    def suspend(
+        self, merchant_id: str, actor: Actor, reason: str = "", until: date | None = None
+    ) -> MerchantView:
+        """Suspend a shop; in force when this returns, until somebody ends it.
+
+        `until` is the last day that is meant; `resume_due` ends it after that day.
+        """
         require(actor, "merchant.suspend")
         _check_text("reason", reason or "-")
-        return self._set(merchant_id, actor, "suspended", {"suspended": True}, reason)
+        return self._set(merchant_id, actor, "suspended", {"suspended": True}, reason, until)
 
     def resume(self, merchant_id: str, actor: Actor) -> MerchantView:
         """End a suspension."""
         require(actor, "merchant.resume")
         return self._set(merchant_id, actor, "resumed", {"suspended": False})
+
+    def resume_due(self, actor: Actor) -> list[str]:
+        """End the suspensions whose meant last day has passed; give the shops."""
+        require(actor, "merchant.resume")
+        today = wita(self._context.clock.now_ns()).date().isoformat()
+        due = []
+        for shop in list(self._context.views.merchants.values()):
+            if shop.suspended:
+                newest = self.steps(shop.merchant_id)[-1]
+                if newest.state == "suspended" and "" < newest.until < today:
+                    self.resume(shop.merchant_id, actor)
+                    due.append(shop.merchant_id)
+        return due
+
+    def steps(self, merchant_id: str) -> list[MerchantStep]:
+        """Give a shop's life so far; raise NotFoundError."""
+        table = schema.merchant_steps
+        with self._context.storage.reading() as connection:
+            shop = self._context.views.merchants.get(merchant_id.rstrip(" "))
+            if shop is None:
+                raise NotFoundError.of("programme.merchant_unknown", merchant=merchant_id)
+            mine = table.c.merchant_number == shop.merchant_number
+            rows = connection.execute(select(table).where(mine).order_by(table.c.step))
+            return [
+                MerchantStep(r.state, r.reason, r.until, r.at_ns, r.agency, r.person) for r in rows
+            ]
+
+    def key_check_value(self, terminal_id: str) -> str:
+        """Give the check value that a terminal's master key must have; raise NotFoundError."""
+        table = schema.terminals
+        query = select(table.c.key_check_value).where(table.c.terminal_id == terminal_id)
+        with self._context.storage.reading() as connection:
+            value = connection.execute(query).scalar()
+        if value is None:
+            raise NotFoundError.of("programme.terminal_unknown", terminal=terminal_id)
+        return str(value)
+
+    def set_key(self, terminal_id: str, check_value: str, actor: Actor) -> None:
+        """Note the check value of a terminal's new master key, by whom two people let make it."""
+        require(actor, "key.propose")
+        with self._context.change(actor) as unit:
+            terminal = _terminal(unit, terminal_id)
+            self._set_terminal(unit, terminal, {"key_check_value": _check_value(check_value)})
+            after = {"check_value": check_value}
+            unit.record(TERMINAL, terminal.terminal_number, "new key", after=after)
 
     def log_on(self, terminal_id: str, merchant_id: str, actor: Actor) -> TerminalView:
         """Note that a terminal now sells for this shop: devices move between shops (R39)."""
@@ -161,18 +228,28 @@ class ShopBook:
         return self._context.views.terminals[terminal_id]
 
     def _set(
-        self, merchant_id: str, actor: Actor, action: str, values: dict[str, bool], detail: str = ""
+        self,
+        merchant_id: str,
+        actor: Actor,
+        action: str,
+        values: dict[str, bool],
+        detail: str = "",
+        until: date | None = None,
     ) -> MerchantView:
         with self._context.change(actor) as unit:
             shop = _merchant(unit, merchant_id)
             table = schema.merchants
             mine = table.c.merchant_number == shop.merchant_number
             unit.connection.execute(update(table).where(mine).values(**values))
-            unit.record(MERCHANT, shop.merchant_number, action, detail)
+            before = {name: getattr(shop, name) for name in values}
+            after = {**values, **({"until": until.isoformat()} if until else {})}
+            _note_steps(unit, [(shop.merchant_number, action, detail, until)])
+            number = shop.merchant_number
+            unit.record(MERCHANT, number, action, detail, before=before, after=after)
         return self._context.views.merchants[shop.merchant_id]
 
     def _set_terminal(
-        self, unit: Unit, terminal: TerminalView, values: dict[str, bool | int | None]
+        self, unit: Unit, terminal: TerminalView, values: dict[str, bool | int | str | None]
     ) -> None:
         table = schema.terminals
         mine = table.c.terminal_number == terminal.terminal_number
@@ -207,9 +284,7 @@ def _terminal_row(number: int, request: TerminalRequest, unit: Unit) -> dict[str
         raise RuleError("a terminal id has 8 characters.")
     _check_id("a terminal id", request.terminal_id, 8)
     _check_text("key label", request.key_label)
-    value = request.key_check_value.upper()
-    if len(value) != 6 or set(value) - set("0123456789ABCDEF"):
-        raise RuleError("a key check value has 6 hexadecimal digits.")
+    value = _check_value(request.key_check_value)
     home = _merchant(unit, request.home_merchant_id).merchant_number
     return {
         "terminal_number": number,
@@ -220,6 +295,33 @@ def _terminal_row(number: int, request: TerminalRequest, unit: Unit) -> dict[str
         "key_label": request.key_label,
         "key_check_value": value,
     }
+
+
+def _check_value(text: str) -> str:
+    value = text.upper()
+    if len(value) != 6 or set(value) - set("0123456789ABCDEF"):
+        raise RuleError("a key check value has 6 hexadecimal digits.")
+    return value
+
+
+def _note_steps(unit: Unit, steps: Sequence[tuple[int, str, str, date | None]]) -> None:
+    rows = [
+        {
+            "merchant_number": number, "state": state, "reason": reason,
+            "until": until.isoformat() if until else "", "at_ns": unit.at_ns,
+            "agency": unit.actor.agency.value, "person": unit.actor.person,
+        }
+        for number, state, reason, until in steps
+    ]  # fmt: skip
+    unit.add(schema.merchant_steps, rows)
+
+
+def _states(request: MerchantRequest) -> Iterator[str]:
+    yield "registered"
+    if request.designated:
+        yield "designated"
+    if request.suspended:
+        yield "suspended"
 
 
 def _state_text(request: MerchantRequest) -> str:

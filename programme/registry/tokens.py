@@ -12,7 +12,7 @@ from programme.registry.unit import Context
 from programme.roles import require
 from protocols.values import SecretBytes
 
-_SUBJECT = "token"  # noqa: S105 - the word for it, not one
+_SUBJECT = "token"
 _TOKEN_BYTES = 32
 _DAY_NS = 86_400 * 1_000_000_000
 

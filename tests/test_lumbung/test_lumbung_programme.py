@@ -249,7 +249,7 @@ WRONG_IN_DIRECTORY = [
     Wrong(("disburse", "--decree", "1", "--period", "2026-01", "--maker", "a", "--checker", "A"),
           1, "same person"),
     Wrong(("disburse", "--decree", "5", "--period", "2026-01", *SIGNED), 1, "not registered"),
-    Wrong(("sweep",), 2, "--maker and --checker"),
+    Wrong(("sweep",), 2, "give --maker"),
     Wrong(("sweep", "--release", "1", *SIGNED), 2, "--year"),
     Wrong(("sweep", "--date", "2999-01-01", *SIGNED), 1, "has not come yet"),
     Wrong(("sweep", "--maker", "a", "--checker", "bank:A"), 1, "same person"),
