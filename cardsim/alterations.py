@@ -6,7 +6,7 @@ object: then nothing strikes. Source of the kinds: reference/emv.md 4.4.
 
 from collections.abc import Callable, Sequence
 
-from cardsim.authority import published_authority
+from cardsim.authority import PUBLISHED, published_authority
 from protocols.emv import tlv
 from protocols.emv.errors import EmvDataError
 
@@ -120,6 +120,13 @@ def locator_beyond(data: bytes) -> bytes | None:
 
 
 def expired_certificate(data: bytes, identifier: str) -> bytes | None:
-    """Put the published authority's expired issuer certificate (90) in the place of a good one."""
-    made = published_authority().certificate(identifier, expired=True)
-    return replaced(data, "90", made.certificate)
+    """Put a published authority's expired issuer certificate (90) in the place of a good one."""
+
+    def expired(tag: str, value: bytes) -> bytes:
+        for name in PUBLISHED:
+            authority = published_authority(name)
+            if len(authority.ca.public) == len(value):
+                value = authority.certificate(identifier, expired=True).certificate
+        return tlv.build([(tag, value)])
+
+    return rebuild(data, "90", expired)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cardsim import key_faults
 from cardsim.image import ApplicationImage
 from cardsim.memory import OrderedWriter
 from cardsim.misbehaviour import Misbehaviour
@@ -9,8 +10,10 @@ from protocols.clock import RandomBytes
 from protocols.crypto import emv_keys
 from protocols.crypto.cryptogram import arpc_method1
 from protocols.crypto.mac import RetailMac, same_mac
+from protocols.crypto.rsa import RsaPrivateKey
 from protocols.emv import tlv
 from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR
+from protocols.emv.commands import AcType
 from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.tags import (
     TAG_9F4F_LOG_FORMAT,
@@ -31,6 +34,7 @@ IAD_BYTES = 28
 FIRST, SECOND, TAP = 0, 1, 2
 
 _NO_ARC = b"\x00\x00"
+_COUNT_MAXIMUM = 0xFF
 Slices = tuple[tuple[int, int], ...]
 
 
@@ -41,6 +45,7 @@ class Application:
     """
 
     __slots__ = (
+        "_shown",
         "_slices",
         "_writer",
         "arc_verified",
@@ -90,6 +95,7 @@ class Application:
         self.lengths = tuple(dol_length(entries) for entries in lists)
         self._slices = tuple(_slices(positions, AC_TAGS) for positions in self.positions)
         self.misbehaves: frozenset[Misbehaviour] = frozenset()
+        self._shown: Mapping[tuple[int, int], bytes] | None = None
         self.challenge = b""
         self.reset()
 
@@ -108,6 +114,50 @@ class Application:
         self.script_broken = False
         self.pdol_values = b""
         self.cdol1_values = b""
+
+    def misbehave(self, how: Misbehaviour) -> None:
+        """Misbehave from now on, whatever is selected; the image stays as it is."""
+        self.misbehaves |= {how}
+        self._shown = None
+
+    @property
+    def blocked(self) -> bool:
+        """Tell whether the application is blocked, or pretends to be."""
+        return self.state.blocked or Misbehaviour.APPLICATION_BLOCKED in self.misbehaves
+
+    @property
+    def pin_tries(self) -> int:
+        """Give the PIN tries that are left, none on a card that pretends so."""
+        return 0 if Misbehaviour.PIN_BLOCKED in self.misbehaves else self.state.pin_tries
+
+    @property
+    def offline_count(self) -> int:
+        """Give the offline approvals since the last online one, at their end when pretended."""
+        spent = Misbehaviour.OFFLINE_LIMITS_SPENT in self.misbehaves
+        return _COUNT_MAXIMUM if spent else self.state.offline_count
+
+    @property
+    def key(self) -> RsaPrivateKey | None:
+        """Give the key that signs and deciphers: the card's own, or a weak one in its place."""
+        weak = Misbehaviour.WEAK_KEY in self.misbehaves
+        return (key_faults.weak_key(self.image) if weak else None) or self.image.icc_key
+
+    @property
+    def records(self) -> Mapping[tuple[int, int], bytes]:
+        """Give the records as the card shows them."""
+        weak = Misbehaviour.WEAK_KEY in self.misbehaves
+        foreign = Misbehaviour.FOREIGN_CERTIFICATE in self.misbehaves
+        if not (weak or foreign):
+            return self.image.records
+        if self._shown is None:
+            self._shown = key_faults.records_of(self.image, weak=weak, foreign=foreign)
+        return self._shown
+
+    def granted(self, kind: AcType) -> AcType:
+        """Give the cryptogram that is given in place of the one that the card's rules say."""
+        if Misbehaviour.HIGHER_CRYPTOGRAM in self.misbehaves:
+            return AcType.TC
+        return AcType.AAC if Misbehaviour.LOWER_CRYPTOGRAM in self.misbehaves else kind
 
     def write(self, field: str, value: object) -> None:
         """Write one non-volatile field; nothing is written when it holds the value already."""
@@ -151,7 +201,7 @@ class Application:
         image, state = self.image, self.state
         head = bytes((image.derivation_key_index, image.cryptogram_version)) + cvr
         counters = state.last_online_atc.to_bytes(2, "big") + bytes(
-            (state.offline_count, state.script_count)
+            (self.offline_count, state.script_count)
         )
         return (head + counters).ljust(IAD_BYTES, b"\x00")
 
@@ -172,7 +222,7 @@ class Application:
         if tag == TAG_9F13_LAST_ONLINE_ATC_REGISTER:
             return state.last_online_atc.to_bytes(2, "big")
         if tag == TAG_9F17_PIN_TRY_COUNTER and state.pin:
-            return bytes((state.pin_tries,))
+            return bytes((self.pin_tries,))
         if tag == TAG_9F4F_LOG_FORMAT:
             return b"".join(bytes.fromhex(name) + bytes((size,)) for name, size in LOG_TAGS)
         if tag == TAG_DF71_BALANCE_MIRROR and state.balance_mirror:

@@ -6,12 +6,14 @@ key generation. Source: EMV 4.4 Book 2, 5 and 6; reference/emv.md 6.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
+from cardsim.weak_keys import weak_prime
 from protocols.clock import RandomBytes
 from protocols.crypto.certificates import CaPublicKey, CertificateData, make_issuer_certificate
 from protocols.crypto.rsa import RsaPrivateKey, generate_key, private_key
@@ -52,12 +54,17 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The keys of `authority_keys.toml`: CA, issuer, and the cards' pool."""
+    """The keys of an authority's file: CA, issuer, the cards' pool, and a weak card key.
+
+    `weak_key` is a card key as the faulty generators of CVE-2017-15361 (ROCA) made them: its
+    modulus betrays itself modulo small primes. None where the file has none.
+    """
 
     index: int
     ca: RsaPrivateKey
     issuer: RsaPrivateKey
     card_keys: tuple[RsaPrivateKey, ...]
+    weak_key: RsaPrivateKey | None = None
 
     def ca_key(self, rid: bytes) -> CaPublicKey:
         """Give the public key as terminals keep it for a RID of 5 bytes."""
@@ -71,30 +78,39 @@ class Authority:
 
     def certificate(self, identifier: str, *, expired: bool = False) -> CertificateData:
         """Give the issuer's certificate for card numbers that begin so; made once and kept."""
-        return _certificate(identifier, _EXPIRED if expired else _GOOD_UNTIL)
+        return _certificate(self, identifier, _EXPIRED if expired else _GOOD_UNTIL)
+
+
+#: Published authorities by the name that profiles give as their signer, with their files.
+PUBLISHED: Mapping[str, str] = {
+    "published": "authority_keys.toml",
+    "published-long": "authority_keys_long.toml",
+}
 
 
 @cache
-def published_authority() -> Authority:
-    """Give the published authority.
+def published_authority(name: str = "published") -> Authority:
+    """Give a published authority by its name.
 
     >>> authority = published_authority()
     >>> len(authority.ca.public), len(authority.issuer.public), len(authority.card_keys)
     (176, 144, 8)
+    >>> len(published_authority("published-long").card_keys[0].public)
+    176
     """
-    text = files("cardsim").joinpath("authority_keys.toml").read_text("utf-8")
+    text = files("cardsim").joinpath(PUBLISHED[name]).read_text("utf-8")
     table = tomllib.loads(text)
     return Authority(
         table["ca"]["index"],
         _key(table["ca"]),
         _key(table["issuer"]),
         tuple(_key(entry) for entry in table["card"]),
+        _key(table["weak"]) if "weak" in table else None,
     )
 
 
 @cache
-def _certificate(identifier: str, expiry_mmyy: str) -> CertificateData:
-    authority = published_authority()
+def _certificate(authority: Authority, identifier: str, expiry_mmyy: str) -> CertificateData:
     issuer = authority.issuer.public
     return make_issuer_certificate(authority.ca, issuer, identifier, expiry_mmyy, _SERIAL)
 
@@ -103,8 +119,22 @@ def _key(entry: dict[str, str]) -> RsaPrivateKey:
     return private_key(int(entry["prime_p"], 16), int(entry["prime_q"], 16))
 
 
-#: Key lengths in bits: CA, issuer, and each card of the pool. Throwaway cards: design decision 16.
-_CA_BITS, _ISSUER_BITS, _CARD_BITS, _POOL = 1408, 1152, 1024, 8
+class KeySizes(NamedTuple):
+    """CA key index; lengths in bits: CA, issuer, each card of a pool; whether one is weak."""
+
+    ca_index: int
+    ca: int
+    issuer: int
+    card: int
+    pool: int
+    weak: bool
+
+
+#: Throwaway cards have short keys; one profile has those of today's cards: design decision 16.
+SIZES: Mapping[str, KeySizes] = {
+    "published": KeySizes(0xE1, 1408, 1152, 1024, 8, True),
+    "published-long": KeySizes(0xE2, 1984, 1664, 1408, 2, False),
+}
 _HEAD = """\
 # Published test keys: a certification authority, an issuer, and a pool of card keys that virtual
 # cards share. They protect nothing and sign nothing real. Written by
@@ -113,12 +143,20 @@ _HEAD = """\
 """
 
 
-def keys_text(random_bytes: RandomBytes) -> str:
-    """Give the text of `authority_keys.toml` for these random bytes."""
+def keys_text(random_bytes: RandomBytes, name: str = "published") -> str:
+    """Give the text of an authority's file for these random bytes."""
+    sizes = SIZES[name]
     lines = [_HEAD]
-    names = [("[ca]\nindex = 0xE1", _CA_BITS), ("[issuer]", _ISSUER_BITS)]
-    names += [("[[card]]", _CARD_BITS)] * _POOL
-    for name, bits in names:
+    names = [(f"[ca]\nindex = 0x{sizes.ca_index:X}", sizes.ca), ("[issuer]", sizes.issuer)]
+    names += [("[[card]]", sizes.card)] * sizes.pool
+    for title, bits in names:
         key = generate_key(bits, random_bytes)
-        lines.append(f'{name}\nprime_p = "{key.prime_p:x}"\nprime_q = "{key.prime_q:x}"\n')
+        lines.append(_entry(title, key.prime_p, key.prime_q))
+    if sizes.weak:
+        primes = (weak_prime(sizes.card // 2, random_bytes) for _ in range(2))
+        lines.append(_entry("[weak]", *primes))
     return "\n".join(lines)
+
+
+def _entry(title: str, prime_p: int, prime_q: int) -> str:
+    return f'{title}\nprime_p = "{prime_p:x}"\nprime_q = "{prime_q:x}"\n'

@@ -23,7 +23,7 @@ def verify(application: Application, p1: int, p2: int, data: bytes) -> bytes:
     command before. Source: EMV 4.4 Book 3, 6.5.12; Book 2, 7.2.
     """
     challenge, application.challenge = application.challenge, b""
-    state, key = application.state, application.image.icc_key
+    state, key = application.state, application.key
     enciphered = p2 == _ENCIPHERED and key is not None
     if p1 or not (p2 == _PLAINTEXT or enciphered):
         return WRONG_PARAMETERS
@@ -31,7 +31,7 @@ def verify(application: Application, p1: int, p2: int, data: bytes) -> bytes:
         return WRONG_LENGTH
     if not state.pin:
         return NO_REFERENCE
-    if state.pin_tries == 0:
+    if application.pin_tries == 0:
         return BLOCKED
     if enciphered:
         if not challenge:
@@ -58,8 +58,8 @@ def _spend(application: Application) -> None:
 
 def _deciphered(application: Application, data: bytes, challenge: bytes) -> str:
     """Give the PIN; empty, which no reference PIN is, for a block of another challenge."""
-    assert application.image.icc_key is not None
+    assert application.key is not None
     try:
-        return decipher_offline_pin(application.image.icc_key, data, challenge)
+        return decipher_offline_pin(application.key, data, challenge)
     except CryptoError:
         return ""

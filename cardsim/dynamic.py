@@ -24,7 +24,7 @@ def internal_authenticate(application: Application, p1: int, p2: int, data: byte
     """Sign the DDOL's values; 6A81 on a card without a key."""
     if p1 or p2:
         return _WRONG_PARAMETERS
-    key = application.image.icc_key
+    key = application.key
     if key is None:
         return _NOT_SUPPORTED
     if len(data) != (application.ddol_length or _DEFAULT_DDOL_BYTES):
@@ -45,7 +45,7 @@ def combined_answer(
 
     `objects` are the encodings of 9F27, 9F36 and 9F10. Source: EMV 4.4 Book 2, 6.6.1.
     """
-    key = application.image.icc_key
+    key = application.key
     assert key is not None
     cid = objects[0][-1]
     sent = [application.pdol_values, application.cdol1_values]

@@ -52,6 +52,16 @@ class FaultAction(Enum):
     WRONG_TRANSACTION_HASH = Misbehaviour.WRONG_TRANSACTION_HASH.value
     REPLAYED_NUMBER = Misbehaviour.REPLAYED_NUMBER.value
     KEEPS_PIN_TRIES = Misbehaviour.KEEPS_PIN_TRIES.value
+    FOREIGN_CERTIFICATE = Misbehaviour.FOREIGN_CERTIFICATE.value
+    WEAK_KEY = Misbehaviour.WEAK_KEY.value
+    # Policy
+    HIGHER_CRYPTOGRAM = Misbehaviour.HIGHER_CRYPTOGRAM.value
+    LOWER_CRYPTOGRAM = Misbehaviour.LOWER_CRYPTOGRAM.value
+    APPLICATION_BLOCKED = Misbehaviour.APPLICATION_BLOCKED.value
+    CARD_BLOCKED = Misbehaviour.CARD_BLOCKED.value
+    PIN_BLOCKED = Misbehaviour.PIN_BLOCKED.value
+    OFFLINE_LIMITS_SPENT = Misbehaviour.OFFLINE_LIMITS_SPENT.value
+    COUNTER_ADVANCED = "counter advanced"
 
 
 #: Actions that need the tag of an object.
@@ -65,7 +75,7 @@ _TAGGED = frozenset(
 _OF_POWER = frozenset(
     (
         FaultAction.MUTE, FaultAction.SLOW, FaultAction.TORN_BEFORE, FaultAction.TORN_AFTER,
-        FaultAction.ANSWER, FaultAction.TRUNCATE,
+        FaultAction.ANSWER, FaultAction.TRUNCATE, FaultAction.COUNTER_ADVANCED,
     )
 )  # fmt: skip
 
@@ -76,8 +86,10 @@ class Fault:
     `every`, at all later ones), in card state `state` when that is given.
 
     STATUS answers `status_word` without the card seeing the command; ANSWER gives `data` after the
-    card ran it; TRUNCATE gives the first `count` bytes; SLOW waits `delay_ms`; TORN_AT_WRITE cuts
-    power after `count` non-volatile writes of the command. On command POWER, ANSWER gives the ATR.
+    card ran it; TRUNCATE gives the first `count` bytes; SLOW waits `delay_ms` and up to
+    `jitter_ms` more; TORN_AT_WRITE cuts power after `count` non-volatile writes of the command;
+    COUNTER_ADVANCED uses `count` counters (1 for 0) up, as purchases elsewhere do. On command
+    POWER, ANSWER gives the ATR.
     Data faults act on the object `tag` of the answer, with `data` as its new content; an answer
     without that object is not struck. `probability` below 1 lets the fault strike by chance: by
     the draw of `seed`, `stream`, its place in the plan and the number of the command.
@@ -91,6 +103,7 @@ class Fault:
     data: bytes = b""
     count: int = 0
     delay_ms: int = 0
+    jitter_ms: int = 0
     tag: str = ""
     state: str = ""
     probability: float = 1.0
@@ -101,8 +114,10 @@ class Fault:
         """Check the ranges; raise FaultPlanError."""
         if self.command and self.command not in COMMAND_NAMES:
             raise FaultPlanError(f"fault: unknown command {self.command[:32]!r}.")
-        if self.ordinal < 1 or self.count < 0 or not 0 <= self.delay_ms <= limits.DELAY_MS:
-            raise FaultPlanError("fault: ordinal, count or delay_ms is out of range.")
+        if self.ordinal < 1 or self.count < 0 or min(self.delay_ms, self.jitter_ms) < 0:
+            raise FaultPlanError("fault: ordinal, count, delay_ms or jitter_ms is out of range.")
+        if self.delay_ms + self.jitter_ms > limits.DELAY_MS:
+            raise FaultPlanError(f"fault: a delay is at most {limits.DELAY_MS} ms.")
         if not 0 <= self.status_word <= 0xFFFF:
             raise FaultPlanError("fault: a status word is four hex digits.")
         if self.state not in _STATES:
@@ -121,8 +136,17 @@ class Fault:
         >>> [fault.draw(0, number) for number in range(1, 7)]
         [True, False, True, True, False, True]
         """
-        if self.probability >= 1:
-            return True
-        text = f"{self.seed}/{self.stream}/{place}/{number}"
-        drawn = int.from_bytes(sha256(text.encode("utf-8")).digest()[:8], "big")
-        return drawn < self.probability * 2**64
+        return self.probability >= 1 or self._drawn("", place, number) < self.probability * 2**64
+
+    def wait_ms(self, place: int, number: int) -> int:
+        """Give the delay of one strike, by the same kind of draw.
+
+        >>> fault = Fault(FaultAction.SLOW, delay_ms=20, jitter_ms=10, seed=7)
+        >>> [fault.wait_ms(0, number) for number in range(1, 7)]
+        [26, 20, 28, 30, 20, 29]
+        """
+        return self.delay_ms + self._drawn("wait", place, number) % (self.jitter_ms + 1)
+
+    def _drawn(self, purpose: str, place: int, number: int) -> int:
+        text = f"{self.seed}/{self.stream}/{place}/{number}{purpose}"
+        return int.from_bytes(sha256(text.encode("utf-8")).digest()[:8], "big")

@@ -17,6 +17,7 @@ _FAULT_KEYS = frozenset(
         "data",
         "count",
         "delay_ms",
+        "jitter_ms",
         "tag",
         "state",
         "probability",

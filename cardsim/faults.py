@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from cardsim import alterations, limits
+from cardsim import alterations, key_faults, limits
 from cardsim.card import Card
 from cardsim.errors import FaultPlanError
 from cardsim.fault import GET_RESPONSE, POWER, UNKNOWN, Fault, FaultAction
 from cardsim.fault_plan import parse_faults
 from cardsim.memory import PowerLost
 from cardsim.misbehaviour import Misbehaviour
-from cardsim.states import COMMANDS
+from cardsim.states import COMMANDS, CardState
 from cardsim.trace import Trace
 
 __all__ = [
@@ -28,6 +28,7 @@ _MISBEHAVIOURS = {item.value: item for item in Misbehaviour}
 #: The published authority's certificates name these leading digits. EMV 4.4 Book 2, table 5.
 _ISSUER_IDENTIFIER = "93600999"
 _STATUS_BYTES = 2
+_OF_A_KEY = (Misbehaviour.WEAK_KEY, Misbehaviour.FOREIGN_CERTIFICATE)
 
 Alteration = Callable[[bytes, Fault], bytes | None]
 _ALTERATIONS: dict[FaultAction, Alteration] = {
@@ -70,7 +71,7 @@ class Reaction:
 class FaultLayer:
     """A card with its faults; every exchange is traced."""
 
-    __slots__ = ("_counts", "_total", "card", "faults", "trace")
+    __slots__ = ("_card_blocked", "_counts", "_total", "card", "faults", "trace")
 
     def __init__(
         self, card: Card, faults: Iterable[Fault] = (), trace: Trace | None = None
@@ -83,10 +84,13 @@ class FaultLayer:
         self.trace = trace if trace is not None else Trace()
         self._counts: dict[str, int] = {}
         self._total = 0
+        self._card_blocked = False
 
     def power(self) -> Reaction:
         """Power or reset the card and give the reaction with its ATR."""
         fault = self._match(POWER)
+        if fault is not None and fault.action is FaultAction.COUNTER_ADVANCED:
+            self._advance(fault.count or 1)
         reaction = Reaction(ReactionKind.ANSWER, self.card.power())
         if fault is not None:
             reaction = self._alter(fault, reaction.data)
@@ -111,6 +115,8 @@ class FaultLayer:
         return reaction
 
     def _answered(self, command: bytes) -> Reaction:
+        if self._card_blocked and self.card.powered:
+            self.card.state = CardState.CARD_BLOCKED
         try:
             return Reaction(ReactionKind.ANSWER, self.card.apdu(command))
         except PowerLost:
@@ -129,8 +135,11 @@ class FaultLayer:
         if action is FaultAction.TORN_AT_WRITE:
             self.card.writer.tear_after(fault.count)
         if (misbehaviour := _MISBEHAVIOURS.get(action.value)) is not None:
-            for application in self.card.applications:
-                application.misbehaves |= {misbehaviour}
+            if misbehaviour in _OF_A_KEY and not self._has_key(misbehaviour):
+                return self._answered(command), False
+            self._misbehave(misbehaviour)
+        if action is FaultAction.COUNTER_ADVANCED:
+            self._advance(fault.count or 1)
         reaction = self._answered(command)
         self.card.writer.tear_after(None)
         if reaction.kind is not ReactionKind.ANSWER:
@@ -153,8 +162,27 @@ class FaultLayer:
             answer = fault.data
         elif fault.action is FaultAction.TRUNCATE:
             answer = answer[: fault.count]
-        delay_ms = fault.delay_ms if fault.action is FaultAction.SLOW else 0
+        delay_ms = 0
+        if fault.action is FaultAction.SLOW:
+            delay_ms = fault.wait_ms(self.faults.index(fault), self._total)
         return Reaction(ReactionKind.ANSWER, answer, delay_ms)
+
+    def _has_key(self, how: Misbehaviour) -> bool:
+        """Tell whether any application has a key that can be wrong so."""
+        images = [application.image for application in self.card.applications]
+        if how is Misbehaviour.WEAK_KEY:
+            return any(key_faults.weak_key(image) is not None for image in images)
+        return any(image.icc_key and key_faults.authority_of(image) for image in images)
+
+    def _misbehave(self, how: Misbehaviour) -> None:
+        self._card_blocked = self._card_blocked or how is Misbehaviour.CARD_BLOCKED
+        for application in self.card.applications:
+            application.misbehave(how)
+
+    def _advance(self, counters: int) -> None:
+        """Use counters up, as purchases elsewhere do; none beyond the last."""
+        for application in self.card.applications:
+            application.write("atc", min(application.state.atc + counters, limits.ATC_MAXIMUM))
 
     def _match(self, name: str) -> Fault | None:
         """Count the command and give the first fault that strikes it."""

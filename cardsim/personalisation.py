@@ -69,7 +69,7 @@ def personalise(
     _check(psn, pin, balance_sen, udk_ac, udk_mac, udk_encipherment)
     values = _values(template, pan, expiry, effective, psn, name)
     if signer is None and template.signer:
-        signer = published_authority().signer(pan)
+        signer = published_authority(template.signer).signer(pan)
     data = _application_data(template, values, signer, pan, expiry)
     state = ApplicationState(
         pin=pin,

@@ -15,6 +15,7 @@ from typing import Any
 
 from cardsim import limits
 from cardsim.application import AC_TAGS
+from cardsim.authority import PUBLISHED
 from cardsim.errors import ProfileError
 from protocols.emv.afl import AflEntry, build_afl
 from protocols.emv.dol import build_dol
@@ -65,7 +66,7 @@ _APPLICATION_KEYS = {
     "service_code": str,
 }
 #: Keys that a product may do without: a DDOL (its cards sign dynamically), and `signer`:
-#: "published" cards are signed under the published authority unless another signer is given.
+#: cards of a published authority are signed under it unless another signer is given.
 _OPTIONAL_KEYS = {"ddol": list, "signer": str}
 #: The contactless form, for products that have one: its PDOL and its AIP.
 _CONTACTLESS_KEYS = {"pdol": list, "aip": str}
@@ -82,7 +83,6 @@ SIGNER_PLACEHOLDERS = frozenset(
         "{icc_certificate}", "{icc_remainder}", "{icc_exponent}",
     )
 )  # fmt: skip
-_SIGNERS = ("published",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def profile_names() -> tuple[str, ...]:
     """Give the names of the built-in profiles.
 
     >>> profile_names()
-    ('emv-generic', 'nsiccs-debit', 'ssn')
+    ('emv-generic', 'emv-long', 'nsiccs-debit', 'ssn')
     """
     folder = files("cardsim").joinpath("profiles")
     names = (entry.name for entry in folder.iterdir())
@@ -183,8 +183,8 @@ def _build(table: dict[str, Any]) -> Profile:
     names = ("pdol", "cdol1", "cdol2", "ddol")
     dols = {name: _dol(application, name, ("application",)) for name in names}
     contactless = _contactless(table.get("contactless"))
-    if application.get("signer", "published") not in _SIGNERS:
-        raise _Fault(("application", "signer"), f"signer is one of {', '.join(_SIGNERS)}")
+    if application.get("signer", "published") not in PUBLISHED:
+        raise _Fault(("application", "signer"), f"signer is one of {', '.join(PUBLISHED)}")
     for name in ("cdol1", "cdol2"):
         _check_asked(application[name], AC_TAGS, ("application", name))
     _check_numbers(application)

@@ -70,7 +70,7 @@ def select(card: "Card", header: bytes, data: bytes) -> bytes:
         if fci and application.image.aid.startswith(data):
             card.last_prefix, card.next_index = data, index + 1
             card.select(application)
-            return fci + (_INVALIDATED if application.state.blocked else _OK)
+            return fci + (_INVALIDATED if application.blocked else _OK)
     return _FILE_NOT_FOUND
 
 
@@ -86,7 +86,7 @@ def read_record(card: "Card", header: bytes, _data: bytes) -> bytes:
         return entries[header[2] - 1] + _OK if header[2] <= len(entries) else _RECORD_NOT_FOUND
     if card.state is CardState.SELECTED:
         return b"\x69\x85"
-    record = card.current.image.records.get((sfi, header[2]))
+    record = card.current.records.get((sfi, header[2]))
     if record is not None:
         return record + _OK
     known = any(place[0] == sfi for place in card.current.image.records)

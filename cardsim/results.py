@@ -36,14 +36,14 @@ def card_verification_results(
         byte_1 |= _AUTHENTICATION_FAILED
     byte_2 = 0
     if state.pin:
-        byte_2 |= (state.pin_tries & 0x0F) << 4
-        byte_2 |= _PIN_TRY_LIMIT if state.pin_tries == 0 else 0
+        byte_2 |= (application.pin_tries & 0x0F) << 4
+        byte_2 |= _PIN_TRY_LIMIT if application.pin_tries == 0 else 0
     if application.pin_verified is not None:
         byte_2 |= _PIN_PERFORMED | (0 if application.pin_verified else _PIN_FAILED)
     if state.online_pending and second is None:
         byte_2 |= _LAST_ONLINE_INCOMPLETE
     byte_3 = _LOWER_COUNT if lower_limit_exceeded(application, amount_sen) else 0
-    if state.offline_count + 1 > image.upper_offline_limit and image.lower_offline_limit:
+    if application.offline_count + 1 > image.upper_offline_limit and image.lower_offline_limit:
         byte_3 |= _UPPER_COUNT
     if state.offline_amount_sen + amount_sen > image.offline_amount_limit_sen > 0:
         byte_3 |= _AMOUNT
@@ -54,7 +54,7 @@ def card_verification_results(
 def lower_limit_exceeded(application: Application, amount_sen: int) -> bool:
     """Tell whether one more offline approval would pass the card's lower limits."""
     state, image = application.state, application.image
-    if state.offline_count + 1 > image.lower_offline_limit:
+    if application.offline_count + 1 > image.lower_offline_limit:
         return True
     limit = image.offline_amount_limit_sen
     return limit > 0 and state.offline_amount_sen + amount_sen > limit

@@ -5,9 +5,11 @@ card is reset or the contact directory is selected. There is no second cryptogra
 the field when the host answers. Source: EMV Contactless Book B, 3.3; reference/emv.md 4.2.
 """
 
+from collections.abc import Mapping
+
 from cardsim import limits
 from cardsim.application import TAP, Application
-from cardsim.image import ApplicationImage, CardImage
+from cardsim.image import CardImage
 from cardsim.results import card_verification_results
 from cardsim.states import CardState
 from cardsim.transaction import (
@@ -66,11 +68,12 @@ def get_processing_options(
     wants_pin = amount_sen > 0 or bool(qualifiers[1] & _CVM_REQUIRED)
     kind = AcType.ARQC
     if (
-        application.state.blocked
+        application.blocked
         or qualifiers[0] & _OFFLINE_ONLY
         or (wants_pin and not qualifiers[0] & _ONLINE_PIN)
     ):
         kind = AcType.AAC
+    kind = application.granted(kind)
     cvr = card_verification_results(application, kind, None, amount_sen)
     issuer_data = application.issuer_application_data(cvr)
     aip = application.image.contactless_aip
@@ -79,7 +82,7 @@ def get_processing_options(
     write_log(application, TAP, values, kind)
     answer = [
         ("82", aip),
-        *_repeated(application.image),
+        *_repeated(application.records),
         ("9F10", issuer_data),
         ("9F26", cryptogram),
         ("9F27", bytes((kind,))),
@@ -89,10 +92,10 @@ def get_processing_options(
     return tlv.build([("77", tlv.build(answer))]) + OK, CardState.TAPPED
 
 
-def _repeated(image: ApplicationImage) -> list[tuple[str, bytes]]:
+def _repeated(records: Mapping[tuple[int, int], bytes]) -> list[tuple[str, bytes]]:
     """Give what the answer repeats from the records: track 2 and sequence number."""
     held: dict[str, bytes] = {}
-    for record in image.records.values():
+    for record in records.values():
         try:
             held.update(tlv.parse_flat(record, duplicates=True, leaves=True))
         except EmvDataError:

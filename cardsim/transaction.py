@@ -78,7 +78,7 @@ def generate_ac(
 
 def _first(application: Application, asked: AcType, data: bytes, combined: bool) -> Answer:
     amount_sen = amount_of(application, 0, data)
-    kind = _first_type(application, asked, amount_sen)
+    kind = application.granted(_first_type(application, asked, amount_sen))
     # What the issuer learns is the state before this transaction changes it.
     cvr = card_verification_results(application, kind, None, amount_sen)
     issuer_data = application.issuer_application_data(cvr)
@@ -105,7 +105,7 @@ def _first(application: Application, asked: AcType, data: bytes, combined: bool)
 def _first_type(application: Application, asked: AcType, amount_sen: int) -> AcType:
     """Give what the card grants: never higher than asked. EMV 4.4 Book 3, 9.3; card.md."""
     state = application.state
-    if asked is AcType.AAC or state.blocked:
+    if asked is AcType.AAC or application.blocked:
         return AcType.AAC
     if asked is AcType.ARQC:
         return AcType.ARQC
@@ -114,7 +114,7 @@ def _first_type(application: Application, asked: AcType, amount_sen: int) -> AcT
         or state.online_pending
         or state.issuer_authentication_failed
         or state.last_online_atc == 0
-        or (bool(state.pin) and state.pin_tries == 0)
+        or (bool(state.pin) and application.pin_tries == 0)
     )
     return AcType.ARQC if must_go_online else AcType.TC
 
@@ -125,7 +125,8 @@ def _second(application: Application, asked: AcType, data: bytes, combined: bool
     authentication = application.value(1, data, "91")
     if any(authentication) and not application.image.aip[0] & _AIP_ISSUER_AUTHENTICATION:
         _authenticate(application, authentication)
-    kind = AcType.TC if asked is AcType.TC and _grants(application, arc) else AcType.AAC
+    grants = asked is AcType.TC and _grants(application, arc)
+    kind = application.granted(AcType.TC if grants else AcType.AAC)
     first = _TYPES[application.first_type]
     cvr = card_verification_results(application, first, kind, amount_sen)
     issuer_data = application.issuer_application_data(cvr)
@@ -147,11 +148,11 @@ def _second(application: Application, asked: AcType, data: bytes, combined: bool
 
 def _grants(application: Application, arc: bytes) -> bool:
     """Tell whether the card grants the TC that was asked in the second GENERATE AC."""
-    state, image = application.state, application.image
-    if state.blocked:
+    image = application.image
+    if application.blocked:
         return False
     if arc == _UNABLE_APPROVED:
-        return state.offline_count + 1 <= image.upper_offline_limit
+        return application.offline_count + 1 <= image.upper_offline_limit
     if arc not in _APPROVING:
         return False
     if application.issuer_authenticated and application.arc_verified != arc:

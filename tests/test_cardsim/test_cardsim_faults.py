@@ -208,7 +208,7 @@ WRONG_PLANS = [
     ('[[fault]]\naction = "mute"\ncommand = "DANCE"\n', "plan:1: fault: unknown command"),
     ('[[fault]]\naction = "mute"\nordinal = 0\n', "plan:1: fault: ordinal"),
     ('[[fault]]\naction = "mute"\nordinal = "x"\n', "plan:1: a value"),
-    ('[[fault]]\naction = "slow"\ndelay_ms = 99999999\n', "plan:1: fault: ordinal"),
+    ('[[fault]]\naction = "slow"\ndelay_ms = 99999999\n', "plan:1: fault: a delay"),
     ('[[fault]]\naction = "status"\nstatus_word = "XYZ"\n', "plan:1: a value"),
     ('[[fault]]\naction = "status"\nstatus_word = "12345"\n', "plan:1: fault: a status"),
     ('[[fault]]\naction = "answer"\ndata = "9"\n', "plan:1: a value"),

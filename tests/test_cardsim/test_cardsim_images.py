@@ -238,7 +238,7 @@ def test_profile_whose_mandatory_data_only_signed_cards_would_have_is_refused() 
 
 
 def test_profile_unknown_or_unreadable_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match=r"emv-generic, nsiccs-debit, ssn"):
+    with pytest.raises(ProfileError, match=r"emv-generic, emv-long, nsiccs-debit, ssn"):
         load_profile("visa")
     with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(str(tmp_path / "none.toml"))

@@ -161,8 +161,12 @@ def test_published_keys_are_those_that_their_seed_makes_and_cards_share_the_pool
 def test_published_keys_are_made_anew_from_their_seed() -> None:
     from importlib.resources import files
 
-    text = files("cardsim").joinpath("authority_keys.toml").read_text("utf-8")
-    assert authority.keys_text(random.Random("lumbung test authority").randbytes) == text
+    for name, seed in (
+        ("published", "lumbung test authority"),
+        ("published-long", "lumbung test authority published-long"),
+    ):
+        text = files("cardsim").joinpath(authority.PUBLISHED[name]).read_text("utf-8")
+        assert authority.keys_text(random.Random(seed).randbytes, name) == text
 
 
 def test_image_with_a_key_saved_and_read_signs_as_before_and_shows_no_prime() -> None:

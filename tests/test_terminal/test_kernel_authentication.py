@@ -139,21 +139,23 @@ def test_pin_key_of_its_own_enciphers_the_pin_of_a_card_that_signs_statically() 
 
 
 def test_ca_keys_are_data_that_their_checksums_guard() -> None:
-    [first, second] = known_ca_keys()
+    first, second, third = known_ca_keys()
     assert first.key == second.key == published_authority().ca.public
+    assert third.key == published_authority("published-long").ca.public
     text = files("terminal.kernel").joinpath("laboratory.toml").read_text("utf-8")
-    [entry] = tomllib.loads(text)["ca_key"]
-    assert read_ca_keys([entry]) == (first, second)
+    entry, longer = tomllib.loads(text)["ca_key"]
+    assert read_ca_keys([entry, longer]) == (first, second, third)
     for name, value in (("modulus", entry["modulus"][:-2] + "01"), ("index", "E2")):
         with pytest.raises(ValueError, match="checksum"):
             read_ca_keys([{**entry, name: value}])
 
 
+@pytest.mark.parametrize("profile", ["emv-generic", "emv-long"])
 @pytest.mark.parametrize("number", [b"\x00\x00\x00\x00", b"\xff\xff\xff\xff"])
 def test_combined_purchase_ends_in_a_signed_tc_that_the_issuer_can_recompute(
-    number: bytes,
+    number: bytes, profile: str
 ) -> None:
-    card = make_card(make_image("emv-generic"))
+    card = make_card(make_image(profile))
     data = replace(laboratory_terminal_data(), terminal_capabilities=bytes.fromhex("2008C8"))
     outcome = drive(start_transaction(data, purchase(unpredictable_number=number)), card)
     assert outcome.context is not None
