@@ -177,12 +177,15 @@ async def _day(
 
 
 def standing_slips(counter: Counter) -> list[Slip]:
-    """Give the sales that stand by the terminal's own journal: what its slips say."""
+    """Give the sales that stand by the terminal's own journal: what its slips say.
+
+    Of a sale that was refunded in part, or of which less was handed over, the rest stands.
+    """
     terminal_id = counter.terminal_id
     return [
-        Slip(transfer_id_of(terminal_id, sale), sale.intent.amount_sen)
+        Slip(transfer_id_of(terminal_id, sale), sale.amount_sen - sale.refunded_sen)
         for sale in counter.terminal.journal.transactions.values()
-        if sale.intent.kind is Kind.PURCHASE and sale.stands
+        if sale.intent.kind in (Kind.PURCHASE, Kind.VOUCHER) and sale.stands
     ]
 
 
