@@ -126,7 +126,7 @@ class Batches:
         if batch is not None:
             if batch.number == number:
                 return batch
-            self.changes.append(BatchSetAside(batch.batch_id, batch.totals))
+            self.changes.append(BatchSetAside(batch.batch_id, batch.counted, batch.totals))
         self.last_id += 1
         batch = Batch(self.last_id, terminal_number, number, sequence, sequence, BatchTotals())
         self.open[key] = batch

@@ -140,6 +140,7 @@ class BatchSetAside:
     """A batch that was never settled made room for another with the same tag."""
 
     batch_id: int
+    counted: int
     totals: BatchTotals
 
 
@@ -172,6 +173,26 @@ class KeptBatch:
     totals: BatchTotals
     is_disputed: bool
     uploads: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch as the state file has it, in whatever state, for a reconciliation.
+
+    `declared` is None until a settlement named totals; `closed_on` until one closed it.
+    """
+
+    batch_id: int
+    terminal_number: int
+    number: int
+    state: str
+    opened_sequence: int
+    opened_on: date
+    counted: int
+    totals: BatchTotals
+    declared: BatchTotals | None
+    closed_sequence: int | None
+    closed_on: date | None
 
 
 @dataclass(frozen=True, slots=True)

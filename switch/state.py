@@ -15,6 +15,8 @@ from protocols.errors import LumbungError
 from switch import state_batches
 from switch.changes import (
     AtcMarksKept,
+    BatchRow,
+    BatchUploaded,
     BusinessDateMoved,
     Change,
     KeySetActivated,
@@ -76,6 +78,14 @@ class StateFile:
         """Give everything that the file holds."""
         try:
             return self._load()
+        except sqlite3.Error as error:
+            raise self._fault("cannot be read", error) from error
+
+    def batches(self) -> tuple[list[BatchRow], list[BatchUploaded]]:
+        """Give every batch and every uploaded record, for a reconciliation."""
+        run = self._connection.execute
+        try:
+            return state_batches.all_batches(run), state_batches.all_uploads(run)
         except sqlite3.Error as error:
             raise self._fault("cannot be read", error) from error
 

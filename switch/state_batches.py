@@ -10,6 +10,7 @@ from switch.changes import (
     BatchDisputed,
     BatchesKept,
     BatchOpened,
+    BatchRow,
     BatchSetAside,
     BatchTotals,
     BatchUploaded,
@@ -45,6 +46,11 @@ FROM terminal_batch WHERE batch_id IN (
   SELECT max(batch_id) FROM terminal_batch WHERE state = 'closed' GROUP BY terminal_number
 )
 """
+_EVERY_BATCH = """
+SELECT batch_id, terminal_number, number, state, opened_sequence, opened_on, counted, totals,
+  declared, closed_sequence, closed_on
+FROM terminal_batch ORDER BY batch_id
+"""
 _NOT_CLOSED = """
 SELECT batch_id, terminal_number, number, opened_sequence, counted, totals, state
 FROM terminal_batch WHERE state IN ('open', 'disputed') ORDER BY batch_id
@@ -77,10 +83,11 @@ def apply_change(run: Run, change: Change) -> None:
                 "INSERT OR REPLACE INTO batch_upload VALUES (?, ?, ?, ?, ?)",
                 (batch_id, _blob(transfer_id), code, claimed, posted),
             )
-        case BatchSetAside(batch_id, totals):
+        case BatchSetAside(batch_id, counted, totals):
             run(
-                "UPDATE terminal_batch SET state = 'set aside', totals = ? WHERE batch_id = ?",
-                (_text(totals), batch_id),
+                "UPDATE terminal_batch SET state = 'set aside', counted = ?, totals = ?"
+                " WHERE batch_id = ?",
+                (counted, _text(totals), batch_id),
             )
         case BatchClosed():
             _close(run, change)
@@ -122,6 +129,49 @@ def load(run: Run) -> dict[str, Any]:
             for number, offset, base, one in run("SELECT * FROM pin_change")
         },
     }
+
+
+def all_batches(run: Run) -> list[BatchRow]:
+    """Give every batch of the file, in the order in which they were opened."""
+    return [
+        BatchRow(
+            batch_id,
+            terminal,
+            number,
+            state,
+            opened,
+            date.fromisoformat(opened_on),
+            counted,
+            read_totals(totals),
+            read_totals(declared) if declared else None,
+            closed,
+            date.fromisoformat(closed_on) if closed_on else None,
+        )
+        for (
+            batch_id,
+            terminal,
+            number,
+            state,
+            opened,
+            opened_on,
+            counted,
+            totals,
+            declared,
+            closed,
+            closed_on,
+        ) in run(_EVERY_BATCH)
+    ]
+
+
+def all_uploads(run: Run) -> list[BatchUploaded]:
+    """Give every uploaded record of the file, by batch."""
+    return [
+        BatchUploaded(batch_id, _int(one), code, claimed, posted)
+        for batch_id, one, code, claimed, posted in run(
+            "SELECT batch_id, transfer_id, processing_code, claimed_sen, posted_sen"
+            " FROM batch_upload ORDER BY batch_id, transfer_id"
+        )
+    ]
 
 
 def closed_batch(row: tuple[Any, ...]) -> BatchClosed:
