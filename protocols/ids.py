@@ -52,7 +52,9 @@ def transfer_id(key: MessageKey) -> int:
         key.rrn.rstrip(" "),
         key.message_class,
     )
-    if any(not part.isascii() or any(c < " " for c in part) for part in normal):
+    text = "".join(normal)
+    # Printable ASCII is the rule; DEL alone is not printable and was always let through.
+    if not (text.isascii() and (text.isprintable() or min(text) >= " ")):
         raise ValueError("an element of a transfer key holds a byte that no element may hold")
     return _digest_128("lumbung/transfer/1", *normal)
 
@@ -91,7 +93,7 @@ def fingerprint(*parts: str) -> int:
 
 
 def _digest_128(domain: str, *parts: str) -> int:
-    text = "".join("\x1f" + part for part in parts)
-    value = int.from_bytes(sha256((domain + text).encode("ascii")).digest()[:16], "big")
+    text = "\x1f".join((domain, *parts))
+    value = int.from_bytes(sha256(text.encode("ascii")).digest()[:16], "big")
     assert 0 < value < _MAX_128
     return value

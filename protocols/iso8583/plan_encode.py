@@ -176,6 +176,43 @@ def prefix_table(
     return tuple(table)
 
 
+def packed_run_at(elements: Sequence[Element], index: int) -> Sequence[Element]:
+    """Give the elements from `index` on that are one text of digits; empty when it is not so.
+
+    Packed digits of fixed length, and those whose length stands in front in packed digits too: one
+    conversion then serves them all.
+    """
+    stop = index
+    while stop < len(elements) and _is_packed_text(elements[stop]):
+        stop += 1
+    return elements[index:stop]
+
+
+def _is_packed_text(element: Element) -> bool:
+    if element.kind is not Kind.DIGITS or element.encoding != "bcd":
+        return False
+    if element.is_fixed:
+        return not (element.odd.endswith("f") and element.maximum % 2)
+    prefix = element.prefix
+    is_packed = prefix is not None and prefix.encoding == "bcd" and has_small_prefix(prefix)
+    return is_packed and element.odd == "left-0"
+
+
+def packed_heads(element: Element) -> tuple[str | None, ...]:
+    """Give by number of digits what stands before them, as text: prefix, zero before an odd count.
+
+    None for a number that is not allowed: joining it fails, and the packer says why.
+    """
+    assert element.prefix is not None
+    table = prefix_table(
+        element.prefix, element.kind, element.encoding, element.minimum, element.maximum
+    )
+    return tuple(
+        None if field is None else field.hex() + "0" * (units % 2)
+        for units, field in enumerate(table)
+    )
+
+
 class BodyWriter:
     """Writes the statements that turn values into byte strings, in order."""
 
@@ -191,7 +228,7 @@ class BodyWriter:
         parts: list[str] = []
         index = 0
         while index < len(elements):
-            run = run_at(elements, index)
+            run = packed_run_at(elements, index) or run_at(elements, index)
             if run:
                 parts.append(self._run(run, names[index : index + len(run)]))
                 index += len(run)
@@ -204,11 +241,18 @@ class BodyWriter:
         """Join the values of neighbours of one encoding, check and convert them together."""
         source, encoding = self._source, run[0].encoding
         lengths = " and ".join(
-            f"len({name}) == {element.maximum}" for element, name in zip(run, names, strict=True)
+            f"len({name}) == {element.maximum}"
+            for element, name in zip(run, names, strict=True)
+            if element.is_fixed
         )
-        source.refuse_unless(lengths)
+        if lengths:
+            source.refuse_unless(lengths)
         pieces: list[str] = []
         for element, name in zip(run, names, strict=True):
+            if not element.is_fixed:
+                heads = source.constant(packed_heads(element))
+                pieces += [f"{heads}[len({name})]", name]
+                continue
             is_odd = encoding == "bcd" and element.maximum % 2
             before = ["'0'"] if is_odd and element.odd == "left-0" else []
             after = ["'0'"] if is_odd and element.odd == "right-0" else []
@@ -232,42 +276,37 @@ class BodyWriter:
         if element.kind in COMPOSITES:
             source.add(f"b_{name} = {source.constant(self._writer(element))}({name})")
             units = f"len(b_{name}) * 2" if element.encoding == "bcd" else f"len(b_{name})"
+            written = f"b_{name}"
         else:
-            self._convert(element, name)
+            written = self._convert(element, name)
             units = f"len({name})"
         if element.prefix is None:
             if element.minimum == element.maximum:
                 source.refuse_unless(f"{units} == {element.maximum}")
             else:
                 source.refuse_unless(f"{element.minimum} <= {units} <= {element.maximum}")
-            return [f"b_{name}"]
+            return [written]
         if not has_small_prefix(element.prefix):
             source.add("raise odd")
-            return [f"b_{name}"]
+            return [written]
         prefix = prefix_table(
             element.prefix, element.kind, element.encoding, element.minimum, element.maximum
         )
-        return [f"{source.constant(prefix)}[{units}]", f"b_{name}"]
+        return [f"{source.constant(prefix)}[{units}]", written]
 
-    def _convert(self, element: Element, name: str) -> None:
-        """Write the statements that make `b_<name>` of a value that stands alone."""
+    def _convert(self, element: Element, name: str) -> str:
+        """Write the checks of a value that stands alone; give the expression of its bytes."""
         source = self._source
         if element.kind in (Kind.BYTES, Kind.BITMAP):
             if element.encoding == "binary":
-                source.add(f"b_{name} = {name}")
-            else:
-                page = "ascii" if element.encoding == "hex" else "cp500"
-                source.add(f"b_{name} = {name}.hex().upper().encode({page!r})")
-            return
-        text = name
+                return name  # joining refuses what is no bytes
+            page = "ascii" if element.encoding == "hex" else "cp500"
+            return f"{name}.hex().upper().encode({page!r})"
         if element.kind is Kind.TRACK2:
             source.add(f"a, s, b = {name}.partition('=')")
             source.refuse_unless("s and a.isdigit() and len(a) < 20 and (b.isdigit() or not b)")
             if element.encoding not in ("bcd", "ascii"):
                 source.refuse_unless(f"{name}.isascii()")
-            if element.encoding == "bcd":
-                text = f"t_{name}"
-                source.add(f"{text} = f'{{a}}d{{b}}'")
         else:
             charset = "n" if element.kind is Kind.DIGITS else element.charset
             if element.encoding not in ("bcd", "ascii"):  # fromhex and ASCII refuse the rest
@@ -275,10 +314,10 @@ class BodyWriter:
             test = charset_test(charset, name, may_be_empty=element.minimum == 0)
             source.refuse_unless(test)
         if element.encoding != "bcd":
-            source.add(f"b_{name} = {name}.encode({TEXT_CODECS[element.encoding]!r})")
-            return
+            return f"{name}.encode({TEXT_CODECS[element.encoding]!r})"
+        whole = "{a}d{b}" if element.kind is Kind.TRACK2 else f"{{{name}}}"
         side, _, nibble = element.odd.partition("-")
-        padded = f"{nibble!r} + {text}" if side == "left" else f"{text} + {nibble!r}"
-        source.add(
-            f"b_{name} = {source.constant(bytes.fromhex)}({padded} if len({name}) & 1 else {text})"
-        )
+        padded = f"{nibble}{whole}" if side == "left" else f"{whole}{nibble}"
+        source.add(f"b_{name} = {source.constant(bytes.fromhex)}(")
+        source.add(f"    f'{padded}' if len({name}) & 1 else f'{whole}')")
+        return f"b_{name}"

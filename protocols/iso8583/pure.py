@@ -105,7 +105,7 @@ class PureCodec:
         Raises: MessageError for MTI, bitmaps or lengths that the spec does not allow, and for
         what is left over. `message()` of the result raises everything that `decode` does.
         """
-        return PureLazyMessage(self.spec, as_bytes(raw))
+        return PureLazyMessage(self.spec, as_bytes(raw), self.decode)
 
     def receive(self, raw: bytes, keys: SenderKeys, sender: int = SENDER_ELEMENT) -> Received:
         """Give the message and what its MAC says (`protocols.iso8583.receive`).
