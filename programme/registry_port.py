@@ -106,6 +106,9 @@ class RegistryReader(Protocol):
     def merchant(self, merchant_id: str) -> MerchantView | None:
         """Give the shop with this DE42 (15 characters, trailing spaces ignored)."""
 
+    def merchant_by_account(self, account_id: int) -> MerchantView | None:
+        """Give the shop that this payable account belongs to."""
+
     def terminal(self, terminal_id: str) -> TerminalView | None:
         """Give the terminal with this DE41 (8 characters)."""
 

@@ -95,6 +95,15 @@ def _programme(decision: Decision) -> Value | None:
         ]
     if decision.slip_code:
         found["slip_code"] = decision.slip_code
+    if decision.planned_date is not None:
+        found["planned_date"] = decision.planned_date.strftime("%Y%m%d")
+    if decision.last_purchase is not None:
+        line = decision.last_purchase
+        found["last_purchase"] = {
+            "date": line.day.strftime("%Y%m%d"),
+            "amount": f"{abs(line.amount_sen):012d}",
+            "shop": _plain(line.text, _SHOP_TEXT),
+        }
     if decision.shop_heading is not None:
         name, place = decision.shop_heading
         found["shop"] = {"name": _plain(name, _HEADING_TEXT), "place": _plain(place, _HEADING_TEXT)}

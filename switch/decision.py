@@ -68,6 +68,8 @@ class Decision:
     shop_heading: tuple[str, str] | None = None
     business_date: date | None = None
     payout_date: date | None = None
+    planned_date: date | None = None
+    last_purchase: StatementLine | None = None
     approved_sen: int | None = None
     totals: BatchTotals | None = None
     batch: int = 0
@@ -87,7 +89,7 @@ class LedgerStep:
     """What a flow asks of the ledger in the next batch: post, then read.
 
     Reads happen after the whole batch is durable. `months_account_id` asks for the card's open
-    months as of record `months_at` (0: now).
+    months as of record `months_at` (0: now), `last_sales_account_id` for its newest purchases.
     """
 
     transfers: tuple[Transfer, ...] = ()
@@ -96,6 +98,7 @@ class LedgerStep:
     months_account_id: int = 0
     months_of_id: int = 0
     statement_account_id: int = 0
+    last_sales_account_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class StepResult:
     accounts: tuple[Account | None, ...] = ()
     months: tuple[MonthLeft, ...] = ()
     statement: tuple[Entry, ...] = ()
+    last_sales: tuple[Entry, ...] = ()
 
 
 #: A request under way: asks the ledger any number of times, then decides.

@@ -225,6 +225,25 @@ class CardStackRule(Rule):
     refuse: bool = Field(strict=True, description="true: the card that completes it is refused")
 
 
+class PaymentPlanRule(Rule):
+    """The day on which the months are paid, as the city has announced it (R33)."""
+
+    optional: ClassVar[bool] = True
+
+    enabled: bool = Field(strict=True, description="true or false")
+    day_of_month: int = Field(strict=True, ge=1, le=28, description="1 to 28")
+
+    def next_after(self, day: date) -> date | None:
+        """Give the next announced day after this one; None when none is announced."""
+        if not self.enabled:
+            return None
+        year, month = day.year, day.month
+        if day.day >= self.day_of_month:
+            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+        planned = date(year, month, self.day_of_month)
+        return planned if self.in_force(planned) else None
+
+
 class Rules(BaseModel):
     """One version of each rule."""
 
@@ -245,6 +264,7 @@ class Rules(BaseModel):
     hours: HoursRule
     basket: BasketRule
     proxy: ProxyRule
+    payment_plan: PaymentPlanRule = Field(alias="payment-plan")
     card_stack: CardStackRule = Field(alias="card-stack")
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from ledger.port import Entry, Ledger, StatementFilter
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import CreateTransferResult
+from programme.chart import TransferCode
 from switch.changes import Change
 from switch.decision import LedgerStep, MonthLeft, StepResult
 from switch.limits import STATEMENT_LINES_MAX
@@ -84,6 +85,7 @@ def read_results(
             accounts=tuple(accounts[i] for i in step.account_ids),
             months=_months(step, entries, months),
             statement=_statement(step, ledger),
+            last_sales=_last_sales(step, ledger),
         )
         for step, result in zip(work.steps, results, strict=True)
     ]
@@ -115,4 +117,18 @@ def _statement(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
         return ()
     account_id = step.statement_account_id
     wanted = StatementFilter(account_id=account_id, reverse=True, limit=STATEMENT_LINES_MAX)
+    return tuple(ledger.statement(wanted))
+
+
+def _last_sales(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
+    """Give the newest purchases of a card; some, for the last of them may have been undone."""
+    if not step.last_sales_account_id:
+        return ()
+    wanted = StatementFilter(
+        account_id=step.last_sales_account_id,
+        credits=False,
+        code=TransferCode.PURCHASE,
+        reverse=True,
+        limit=STATEMENT_LINES_MAX,
+    )
     return tuple(ledger.statement(wanted))

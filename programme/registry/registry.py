@@ -108,6 +108,11 @@ class Registry:
         """Give the shop with this DE42 (trailing spaces ignored)."""
         return self._context.views.merchants.get(merchant_id.rstrip(" "))
 
+    def merchant_by_account(self, account_id: int) -> MerchantView | None:
+        """Give the shop that this payable account belongs to."""
+        views = self._context.views
+        return views.merchants.get(views.merchant_by_account.get(account_id, ""))
+
     def terminal(self, terminal_id: str) -> TerminalView | None:
         """Give the terminal with this DE41."""
         return self._context.views.terminals.get(terminal_id)

@@ -51,6 +51,7 @@ class Views:
         self.cards_by_number: dict[int, CardView] = {}
         self.merchants: dict[str, MerchantView] = {}
         self.merchant_ids: dict[int, str] = {}
+        self.merchant_by_account: dict[int, str] = {}
         self.terminals: dict[str, TerminalView] = {}
         self.proxies: dict[int, ProxyView] = {}
 
@@ -111,6 +112,8 @@ class Views:
                 view = _merchant(row, categories.get(number, ()), payables.get(number, {}))
                 self.merchants[view.merchant_id] = view
                 self.merchant_ids[number] = view.merchant_id
+                for account in view.payable_accounts.values():
+                    self.merchant_by_account[account] = view.merchant_id
 
     def load_terminals(self, connection: Connection, numbers: Iterable[int] | None) -> None:
         """Read the terminals with these numbers, or all. Shops are read before."""

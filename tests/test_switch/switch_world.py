@@ -89,6 +89,10 @@ class Registry:
     def merchant(self, merchant_id: str) -> MerchantView | None:
         return self.merchants.get(merchant_id.rstrip(" "))
 
+    def merchant_by_account(self, account_id: int) -> MerchantView | None:
+        shops = self.merchants.values()
+        return next((one for one in shops if account_id in one.payable_accounts.values()), None)
+
     def terminal(self, terminal_id: str) -> TerminalView | None:
         return self.terminals.get(terminal_id)
 

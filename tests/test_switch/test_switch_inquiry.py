@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from programme.registry_port import BlockReason
+from switch.rules import load_rules
 
 
 def test_balance_tells_total_and_months_without_a_pin(counter):
@@ -125,3 +126,59 @@ def test_business_date_moves_at_midnight_in_samarinda_and_never_back(counter):
     assert seen == ["20260105", "20260106", "20260106"]
     world.restart()
     assert world.node.core._desk.memory.business_date == date(2026, 1, 6)
+
+
+def test_balance_tells_the_last_purchase_that_stands_and_its_shop(counter):
+    answer = counter.edc.send(counter.edc.balance(counter.chip))[0]
+    assert "last_purchase" not in answer.parts(63)
+    counter.buy(1_000_000)
+    gone = counter.edc.purchase(counter.chip, 2_000_000)
+    counter.edc.send(gone)
+    counter.edc.send(counter.edc.reversal(gone))
+    answer = counter.edc.send(counter.edc.balance(counter.chip))[0]
+    assert answer.parts(63)["last_purchase"] == {
+        "date": "20260105",
+        "amount": "000001000000",
+        "shop": "E-WARONG UJI 17     ",
+    }
+
+
+def test_balance_at_zero_says_why_when_and_where(counter):
+    counter.world.set_rule("payment_plan", enabled=True)
+    counter.buy(30_000_000)
+    answer = counter.edc.send(counter.edc.balance(counter.chip))[0]
+    assert (answer.text(39), answer.text(44)) == ("00", "Z02")
+    assert answer.parts(63)["planned_date"] == "20260110"
+    assert answer.parts(63)["last_purchase"]["amount"] == "000030000000"
+
+
+@pytest.mark.parametrize(
+    ("day", "ends_on", "expected"),
+    [
+        (date(2026, 1, 9), None, date(2026, 1, 10)),
+        (date(2026, 1, 10), None, date(2026, 2, 10)),
+        (date(2026, 12, 31), None, date(2027, 1, 10)),
+        (date(2026, 12, 31), date(2026, 12, 31), None),
+    ],
+)
+def test_planned_date_is_the_next_announced_one(day, ends_on, expected):
+    rule = load_rules().rules.payment_plan.model_copy(update={"enabled": True, "ends_on": ends_on})
+    assert rule.next_after(day) == expected
+
+
+def test_statement_names_the_shop_of_each_purchase(counter):
+    counter.buy(1_000_000)
+    sale = counter.edc.purchase(counter.chip, 500_000)
+    counter.edc.send(sale)
+    void = counter.edc.void(sale)
+    counter.edc.send(void)
+    counter.edc.send(counter.edc.reversal(void))
+    answer = counter.edc.send(counter.edc.balance(counter.chip, "389800"))[0]
+    lines = [(one["sign"], one["shop"].strip()) for one in answer.parts(48)["statement"]]
+    assert lines == [
+        ("D", "BATAL DIURUNGKAN"),
+        ("C", "PEMBATALAN"),
+        ("D", "E-WARONG UJI 17"),
+        ("D", "E-WARONG UJI 17"),
+        ("C", "BANTUAN MASUK"),
+    ]
