@@ -78,7 +78,7 @@ def open_offices(data: DataDirectory, clock: Clock, random_for: RandomFor) -> Of
     """
     keystore = open_keystore(data, random_for("keystore"))
     registry = Registry.open(
-        data.registry,
+        data.registry_place(),
         hmac_key=keystore.get("registry/hmac"),
         nik_key=keystore.get("registry/nik"),
         clock=clock,

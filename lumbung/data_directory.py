@@ -6,6 +6,7 @@ Layout (frozen; docs/reference/data-directory.md):
     lock                held exclusively by the one process that may write
     ledger/             the settlement core's own files (it has a lock of its own)
     registry.sqlite     people, cards, shops, terminals (programme)
+    registry-url        instead of it: the address of a PostgreSQL database
     keystore.json       keys wrapped under a master key that is never stored here
     switch.sqlite       the switch's small state: PIN tries, key sets, log-ons
     switch.sock         the control channel of the switch that runs, mode 0600
@@ -30,6 +31,8 @@ from protocols.errors import LumbungError
 
 FORMAT = 1
 MANIFEST = "lumbung-data.json"
+#: Holds the registry's address when it is no file here (mode 0600; a password may stand in it).
+REGISTRY_ADDRESS = "registry-url"
 
 
 class DataDirectoryError(LumbungError):
@@ -108,6 +111,20 @@ class DataDirectory:
     def registry(self) -> Path:
         """Give the registry's database file."""
         return self.root / "registry.sqlite"
+
+    def registry_place(self) -> str | Path:
+        """Give where the registry is: its file, or the address that `registry-url` holds.
+
+        Raises DataDirectoryError for an address file that cannot be read.
+        """
+        path = self.root / REGISTRY_ADDRESS
+        try:
+            address = path.read_text("utf-8").strip()
+        except FileNotFoundError:
+            return self.registry
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataDirectoryError(f"{path}: cannot be read ({error}).") from error
+        return address
 
     @property
     def keystore(self) -> Path:

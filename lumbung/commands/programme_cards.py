@@ -1,12 +1,12 @@
 """`lumbung programme card ACTION`: cards in the field, masked to four digits, without holders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lumbung.commands.programme_bureau import replace_card
+from lumbung.commands.programme_bureau import issue_cards, replace_card
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
@@ -25,7 +25,6 @@ from programme.offices import CardFile
 from programme.registry.lists import CardEntry
 from programme.registry_port import BlockReason, CardStatus
 from programme.reports.table import shown_rupiah
-from protocols.business_time import wita
 
 _STEPS = {
     "deliver": CardStatus.AT_BANK,
@@ -33,7 +32,15 @@ _STEPS = {
     "activate": CardStatus.ACTIVE,
     "close": CardStatus.CLOSED,
 }
-ACTIONS = ("list", "show", "block", "unblock", "replace", *_STEPS)
+#: From which state `--all` takes the cards of a step.
+_BEFORE = {
+    "deliver": CardStatus.PRINTED,
+    "collect": CardStatus.AT_BANK,
+    "activate": CardStatus.COLLECTED,
+}
+ACTIONS = ("list", "show", "issue", "block", "unblock", "replace", *_STEPS)
+#: Printed cards between two words of progress.
+PRINTED_TOLD = 200
 REASONS = {reason.value: reason for reason in BlockReason}
 
 
@@ -51,8 +58,9 @@ REASONS = {reason.value: reason for reason in BlockReason}
 @click.option(
     "--decree",
     type=click.IntRange(1),
-    help="block: all cards of people whose aid this decree ended.",
+    help="issue: a card for each person of it; block: of people whose aid it ended.",
 )
+@click.option("--all", "every", is_flag=True, help="deliver, collect, activate: all that wait.")
 @click.option(
     "--status", type=click.Choice([s.value for s in CardStatus]), help="list: this state."
 )
@@ -67,37 +75,61 @@ def card(
     officer: Actor | None,
     reason: str | None,
     decree: int | None,
+    every: bool,
     as_json: bool,
     **wanted: Any,
 ) -> None:
     """Do ACTION on cards, by their registry NUMBERS.
 
-    Actions: list, show, block, unblock, replace, deliver, collect, activate, close. All cards of a
-    call or none. A block is in force when the command has ended.
+    Actions: list, show, issue, block, unblock, replace, deliver, collect, activate, close. All
+    cards of a call or none. A block is in force when the command has ended. A virtual chip and a
+    PIN letter of each printed card are written to DIR/cards/.
     """
     if action == "list":
         _list(directory, as_json=as_json, **wanted)
         return
-    if not numbers and not (action == "block" and decree):
+    by_decree = action in ("block", "issue") and decree is not None
+    if every and (numbers or action not in _BEFORE):
+        raise click.UsageError("--all goes with deliver, collect or activate, without numbers")
+    if not numbers and not by_decree and not every:
         raise click.UsageError(f"{action}: give the registry number of a card")
     if action == "show":
         _show(directory, numbers, as_json=as_json)
         return
     actor = officer_or_usage(officer, action)
     with open_desk(directory) as desk:
-        if action == "block":
+        if action == "issue":
+            changed = _issue(desk, numbers, decree, actor)
+        elif action == "block":
             changed = _block(desk, numbers, reason, decree, actor)
         elif action == "replace":
             changed = _replace(desk, numbers, actor)
         else:
-            changed = list(numbers)
-            _change(desk, action, numbers, actor)
+            changed = _waiting(desk, action) if every else list(numbers)
+            _change(desk, action, changed, actor)
         rows = [_entry_row(entry) for entry in desk.office.registry.lists.cards(changed)]
     lines = (_told(action, row, actor) for row in rows)
     say({"action": action, "cards": rows}, lines, as_json=as_json)
 
 
-def _change(desk: Desk, action: str, numbers: tuple[int, ...], actor: Actor) -> None:
+def _issue(desk: Desk, numbers: tuple[int, ...], decree: int | None, actor: Actor) -> list[int]:
+    if numbers or decree is None:
+        raise click.UsageError("issue: give --decree, and no numbers")
+    issued = issue_cards(desk.parts, desk.office, decree, actor, on_card=_tell_printed)
+    return [card.card_number for card in issued]
+
+
+def _tell_printed(done: int, of: int) -> None:
+    if done % PRINTED_TOLD == 0:
+        click.echo(f"{done} of {of} cards printed", err=True)
+
+
+def _waiting(desk: Desk, action: str) -> list[int]:
+    cards = desk.office.registry.all_cards()
+    return [card.card_number for card in cards if card.status is _BEFORE[action]]
+
+
+def _change(desk: Desk, action: str, numbers: Sequence[int], actor: Actor) -> None:
     if action == "unblock":
         desk.office.unblock(numbers, actor)
     else:
@@ -121,8 +153,7 @@ def _block(
 def _replace(desk: Desk, numbers: tuple[int, ...], actor: Actor) -> list[int]:
     if len(numbers) != 1:
         raise click.UsageError("replace: one card at a time")
-    today = wita(desk.parts.clock.now_ns()).date()
-    return [replace_card(desk.parts, desk.office, numbers[0], actor, today).card_number]
+    return [replace_card(desk.parts, desk.office, numbers[0], actor).card_number]
 
 
 def _list(

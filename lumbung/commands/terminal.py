@@ -15,8 +15,9 @@ import click
 from click.core import ParameterSource
 
 from lumbung.composition import Offices, open_offices
-from lumbung.data_directory import DataDirectory, DataDirectoryError
-from lumbung.story.cast import Holder, holder
+from lumbung.data_directory import DataDirectory
+from lumbung.holders import NoSuchHolderError, holder_at
+from lumbung.story.cast import Holder
 from lumbung.story.counter import Counter, typed
 from lumbung.system import SystemClock, system_random
 from protocols.clock import RandomBytes
@@ -146,11 +147,6 @@ def _row(transaction: Transaction) -> dict[str, Any]:
 
 def _offices(directory: Path) -> Offices:
     data = DataDirectory.beside(directory)
-    if data.manifest.seed is None:
-        raise DataDirectoryError(
-            f"{directory}: a real programme's directory has no virtual cards.",
-            fix="Give a story's directory: lumbung demo --data DIRECTORY makes one.",
-        )
     return open_offices(data, SystemClock(), _system_random_for)
 
 
@@ -159,22 +155,17 @@ def _system_random_for(_part: str) -> RandomBytes:
 
 
 def _holder(offices: Offices, place: int) -> Holder:
-    decrees = offices.registry.decrees.all()
-    lines = offices.registry.decrees.lines(decrees[0].decree_number) if decrees else []
-    if place > len(lines):
-        raise click.BadParameter(f"the decree has {len(lines)} recipients", param_hint="--card")
-    seed = offices.data.manifest.seed
-    assert seed is not None, "_offices refuses a directory without a seed"
-    return holder(offices, decrees[0].decree_number, seed, place - 1)
+    try:
+        return holder_at(offices, place)
+    except NoSuchHolderError as error:
+        raise click.BadParameter(str(error), param_hint="--card") from error
 
 
 def _open_counter(offices: Offices, terminal_id: str, host: str, port: int) -> Counter:
     if offices.registry.terminal(terminal_id) is None:
         known = [view.terminal_id for view in offices.registry.all_terminals()]
-        raise click.BadParameter(
-            f"no terminal {terminal_id}: there are {known[0]} to {known[-1]}",
-            param_hint="--terminal",
-        )
+        there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
+        raise click.BadParameter(f"no terminal {terminal_id}: {there}", param_hint="--terminal")
     return Counter(offices, terminal_id, host, port)
 
 
