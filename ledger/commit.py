@@ -136,6 +136,8 @@ class Committer:
                 self._commit_group()
         self.housekeeper.wait_for_spare()
         self.housekeeper.wait_for_sealing()
+        if self._poison is None and self.housekeeper.damage is not None:
+            raise self.housekeeper.damage
         if sync and self._poison is None:
             try:
                 self._log.storage.sync(SUPERBLOCK_NAME)
@@ -185,6 +187,7 @@ class Committer:
 
     def _commit_group(self) -> None:
         group = self._take()
+        self._poison = self._poison or self.housekeeper.damage
         try:
             if self._poison is None and group:
                 self._commit(group)

@@ -71,16 +71,14 @@ class Housekeeper:
         One sealing runs at a time: a second one waits for the first.
         """
         self.wait_for_sealing()
-        if self._closed_segments():
+        if self._closed_segments() and self.damage is None:
             self._sealer = self._run(lambda: self._seal_all(snapshot), "ledger-sealer")
 
     def wait_for_sealing(self) -> None:
-        """Wait until a sealing that runs is done, or has failed. Raise what damage it found."""
+        """Wait until a sealing that runs is done, or has failed."""
         if self._sealer is not None:
             self._sealer.join()
             self._sealer = None
-        if self.damage is not None:
-            raise self.damage
 
     def _run(self, work: Callable[[], None], name: str) -> threading.Thread | None:
         if not self._background:
@@ -103,9 +101,7 @@ class Housekeeper:
         except OSError as error:
             self.seal_error = str(error)
         except LedgerCorruptError as error:
-            self.damage = error
-            if not self._background:
-                raise
+            self.damage = error  # The next call of any kind raises it.
 
     def _seal_one(self, segment: RawSegment) -> None:
         storage, number = self._log.storage, segment.number

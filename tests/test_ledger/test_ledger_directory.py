@@ -146,8 +146,9 @@ def test_a_spare_is_made_again_as_soon_as_one_was_taken(
     for number in range(3, 12):
         ledger.create_transfers([move(number)])
     ledger.close()
-    segments = sorted(path.name for path in (tmp_path / "ledger").glob("*.seg"))
-    assert segments == [f"0000000{n}.seg" for n in (1, 2, 3, 4)] + ["spare.seg"]
+    segments = sorted(path.name for path in (tmp_path / "ledger").glob("*.sea*"))
+    segments += sorted(path.name for path in (tmp_path / "ledger").glob("*.seg"))
+    assert segments == [f"0000000{n}.seal" for n in (1, 2, 3)] + ["00000004.seg", "spare.seg"]
 
 
 def test_a_ledger_copied_while_closed_goes_on_elsewhere(

@@ -40,7 +40,7 @@ class Twin:
 
     def files(self) -> dict[str, bytes]:
         """Give the files that the format page lays down."""
-        wanted = re.compile(r"\d{8}\.seg|superblock")
+        wanted = re.compile(r"\d{8}\.(seg|seal|snap)|superblock")
         return {p.name: p.read_bytes() for p in self.path.iterdir() if wanted.fullmatch(p.name)}
 
 

@@ -1,0 +1,398 @@
+"""Closed segments are sealed, snapshots shorten the opening, and nothing reads otherwise for it."""
+
+import random
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import LedgerCorruptError, LedgerError
+from ledger.port import Entry, Ledger, StatementFilter
+from ledger.pure import PureLedger, open_pure_on
+from ledger.structures import Account, Transfer
+from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
+from tests.test_ledger.ledger_disk import PowerCut, SimulatedDisk
+from tests.test_ledger.ledger_workload import Workload
+from tests.test_ledger.test_ledger_format import raw_of
+
+SIZE = 16_384
+MOVE = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
+END = {"debit_account_id": 0, "credit_account_id": 0, "amount": 0, "ledger": 0, "code": 0}
+
+
+def work_on(ledger: Ledger, clock: SteppingClock, seed: int, batches: int) -> None:
+    """Post a seeded workload, accounts first."""
+    work = Workload(random.Random(seed))
+    ledger.create_accounts(work.accounts())
+    for _ in range(batches):
+        clock.advance(work.rng.choice((0, 0.5, 1)))
+        ledger.create_transfers(work.transfers(work.rng.choice((2, 8, 30))))
+
+
+def touches(entry: Entry, account_id: int) -> bool:
+    return entry.status == 4_294_967_295 and account_id in (
+        entry.transfer.debit_account_id,
+        entry.transfer.credit_account_id,
+    )
+
+
+def check_reads(ledger: Ledger) -> None:
+    """Compare every read of an account with what the whole list of entries gives."""
+    entries = list(ledger.entries())
+    rng = random.Random(5)
+    for account in ledger.accounts():
+        mine = [entry for entry in entries if touches(entry, account.id)]
+        assert ledger.statement(StatementFilter(account_id=account.id, limit=8_000)) == mine
+        for _ in range(6):
+            low, high = sorted(rng.choice(entries).transfer.timestamp for _ in range(2))
+            cursor = rng.choice((0, rng.choice(entries).sequence))
+            reverse = rng.random() < 0.5
+            wanted = StatementFilter(
+                account_id=account.id, timestamp_min=low, timestamp_max=high, reverse=reverse,
+                cursor=cursor, limit=rng.choice((1, 3, 100)),
+            )  # fmt: skip
+            due = [
+                entry
+                for entry in mine
+                if low <= entry.transfer.timestamp <= high
+                and (not cursor or (entry.sequence < cursor) == reverse)
+                and entry.sequence != cursor
+            ]
+            due = due[::-1] if reverse else due
+            assert ledger.statement(wanted) == due[: wanted.limit]
+            at = rng.randrange(1, ledger.last_sequence + 2)
+            before = [entry for entry in mine if entry.sequence <= at]
+            balance = 0
+            if before:
+                last = before[-1]
+                debit = last.transfer.debit_account_id == account.id
+                balance = last.debit_balance_after if debit else last.credit_balance_after
+            got = ledger.balance_at(account.id, sequence=at)
+            assert got in (balance, None)
+            assert (got is None) == (at < _born(ledger, account))
+
+
+def _born(ledger: Ledger, account: Account) -> int:
+    """Give the sequence of an account's record: the first instant at which it has a balance."""
+    low, high = 1, ledger.last_sequence
+    while low < high:
+        middle = (low + high) // 2
+        if ledger.balance_at(account.id, sequence=middle) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_reads_over_sealed_segments_are_those_of_the_whole_history(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path, snapshots: bool
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=3, batches=60)
+    check_reads(ledger)
+    before = list(ledger.entries()), list(ledger.accounts()), ledger.checkpoint()
+    ledger.close()
+    directory = tmp_path / "ledger"
+    assert len(list(directory.glob("*.seal"))) >= 3
+    assert len(list(directory.glob("0*.seg"))) == 1
+    if not snapshots:
+        for path in directory.glob("*.snap"):
+            path.unlink()
+    ledger = open_engine(expected_checkpoint=before[2])
+    assert (list(ledger.entries()), list(ledger.accounts()), ledger.checkpoint()) == before
+    check_reads(ledger)
+    for entry in before[0]:
+        assert ledger.lookup_entries([entry.transfer.id]) == [entry] or not entry.transfer.id
+    assert ledger.lookup_entries([123_456_789]) == [None]
+    assert ledger.verify().records == ledger.last_sequence
+
+
+def test_an_id_a_refusal_and_a_resolved_hold_answer_the_same_once_they_are_sealed(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1, flags=2 * (n == 3)) for n in (1, 2, 3)])
+    history = [
+        Transfer(id=10, **MOVE),
+        Transfer(id=1 << 90, **{**MOVE, "debit_account_id": 3}),  # Refused: nothing there.
+        Transfer(id=12, **MOVE, flags=2),
+        Transfer(id=13, **END, pending_id=12, flags=8),
+        Transfer(id=15, **MOVE, flags=2),
+    ]
+    ledger.create_transfers(history)
+    again = [*history[:4], Transfer(id=14, **END, pending_id=12, flags=8)]
+    answers = ledger.create_transfers(again)
+    statuses = [answer.status.name for answer in answers]
+    assert statuses == [
+        "EXISTS", "ID_ALREADY_FAILED", "EXISTS", "EXISTS", "PENDING_TRANSFER_ALREADY_VOIDED",
+    ]  # fmt: skip
+    for first in range(1_000, 1_400, 40):
+        ledger.create_transfers([Transfer(id=first + n, **MOVE) for n in range(40)])
+    assert [answer.status.name for answer in ledger.create_transfers(again)] == statuses
+    ledger.close()
+    assert (tmp_path / "ledger" / "00000001.seal").exists()
+    ledger = open_engine()
+    assert [answer.status.name for answer in ledger.create_transfers(again)] == statuses
+    assert ledger.lookup_accounts([1])[0].debits_pending == 1  # type: ignore[union-attr]
+    end = Transfer(id=16, **{**END, "amount": (1 << 128) - 1}, pending_id=15, flags=4)
+    assert ledger.create_transfers([end])[0].status.name == "CREATED"
+
+
+def test_three_newest_snapshots_stay_and_damaged_ones_are_passed_over(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=4, batches=80)
+    before = list(ledger.accounts()), ledger.checkpoint()
+    ledger.close()
+    snapshots = sorted((tmp_path / "ledger").glob("*.snap"))
+    assert len(snapshots) == 3
+    for position, path in zip((200, 100, 5), snapshots, strict=True):
+        content = bytearray(path.read_bytes())
+        content[position] ^= 1
+        path.write_bytes(content)
+        ledger = open_engine(read_only=True)
+        assert (list(ledger.accounts()), ledger.checkpoint()) == before
+        with pytest.raises(LedgerCorruptError, match=rf"{snapshots[0].name}.*offset \d+"):
+            ledger.verify()
+        ledger.close()
+
+
+def test_half_made_seals_and_snapshots_are_removed(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=4, batches=30)
+    ledger.close()
+    for name in ("seal.tmp", "snapshot.tmp"):
+        (tmp_path / "ledger" / name).write_bytes(b"LMBSEL\x01\x00 torn")
+    open_engine().close()
+    assert not list((tmp_path / "ledger").glob("*.tmp"))
+
+
+def test_a_raw_segment_beside_its_sealed_one_is_in_force_and_sealed_again(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=6, batches=40)
+    checkpoint = ledger.checkpoint()
+    ledger.close()
+    sealed = tmp_path / "ledger" / "00000002.seal"
+    raw = tmp_path / "ledger" / "00000002.seg"
+    content = sealed.read_bytes()
+    raw.write_bytes(raw_of(content))
+    sealed.write_bytes(b"half of it")
+    reader = open_engine(read_only=True)
+    assert reader.checkpoint() == checkpoint
+    reader.close()
+    assert raw.exists()
+    ledger = open_engine()
+    assert ledger.checkpoint() == checkpoint
+    ledger.close()
+    assert sealed.read_bytes() == content
+    assert not raw.exists()
+
+
+def flips(content: bytes, step: int) -> Iterator[tuple[int, bytes]]:
+    for position in range(0, len(content), step):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x10
+        yield position, bytes(damaged)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["00000001.seal", "00000002.seal"])
+def test_a_flipped_bit_of_a_sealed_segment_is_named_and_never_read(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path, name: str
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=7, batches=30)
+    ledger.close()
+    directory = tmp_path / "ledger"
+    snapshots = {path: path.read_bytes() for path in directory.glob("*.snap")}
+    content = (directory / name).read_bytes()
+    for position, damaged in flips(content, step=97):
+        (directory / name).write_bytes(damaged)
+        for path in snapshots:  # From genesis the damage is found at once.
+            path.unlink()
+        with pytest.raises(LedgerCorruptError, match=rf"{name}.*offset \d+"):
+            open_engine(read_only=True)
+        for path, whole in snapshots.items():  # From a snapshot at once, or by those who look.
+            path.write_bytes(whole)
+        with pytest.raises(LedgerCorruptError, match=rf"{name}.*offset \d+"):
+            scrubbed(open_engine, position)
+    (directory / name).write_bytes(content)
+    ledger = open_engine()
+    assert ledger.verify().sum_minor == 0
+
+
+def scrubbed(open_engine: OpenEngine, position: int) -> None:
+    reader = open_engine(read_only=True)
+    try:
+        reader.scrub()
+        pytest.fail(f"a flipped bit at {position} was not seen")
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("cut", [0, 100, 4_096, 5_000, -4, -1])
+def test_a_truncated_sealed_segment_is_refused(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path, cut: int
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=7, batches=30)
+    ledger.close()
+    sealed = tmp_path / "ledger" / "00000001.seal"
+    sealed.write_bytes(sealed.read_bytes()[:cut])
+    with pytest.raises(LedgerCorruptError, match=r"00000001\.seal.*offset \d+"):
+        open_engine()
+
+
+def test_a_sealed_segment_without_its_successor_is_refused(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=7, batches=30)
+    ledger.close()
+    (last,) = (tmp_path / "ledger").glob("0*.seg")
+    last.unlink()
+    with pytest.raises(LedgerCorruptError, match=re.escape(last.name)):
+        open_engine()
+
+
+def on_disk(disk: SimulatedDisk, clock: SteppingClock, size: int = SIZE) -> PureLedger:
+    return open_pure_on(disk, now_ns=clock, random_bytes=counting_bytes(), segment_size=size)
+
+
+class Witnessed(SimulatedDisk):
+    """A disk that notes what was read of sealed segments, and fails one operation by its name."""
+
+    fails = ""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self.reads: list[tuple[str, int, int]] = []
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        self.reads.append((name, offset, length))
+        return super().read(name, offset, length)
+
+    def rename(self, old: str, new: str) -> None:
+        if new.endswith(self.fails or "never"):
+            raise OSError(5, "Input/output error")
+        super().rename(old, new)
+
+
+def test_opening_behind_a_snapshot_reads_no_record_before_it(clock: SteppingClock) -> None:
+    disk = Witnessed(random.Random(1))
+    ledger = on_disk(disk, clock, 4 * SIZE)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    for first in range(100, 1_900, 90):
+        ledger.create_transfers([Transfer(id=first + n, **MOVE) for n in range(90)])
+    ledger.close()
+    last = max(int(name[:8]) for name in disk.names() if name.endswith(".snap"))
+    assert last >= 2
+    disk.reads = []
+    ledger = on_disk(disk, clock)
+    reads = [(at, at + length) for name, at, length in disk.reads if name == "00000001.seal"]
+    (records,) = struct.unpack_from("<I", disk.files["00000001.seal"].seen, 140)
+    records_end = 4_096 + 128 * records // 4_096 * 4_096
+    assert records_end > 30_000
+    assert reads
+    assert all(end <= 4_096 or start >= records_end for start, end in reads)
+    ledger.close()
+
+
+@pytest.mark.parametrize("fails", [".seal", ".snap"])
+def test_a_disk_error_while_sealing_disturbs_no_commit_and_is_tried_again(
+    clock: SteppingClock, fails: str
+) -> None:
+    disk = Witnessed(random.Random(1))
+    ledger = on_disk(disk, clock)
+    disk.fails = fails
+    work_on(ledger, clock, seed=8, batches=30)
+    assert "Input/output" in ledger.housekeeping_error
+    assert not [name for name in disk.names() if name.endswith(fails)]
+    disk.fails = ""
+    ledger.create_transfers([Transfer(id=9_000 + n, **MOVE) for n in range(90)])
+    ledger.create_transfers([Transfer(id=9_500 + n, **MOVE) for n in range(90)])
+    assert ledger.housekeeping_error == ""
+    assert [name for name in disk.names() if name.endswith(fails)]
+    assert len([name for name in disk.names() if name.endswith(".seg")]) == 2  # And the spare.
+    assert ledger.verify().records == ledger.last_sequence
+    ledger.close()
+
+
+def test_damage_found_while_sealing_stops_the_writer(clock: SteppingClock) -> None:
+    disk = Witnessed(random.Random(1))
+    ledger = on_disk(disk, clock)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    ledger.create_transfers([Transfer(id=n, **MOVE) for n in range(10, 50)])
+    disk.files["00000001.seg"].seen[4_096 + 128 + 40] ^= 1
+    # These go into the next segment; their answer stands.
+    ledger.create_transfers([Transfer(id=100 + n, **MOVE) for n in range(60)])
+    with pytest.raises(LedgerError, match=r"00000001\.seg, offset 4096"):
+        ledger.create_transfers([Transfer(id=300, **MOVE)])
+    with pytest.raises(LedgerError, match=r"00000001\.seg, offset 4096"):
+        ledger.checkpoint()
+    assert "00000001.seg" in disk.names()
+    ledger.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["cut", "error"])
+def test_a_fault_at_every_operation_of_sealing_leaves_all_that_was_acknowledged(
+    fault: str,
+) -> None:
+    fuse, struck = 0, True
+    while struck:
+        fuse += 1
+        clock = SteppingClock()
+        disk = SimulatedDisk(random.Random(fuse))
+        ledger = on_disk(disk, clock)
+        ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+        acked = []
+        disk.fault, disk.fuse = fault, fuse
+        struck = False
+        try:
+            for first in range(100, 550, 90):  # Each of them closes a segment.
+                ledger.create_transfers([Transfer(id=first + n, **MOVE) for n in range(90)])
+                acked += range(first, first + 90)
+            ledger.close()
+        except (PowerCut, LedgerError):
+            struck = True
+        struck = struck or disk.fuse <= 0
+        disk = disk.after_cut()
+        ledger = on_disk(disk, clock)
+        got = [entry.transfer.id for entry in ledger.entries()]
+        assert got[: len(acked)] == acked, f"fuse {fuse}"
+        assert len(got) in (len(acked), len(acked) + 90)
+        assert ledger.verify().records == ledger.last_sequence
+        ledger.close()
+        assert not [name for name in disk.names() if name.endswith(".tmp") and name[:2] != "sp"]
+    assert fuse > 50
+
+
+def test_a_read_while_a_segment_cools_sees_each_record_once(clock: SteppingClock) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = on_disk(disk, clock)
+    work_on(ledger, clock, seed=9, batches=30)
+    due = {
+        account.id: ledger.statement(StatementFilter(account_id=account.id, limit=8_000))
+        for account in ledger.accounts()
+    }
+    entries = list(ledger.entries())
+    books, last = ledger._reader._books, ledger._reader._books.cold[-1].last_sequence
+    # As it stands between "the segment answers" and "its postings are let go of".
+    for entry in entries:
+        if entry.sequence <= last and entry.status == 4_294_967_295:
+            for account_id in (entry.transfer.debit_account_id, entry.transfer.credit_account_id):
+                books.accounts[account_id].postings.append(entry.sequence)
+    for row in books.rows:
+        row.postings[:] = type(row.postings)("Q", sorted(row.postings))
+    for account_id, statement in due.items():
+        assert ledger.statement(StatementFilter(account_id=account_id, limit=8_000)) == statement
+    ledger.close()
