@@ -48,7 +48,6 @@ MUST_BE_SENSITIVE = {"2", "34", "35", "36", "45", "52", "55"}
 
 #: Kinds that carry tags.
 TAGGED = (Kind.TLV, Kind.LTV, Kind.BER_TLV, Kind.DATASET)
-_SIZED_BY_TAG = (*TAGGED,)
 
 
 class ElementBuilder:
@@ -180,10 +179,13 @@ class ElementBuilder:
 
     def _encoding(self, kind: Kind, entry: Table, path: str, parent: Element | None) -> str:
         if kind in COMPOSITES:
-            allowed: tuple[str, ...] = ("ascii", "bcd") if kind is Kind.POSITIONAL else ("ascii",)
+            more = {Kind.POSITIONAL: ("bcd",), Kind.BER_TLV: ("hex",)}.get(kind, ())
+            allowed: tuple[str, ...] = ("ascii", *more)
             return self._choice(entry, "encoding", "ascii", allowed, path)
         if kind in (Kind.BYTES, Kind.BITMAP):
             default = self._default(Kind.BYTES, "encoding", "binary")
+            if parent is not None and parent.encoding == "hex":
+                default = "binary"  # the whole is written in hex digits already
             return self._choice(entry, "encoding", default, BYTES_ENCODINGS, path)
         allowed = tuple(TEXT_CODECS) if kind is Kind.TEXT else (*TEXT_CODECS, "bcd")
         default = "ascii" if parent is not None else self._default(kind, "encoding", "ascii")

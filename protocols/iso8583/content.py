@@ -232,6 +232,11 @@ def _decoded(element: Element, raw: bytes, start: int, end: int, reason: Reason)
         raise MessageError(element.path, start + error.start, reason) from None
 
 
+def hex_content(element: Element, raw: bytes, start: int, end: int) -> bytes:
+    """Give the bytes that stand as upper-case hex digits in `raw[start:end]`."""
+    return _read_bytes(element, raw, start, end)
+
+
 def _read_bytes(element: Element, raw: bytes, start: int, end: int) -> bytes:
     if element.encoding == "binary":
         return raw[start:end]

@@ -83,6 +83,8 @@ def _content(element: Element, value: Value, depth: int) -> tuple[bytes, int]:
     content = _COMPOSITE_WRITERS[element.kind](element, value, depth + 1)
     units = len(content) * 2 if element.encoding == "bcd" else len(content)
     check_units(element, units, None)
+    if element.encoding == "hex":
+        content = content.hex().upper().encode("ascii")
     return content, units
 
 

@@ -7,6 +7,7 @@ value is checked for its length and the end of the message once at the end.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from protocols.iso8583.charsets import TEXT_CODECS
 from protocols.iso8583.content import wire_size
@@ -114,6 +115,8 @@ class DecodePlans:
 
 def compile_reader(spec: Spec, element: Element) -> Reader:
     """Give the function that reads a composite's content."""
+    if element.encoding == "hex":
+        return _hex_reader(compile_reader(spec, replace(element, encoding="ascii")))
     if element.kind in _TAGGED:
         return TlvReader(spec, element, lambda sub: compile_value(spec, sub))
     if element.kind is Kind.POSITIONAL and element.encoding == "bcd":
@@ -125,6 +128,15 @@ def compile_reader(spec: Spec, element: Element) -> Reader:
         if all(sub.is_fixed for sub in element.sub):
             return _repeating_reader(element, group)
     return lambda content: _walked(spec, element, content)
+
+
+def _hex_reader(read: Reader) -> Reader:
+    def unhex(content: bytes) -> Value:
+        if content.translate(None, b"0123456789ABCDEF"):
+            raise PlanRefused
+        return read(bytes.fromhex(content.decode("ascii")))
+
+    return unhex
 
 
 def compile_value(spec: Spec, element: Element) -> Reader | None:

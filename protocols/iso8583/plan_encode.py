@@ -97,6 +97,9 @@ class _Heads(dict[str, bytes]):
 
 def compile_writer(element: Element) -> Writer:
     """Give the function that writes a composite's content."""
+    if element.encoding == "hex":
+        write = compile_writer(replace(element, encoding="ascii"))
+        return lambda value: write(value).hex().upper().encode("ascii")
     if element.kind in _TAGGED:
         return TlvWriter(element, compile_bytes)  # type: ignore[return-value]
     if element.kind is Kind.POSITIONAL and element.repeats == 1 and element.encoding != "bcd":
@@ -275,7 +278,8 @@ class BodyWriter:
         source = self._source
         if element.kind in COMPOSITES:
             source.add(f"b_{name} = {source.constant(self._writer(element))}({name})")
-            units = f"len(b_{name}) * 2" if element.encoding == "bcd" else f"len(b_{name})"
+            scale = {"bcd": " * 2", "hex": " // 2"}.get(element.encoding, "")
+            units = f"len(b_{name}){scale}"
             written = f"b_{name}"
         else:
             written = self._convert(element, name)

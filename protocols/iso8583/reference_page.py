@@ -169,7 +169,7 @@ def _code_lines(element: Element) -> list[str]:
 
 def _form(element: Element) -> str:
     parts = [element.kind.value]
-    if not element.is_composite:
+    if not element.is_composite or element.encoding != "ascii":
         parts.append(element.encoding)
     if element.is_composite and element.repeats > 1:
         parts.append(f"up to {element.repeats} times")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from protocols.iso8583.charsets import first_outside
 from protocols.iso8583.content import (
     check_units,
+    hex_content,
     read_count,
     read_simple,
     units_of_count,
@@ -162,7 +163,24 @@ class Walk:
         if depth >= DEPTH_MAX:
             raise MessageError(element.path, start, Reason.TOO_MANY, f"nested {DEPTH_MAX} deep")
         self._note(element.path, element, begin, end, None)
+        if element.encoding == "hex":
+            return self._hexed(element, start, end, depth)
         return _COMPOSITE_READERS[element.kind](self, element, start, end, depth + 1)
+
+    def _hexed(self, element: Element, start: int, end: int, depth: int) -> Value:
+        """Give a composite that is written in hex digits; offsets stay those of the message."""
+        raw = hex_content(element, self.raw, start, end)
+        inner = Walk(self.spec, raw, None if self.nodes is None else [])
+        try:
+            value = _COMPOSITE_READERS[element.kind](inner, element, 0, len(raw), depth + 1)
+        except MessageError as error:
+            offset = start + 2 * (error.offset or 0)
+            raise MessageError(error.path, offset, error.reason, error.detail) from None
+        finally:
+            for node in inner.nodes or ():
+                first, last = start + 2 * node.start, start + 2 * node.end
+                self._note(node.path, node.element, first, last, node.value)
+        return value
 
     def _note(
         self, path: str, element: Element | None, start: int, end: int, value: Value | None

@@ -2,7 +2,7 @@
 
 use super::packed;
 use super::read_parts::{bitmapped, groups, packed_group, tagged};
-use super::read_simple::{all_digits, bytes, digits, text, track2};
+use super::read_simple::{all_digits, bytes, digits, text, track2, unhexed};
 use super::short::{shared, shared_number};
 use super::table::{Counts, Element, Encoding, Kind, Prefix, Table};
 use super::templates::Templates;
@@ -328,6 +328,13 @@ pub fn content<'py>(
         Kind::Bytes => bytes(py, element, field),
         Kind::Group { packed: true, .. } => packed_group(py, element, field),
         Kind::Group { repeats, .. } => groups(py, table, element, field, *repeats),
+        Kind::Tagged(form) if matches!(element.encoding, Encoding::Hex(_)) => tagged(
+            py,
+            table,
+            element,
+            form,
+            &unhexed(&element.encoding, field)?,
+        ),
         Kind::Tagged(form) => tagged(py, table, element, form, field),
         Kind::Bitmapped(size) => bitmapped(py, table, element, field, *size),
     }

@@ -206,10 +206,16 @@ pub fn bytes<'py>(py: Python<'py>, element: &Element, field: &[u8]) -> Option<Va
     if !matches!(element.encoding, Encoding::Hex(_)) {
         return Some(PyBytes::new(py, field).into_any());
     }
+    let out = unhexed(&element.encoding, field)?;
+    Some(PyBytes::new(py, &out).into_any())
+}
+
+/// The bytes that hex digits of this encoding stand for.
+pub fn unhexed(encoding: &Encoding, field: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(field.len() / 2);
     for pair in field.chunks_exact(2) {
-        let high = hex_digit(&element.encoding, pair[0])?;
-        out.push(high << 4 | hex_digit(&element.encoding, pair[1])?);
+        let high = hex_digit(encoding, pair[0])?;
+        out.push(high << 4 | hex_digit(encoding, pair[1])?);
     }
-    Some(PyBytes::new(py, &out).into_any())
+    Some(out)
 }

@@ -295,6 +295,10 @@ pub fn write_composite(
     } else {
         size
     };
+    if let Encoding::Hex(_) = element.encoding {
+        let content = out.split_off(start);
+        write_hex(&element.encoding, &content, out);
+    }
     (element.min..=element.max)
         .contains(&units)
         .then_some(units)
