@@ -147,7 +147,7 @@ def test_a_full_disk_refuses_definitely_and_what_was_posted_stands(small_disk: P
     directory = small_disk / "ledger"
     ledger = open_native(directory)
     ledger.create_accounts(TWO)
-    posted = iter(range(1, 40))
+    posted = iter(range(1, 400))
     with pytest.raises(LedgerFullError, match=r"nothing was submitted.*free room"):
         exhaust(ledger.create_transfers([move(n)]) for n in posted)
     refused = next(posted) - 1
@@ -159,8 +159,9 @@ def test_a_full_disk_refuses_definitely_and_what_was_posted_stands(small_disk: P
     ledger.close()
     ledger = open_native(directory)
     assert ledger.last_sequence == refused + 1
+    # What could be sealed meanwhile made room; that is used up soon.
     with pytest.raises(LedgerFullError):
-        ledger.create_transfers([move(refused)])
+        exhaust(ledger.create_transfers([move(n)]) for n in range(refused, refused + 400))
     ledger.close()
 
 

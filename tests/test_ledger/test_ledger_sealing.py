@@ -11,6 +11,7 @@ import pytest
 from ledger.errors import LedgerCorruptError, LedgerError
 from ledger.port import Entry, Ledger, StatementFilter
 from ledger.pure import PureLedger, open_pure_on
+from ledger.snapshot import Snapshot
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
 from tests.test_ledger.ledger_disk import PowerCut, SimulatedDisk
@@ -396,3 +397,27 @@ def test_a_read_while_a_segment_cools_sees_each_record_once(clock: SteppingClock
     for account_id, statement in due.items():
         assert ledger.statement(StatementFilter(account_id=account_id, limit=8_000)) == statement
     ledger.close()
+
+
+def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = on_disk(disk, clock)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    holds = [Transfer(id=n, **MOVE, flags=2) for n in (10, 11, 12)]
+    ledger.create_transfers([*holds, *(Transfer(id=n, **MOVE) for n in range(20, 60))])
+    everything = {**END, "amount": (1 << 128) - 1}
+    # The group that closes the segment ends two holds of it and opens one of its own.
+    group = [
+        Transfer(id=100, **everything, pending_id=10, flags=4),
+        Transfer(id=101, **END, pending_id=11, flags=8),
+        Transfer(id=102, **MOVE, flags=2),
+        *(Transfer(id=n, **MOVE) for n in range(200, 250)),
+    ]
+    assert {answer.status.name for answer in ledger.create_transfers(group)} == {"CREATED"}
+    snapshot = Snapshot.read(bytes(disk.files["00000001.snap"].seen))
+    assert snapshot is not None
+    held = [snapshot.pendings[at + 16] for at in range(0, len(snapshot.pendings), 128)]
+    assert held == [10, 11, 12]
+    assert ledger.verify().records == ledger.last_sequence
+    ledger.close()
+    assert on_disk(disk, clock).verify().records == ledger.last_sequence

@@ -5,6 +5,7 @@ opens what survived and compares it with the oracle: the state after the last an
 one group that was under way, never anything else.
 """
 
+import errno
 import random
 
 import pytest
@@ -106,6 +107,10 @@ def test_name_of_a_new_segment_is_durable_before_an_answer() -> None:
     assert "00000002.seg" in disk.names()
 
 
+def no_room(name: str, content: bytes) -> None:
+    raise OSError(errno.ENOSPC, f"No space left on device for {name} of {len(content)} bytes")
+
+
 def test_repaired_tail_stays_zero_when_the_next_frame_goes_to_another_segment() -> None:
     simulation = Simulation(5)
     simulation.segment_size, disk = 16_384, simulation.disk
@@ -116,6 +121,8 @@ def test_repaired_tail_stays_zero_when_the_next_frame_goes_to_another_segment() 
     for content in (torn.seen, torn.durable):
         content[8_192:8_200] = b"LMBFRM\1\0"  # The second frame was begun; no answer covers it.
     disk.lied = True
+    # No sealing, which would take the segment away before its tail matters.
+    disk.create = no_room  # type: ignore[method-assign]
     ledger = simulation.open()
     assert ledger.torn_tail is not None
     move = {"debit_account_id": 1, "credit_account_id": 4, "amount": 0, "ledger": 1, "code": 1}
