@@ -96,10 +96,15 @@ class CardOnWire:
         """Enter a reader that listens; raise CardWireError when it does not."""
         await self.attach(lambda: _connected(host, port))
 
-    async def attach(self, connect: Callable[[], Awaitable[socket.socket]]) -> None:
-        """Enter a reader over the socket that `connect` gives, which is ours from then on."""
+    async def attach(
+        self, connect: Callable[[], Awaitable[socket.socket]], *, core: int | None = None
+    ) -> None:
+        """Enter a reader over the socket that `connect` gives, which is ours from then on.
+
+        `core`: the processor core of a reader that keeps to one; the card's thread does too then.
+        """
         await self._enter()
-        self._begin(await connect())
+        self._begin(await connect(), core)
 
     async def listen(self, host: str, port: int) -> int:
         """Wait for readers on an address and give the port; raise CardWireError."""
@@ -185,7 +190,7 @@ class CardOnWire:
             await asyncio.sleep(self._left_at + self._away_s - loop.time())
         self.inserted = True
 
-    def _begin(self, connection: socket.socket) -> None:
+    def _begin(self, connection: socket.socket, core: int | None = None) -> None:
         """Serve a connection: the card is in this reader until it ends."""
         loop = asyncio.get_running_loop()
 
@@ -201,6 +206,7 @@ class CardOnWire:
             self.layer,
             connection,
             mute_ms=self.mute_ms,
+            core=core,
             on_seen=lambda: in_loop(self.seen.set),
             on_end=lambda wire, ending, error: in_loop(self._left, wire, ending, error),
         )

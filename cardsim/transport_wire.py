@@ -7,6 +7,7 @@ the connection shuts the socket down, which ends every blocking call here.
 """
 
 import contextlib
+import os
 import select
 import socket
 import threading
@@ -44,7 +45,7 @@ class _EndedError(Exception):
 
 
 class Wire:
-    """One connection: requests in order, one reaction at a time.
+    """One connection: requests in order, one reaction at a time, in a thread kept to `core`.
 
     `on_seen` is called once, `on_end` at the very end, both in the wire's thread; `on_end` gets
     why, and what made the card stop if that was an error.
@@ -56,6 +57,7 @@ class Wire:
         connection: socket.socket,
         *,
         mute_ms: int,
+        core: int | None,
         on_seen: Callable[[], None],
         on_end: Callable[["Wire", Ending, LumbungError | None], None],
     ) -> None:
@@ -63,6 +65,7 @@ class Wire:
         self._slot = VpcdSlot(layer)
         self._socket = connection
         self._mute_ms = mute_ms
+        self._core = core
         self._on_seen, self._on_end = on_seen, on_end
         self._waiting: deque[Request] = deque()
         self._told_seen = False
@@ -85,6 +88,8 @@ class Wire:
 
     def _serve(self) -> None:
         ending, error = Ending.READER_GONE, None
+        if self._core is not None:
+            os.sched_setaffinity(0, {self._core})  # of this thread alone
         try:
             while True:
                 self._receive()

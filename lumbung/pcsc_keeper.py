@@ -109,7 +109,7 @@ class Keeper:
             ]  # fmt: skip
             self._pcscd = subprocess.Popen(  # noqa: S603 - the machine's own daemon
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                preexec_fn=_end_with_keeper,
+                preexec_fn=lambda: _begin_daemon(self._settings["core"]),
             )  # fmt: skip
 
     def _wait_until_up(self) -> None:
@@ -176,9 +176,11 @@ class Keeper:
         self._network.shutdown()
 
 
-def _end_with_keeper() -> None:
+def _begin_daemon(core: int | None) -> None:
     # A keeper that is killed outright can stop nothing any more; the kernel does. prctl(2).
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
 
 
 def _become_root_of_our_own() -> None:

@@ -88,5 +88,5 @@ async def _run_when_seen(daemon: PrivatePcscd, cards: list[CardOnWire], command:
 async def _stay(card: CardOnWire, daemon: PrivatePcscd, reader: int) -> None:
     """Keep a card in its reader: put it back whenever it left, after a second as a hand would."""
     while True:
-        await card.attach(lambda: daemon.connect(reader))
+        await card.attach(lambda: daemon.connect(reader), core=daemon.core)
         await card.left()

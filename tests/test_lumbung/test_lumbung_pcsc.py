@@ -167,6 +167,19 @@ async def test_private_daemon_ends_even_when_its_keeper_is_killed(
     await asyncio.to_thread(wait_until_gone, number)
 
 
+@pytest.mark.service
+@pytest.mark.parametrize("readers", [1, 2])
+async def test_private_daemon_of_one_reader_keeps_to_one_core_and_of_more_does_not(
+    need: Callable[[str], None], tmp_path: Path, readers: int
+) -> None:
+    need("pcsc")
+    async with PrivatePcscd(readers, tmp_path) as daemon:
+        number = int(read(tmp_path / "run" / "pcscd.pid"))
+        cores = os.sched_getaffinity(number)
+        assert cores == (os.sched_getaffinity(0) if daemon.core is None else {daemon.core})
+        assert (daemon.core is None) == (readers > 1)
+
+
 def read(file: Path) -> str:
     return file.read_text().rstrip("\0")
 

@@ -154,3 +154,9 @@ def test_action_analysis_follows_each_bit_of_each_code(bit: Tvr) -> None:
     assert analyse_default(bit, {**none, "9F0D": code}, open_codes).name == "AAC"
     assert analyse_default(bit, none, replace(open_codes, tac_default=code)).name == "AAC"
     assert analyse_default(bit, none, open_codes).name == "TC"
+
+
+def test_terminal_data_with_a_floor_limit_below_zero_are_refused() -> None:
+    assert replace(TERMINAL, floor_limit_sen=0).floor_limit_sen == 0
+    with pytest.raises(ValueError, match="floor limit of 0 or more"):
+        replace(TERMINAL, floor_limit_sen=-1)

@@ -186,6 +186,18 @@ async def test_cancelled_caller_leaves_a_channel_that_works_once_the_card_is_hea
         assert answer[-2:] == b"\x90\x00"
 
 
+async def test_card_given_back_loses_its_power_at_once(readers: PcscReaders) -> None:
+    """Left powered, it would lose power only when the daemon's own grace of 5 s is over."""
+    async with readers.slot(()) as slot:
+        await connected(slot)
+        await slot.channel.transmit(SELECT, timeout_ms=TIMEOUT_MS)
+        assert slot.card.layer.card.powered
+        await slot.channel.disconnect()
+        async with asyncio.timeout(2):
+            while slot.card.layer.card.powered:
+                await asyncio.sleep(0.005)
+
+
 async def test_card_held_by_one_channel_is_not_there_for_another(readers: PcscReaders) -> None:
     async with readers.slot(()) as slot:
         await connected(slot)

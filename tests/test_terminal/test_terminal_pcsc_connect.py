@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from terminal import pcsc
+from terminal.card_channel import CardRemovedError
 
 ATR = list(bytes.fromhex("3BE000008131FE45EB"))
-BUSY, MISMATCH = 0x8010000B, 0x8010000F
+BUSY, MISMATCH, REMOVED = 0x8010000B, 0x8010000F, 0x80100069
 
 
 class Daemon(types.SimpleNamespace):
@@ -19,9 +20,11 @@ class Daemon(types.SimpleNamespace):
             SCARD_S_SUCCESS=0, SCARD_SCOPE_SYSTEM=2, SCARD_SHARE_EXCLUSIVE=1, SCARD_PROTOCOL_T0=1,
             SCARD_PROTOCOL_T1=2, SCARD_UNPOWER_CARD=2, SCARD_STATE_UNAWARE=0,
             SCARD_STATE_PRESENT=32, SCARD_E_PROTO_MISMATCH=MISMATCH,
-            SCARD_PCI_T0=0, SCARD_PCI_T1=1,
+            SCARD_PCI_T0=0, SCARD_PCI_T1=1, SCARD_LEAVE_CARD=0, SCARD_RESET_CARD=1,
         )  # fmt: skip
         self.refusals = list(refusals)
+        self.answer = [0x90, 0x00]
+        self.dispositions: list[int] = []
         self.attempts = 0
 
     def SCardEstablishContext(self, _scope: int) -> tuple[int, object]:
@@ -44,7 +47,11 @@ class Daemon(types.SimpleNamespace):
         return 0, [("reader", self.SCARD_STATE_PRESENT, ATR)]
 
     def SCardTransmit(self, *_: Any) -> tuple[int, list[int]]:
-        return 0, [0x90, 0x00]
+        return 0, self.answer
+
+    def SCardDisconnect(self, _card: object, disposition: int) -> int:
+        self.dispositions.append(disposition)
+        return 0
 
 
 def slot_of(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -70,3 +77,39 @@ def test_connect_card_refused_for_good_gives_the_atr_within_bounded_tries(
     daemon = Daemon(*refusals)
     assert slot_of(daemon, monkeypatch).connect() == bytes(ATR)
     assert daemon.attempts == attempts
+
+
+def test_card_given_back_is_powered_down_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Daemon()
+    slot = slot_of(daemon, monkeypatch)
+    slot.connect()
+    slot.disconnect()
+    slot.disconnect()
+    assert daemon.dispositions == [daemon.SCARD_UNPOWER_CARD]
+
+
+@pytest.mark.parametrize("answer", [[], [0x90]])
+def test_card_that_tore_is_let_go_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, answer: list[int]
+) -> None:
+    """Powered down, the daemon would take the slot for empty and never power the next card."""
+    daemon = Daemon()
+    slot = slot_of(daemon, monkeypatch)
+    slot.connect()
+    daemon.answer = answer
+    for _ in range(2):
+        with pytest.raises(CardRemovedError):
+            slot.transmit(b"\x00\xa4\x04\x00\x00")
+    assert daemon.dispositions == [daemon.SCARD_LEAVE_CARD]
+
+
+@pytest.mark.parametrize("failing", ["SCardReconnect", "SCardStatus"])
+def test_card_that_left_while_it_was_powered_is_let_go_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    daemon = Daemon()
+    slot = slot_of(daemon, monkeypatch)
+    good = getattr(daemon, failing)
+    setattr(daemon, failing, lambda *arguments: (REMOVED, *good(*arguments)[1:]))
+    assert slot.reset() == bytes(ATR)  # the daemon has still seen it
+    assert set(daemon.dispositions) == {daemon.SCARD_LEAVE_CARD}
