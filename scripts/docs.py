@@ -12,6 +12,7 @@ PAGES = {
     "docs/reference/message.md": "protocols.iso8583.reference_page:page",
     "docs/reference/refusals.md": "protocols.refusals_page:page",
     "docs/reference/switch-tables.md": "switch.tables_page:page",
+    "docs/reference/switch.schema.json": "switch.config_page:schema",
     "docs/reference/terminal-tables.md": "terminal.tables_page:page",
 }
 

@@ -67,7 +67,7 @@ def assemble(
     key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
     doors = {}
     for link in config.all_links:
-        codec = _codec(link.spec)
+        codec = codec_of(link.spec)
         doors[link.link] = Door(codec, Reception(codec, link.link, registry, key_sets))
     core = SwitchCore(
         doors,
@@ -89,7 +89,7 @@ def assemble(
 
 
 @cache
-def _codec(spec: str) -> PureCodec:
+def codec_of(spec: str) -> PureCodec:
     """Give the codec of a spec; its compiled plans serve every node of the process."""
     return Codec(load_spec(spec))
 

@@ -186,6 +186,105 @@ class JournalConfig(_Strict):
     )
 
 
+class HostTlsConfig(_Strict):
+    """How a host is proved, and how we prove ourselves to it."""
+
+    authority: Path = Field(
+        strict=False, description="a PEM file of the authority that vouches for the host"
+    )
+    own: TlsConfig | None = Field(
+        default=None, description="a table with our certificate and key (mutual TLS)"
+    )
+    name: str = Field(default="", description="the host's name in its certificate; empty: host")
+
+
+class HostConfig(_Strict):
+    """A link that we dial: a bank or an interbank host."""
+
+    name: str = Field(pattern="^[a-z0-9-]{1,32}$", description="1 to 32 letters, digits and -")
+    host: str = Field(min_length=1, max_length=253, description="an address or a host name")
+    port: int = Field(ge=1, le=65_535, description="1 to 65535")
+    spec: str = Field(
+        default="bank", pattern="^[a-z0-9-]{1,32}$", description="the name of a spec file"
+    )
+    framing: str = Field(
+        default="bank", description=f"a framing without TPDU, of {', '.join(FRAMINGS)}"
+    )
+    keys: tuple[int, ...] = Field(
+        default=(7, 11, 32, 37),
+        strict=False,
+        min_length=1,
+        max_length=8,
+        description="the elements by which an answer is known",
+    )
+    keys_by_mti: dict[str, tuple[int, ...]] = Field(
+        default={"08": (7, 11)},
+        strict=False,
+        description="other elements for MTIs that begin with these digits",
+    )
+    window: int = Field(
+        default=32,
+        ge=1,
+        le=limits.HOST_WINDOW_MAX,
+        description=f"1 to {limits.HOST_WINDOW_MAX} requests under way",
+    )
+    timeout_ms: int = Field(
+        default=15_000, ge=10, le=120_000, description="10 to 120000 ms for an answer"
+    )
+    connect_ms: int = Field(
+        default=5_000, ge=10, le=60_000, description="10 to 60000 ms for a connection"
+    )
+    echo_seconds: float = Field(
+        default=60.0, gt=0, le=3_600, description="0 to 3600 seconds of silence before an echo"
+    )
+    back_off_ms: int = Field(
+        default=500, ge=1, le=60_000, description="1 to 60000 ms before the second try"
+    )
+    back_off_longest_ms: int = Field(
+        default=60_000, ge=1, le=3_600_000, description="1 to 3600000 ms between tries"
+    )
+    remote: bool = Field(
+        default=False, description="true to dial another machine, which needs a tls table"
+    )
+    tls: HostTlsConfig | None = Field(
+        default=None, description="a table with authority and perhaps own"
+    )
+
+    @property
+    def frames(self) -> FrameSpec:
+        """Give the link's framing."""
+        return framing_of(self.framing, self.spec)
+
+    @property
+    def tls_name(self) -> str:
+        """Give the name that the host's certificate must have."""
+        return (self.tls.name if self.tls else "") or self.host
+
+    @field_validator("framing")
+    @classmethod
+    def _without_tpdu(cls, framing: str) -> str:
+        if framing not in FRAMINGS or FRAMINGS[framing].tpdu_size:
+            raise ValueError("no such framing, or one with a TPDU")
+        return framing
+
+    @field_validator("spec")
+    @classmethod
+    def _shipped(cls, spec: str) -> str:
+        if spec not in shipped_names():
+            raise ValueError(f"no such spec file: there are {', '.join(shipped_names())}")
+        return spec
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.back_off_ms > self.back_off_longest_ms:
+            raise ValueError("back_off_ms is above back_off_longest_ms")
+        if self.host in ("127.0.0.1", "::1", "localhost"):
+            return self
+        if not (self.remote and self.tls is not None):
+            raise ValueError("a host on another machine needs remote = true and a tls table")
+        return self
+
+
 class BusinessDayConfig(_Strict):
     """When the business date moves (R44): at this time of day in WITA."""
 
@@ -224,6 +323,12 @@ class SwitchConfig(_Strict):
         max_length=limits.LINKS_MAX - 1,
         description=f"up to {limits.LINKS_MAX - 1} further links, each as [[links]]",
     )
+    hosts: tuple[HostConfig, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=limits.HOSTS_MAX,
+        description=f"up to {limits.HOSTS_MAX} hosts to dial, each as [[hosts]]",
+    )
     connections: ConnectionConfig = ConnectionConfig()
     terminals: TerminalRateConfig = TerminalRateConfig()
     admin: AdminConfig = AdminConfig()
@@ -254,12 +359,27 @@ def load(path: Path) -> SwitchConfig:
     folder = path.parent
     links = tuple(_placed(link, folder) for link in config.all_links)
     rules = None if config.rules is None else folder / config.rules
-    return config.model_copy(update={"rules": rules, "listen": links[0], "links": links[1:]})
+    hosts = tuple(_host_placed(host, folder) for host in config.hosts)
+    return config.model_copy(
+        update={"rules": rules, "listen": links[0], "links": links[1:], "hosts": hosts}
+    )
 
 
 def _placed(link: ListenConfig, folder: Path) -> ListenConfig:
     if link.tls is None:
         return link
-    files = link.tls.model_dump(exclude_none=True)
-    found = {name: folder / file for name, file in files.items()}
-    return link.model_copy(update={"tls": link.tls.model_copy(update=found)})
+    return link.model_copy(update={"tls": _files_placed(link.tls, folder)})
+
+
+def _host_placed(host: HostConfig, folder: Path) -> HostConfig:
+    if host.tls is None:
+        return host
+    own = None if host.tls.own is None else _files_placed(host.tls.own, folder)
+    authority = folder / host.tls.authority
+    tls = host.tls.model_copy(update={"own": own, "authority": authority})
+    return host.model_copy(update={"tls": tls})
+
+
+def _files_placed(tls: TlsConfig, folder: Path) -> TlsConfig:
+    files = tls.model_dump(exclude_none=True)
+    return tls.model_copy(update={name: folder / file for name, file in files.items()})

@@ -134,8 +134,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None or self._session is None or self._transport.is_closing():
             return
         self._transport.write(self._session.respond(tpdu, payload))
-        if (self._peer_is_done or not self.link.persistent) and not self._is_waited_for():
-            self._transport.close()
+        if self._peer_is_done or not self.link.persistent:
+            # Later: other answers of the same turn may follow this one.
+            asyncio.get_running_loop().call_soon(self._close_when_done)
 
     def close(self) -> None:
         """Close after what is written has left."""
@@ -147,6 +148,10 @@ class Connection(asyncio.BufferedProtocol):
         reason = self._session.overdue_reason(now_ns) if self._session is not None else ""
         if reason:
             self._cut(reason)
+
+    def _close_when_done(self) -> None:
+        if not self._is_waited_for():
+            self.close()
 
     def _is_waited_for(self) -> bool:
         return bool(self._held) or self._owner.waiting_of(self.number) > 0

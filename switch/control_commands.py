@@ -71,6 +71,10 @@ class _Node:
                 }
                 for link in server.config.all_links
             ],
+            "hosts": [
+                {"host": name, "state": dialler.link.state.value, "pending": dialler.link.pending}
+                for name, dialler in server.hosts.items()
+            ],
             "answers": server.counters,
             "cuts": dict(server.metrics.cuts),
         }  # fmt: skip

@@ -100,3 +100,9 @@ JOURNAL_QUEUE_BYTES_MAX = 16_777_216
 JOURNAL_RECORD_BYTES_MAX = 1_048_576
 #: Bytes of one journal segment that are read: above the largest that `switch.toml` allows.
 JOURNAL_SEGMENT_BYTES_MAX = 1_100_000_000
+#: Links to hosts of one node: a bank, its second data centre, an interbank network.
+HOSTS_MAX = 8
+#: Requests to one host that may await their answer.
+HOST_WINDOW_MAX = 1_024
+#: Requests to a host that were given up and whose late answer is still known: minutes of traffic.
+LATE_ANSWERS_MAX = 4_096

@@ -53,6 +53,7 @@ class NodeMetrics:
         self.messages = 0
         self.turns = 0
         self.cuts: Counter[str] = Counter()
+        self.host_reports: Counter[str] = Counter()
         self.refused_connections = 0
         self.is_full = False
         self.is_registry_stale = False
@@ -98,6 +99,11 @@ def exposition(
         f'lumbung_switch_connections{{link="{_safe(link)}"}} {count}'
         for link, count in sorted(connections.items())
     ]
+    lines += _head("lumbung_switch_host_reports_total", "counter", "What links to hosts told.")
+    for name, count in sorted(metrics.host_reports.items()):
+        host, _, kind = name.partition("/")
+        labels = f'host="{_safe(host)}",report="{_safe(kind)}"'
+        lines.append(f"lumbung_switch_host_reports_total{{{labels}}} {count}")
     for name, value in sorted(gauges.items()):
         lines += _head(f"lumbung_switch_{name}", "gauge", _GAUGES[name])
         lines.append(f"lumbung_switch_{name} {value:g}")

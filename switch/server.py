@@ -18,9 +18,11 @@ from ledger.port import Ledger
 from programme.registry_port import RegistryReader
 from protocols.clock import Clock, RandomBytes
 from protocols.errors import LumbungError
-from switch.assembly import Node, assemble
+from switch.assembly import Node, assemble, codec_of
 from switch.config import ListenConfig, SwitchConfig
 from switch.connection import Connection
+from switch.dialler import Dialler
+from switch.host_link import LinkReport
 from switch.job_runner import JobRunner
 from switch.jobs import ledger_for_jobs
 from switch.key_sets import KeySource
@@ -98,6 +100,7 @@ class SwitchServer:
         self._runner: JobRunner | None = None
         self._listeners: list[asyncio.Server] = []
         self.ports: dict[str, int] = {}
+        self.hosts: dict[str, Dialler] = {}
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="switch-work")
         self._connections: dict[int, Connection] = {}
         self._next_connection = 1
@@ -171,6 +174,10 @@ class SwitchServer:
             self._pump, self._runner = None, None
             node.state.close()
             raise
+        for host in self.config.hosts:
+            told = partial(self._host_reported, host.name)
+            self.hosts[host.name] = Dialler(host, codec_of(host.spec), self.clock, told)
+            self.hosts[host.name].start()
         self._started.turn([])
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
         return self.ports[self.config.listen.link]
@@ -197,6 +204,8 @@ class SwitchServer:
                 await self._runner.ended()
         except TimeoutError:
             _log.warning("drain ended early", under_way=core.under_way)
+        for dialler in self.hosts.values():
+            await dialler.stop(self.config.connections.drain_seconds)
         for connection in list(self._connections.values()):
             connection.close()
         for listener in self._listeners:
@@ -365,6 +374,10 @@ class SwitchServer:
             self._refreshing = loop.run_in_executor(None, self._registry.refresh)
             self._refreshing.add_done_callback(self._refreshed)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _host_reported(self, host: str, report: LinkReport) -> None:
+        """Count what a host's link tells; the flow of decision 18 takes the reports from here."""
+        self.metrics.host_reports[f"{host}/{type(report).__name__}"] += 1
 
     def _refreshed(self, done: "asyncio.Future[bool]") -> None:
         self._refreshing = None

@@ -30,6 +30,7 @@ from switch.explain import explain
 from switch.journal import JournalWriter
 from switch.rules import load_rules
 from switch.server import SwitchServer
+from switch.tls import client_context, server_context
 
 #: Objects and passes between two collections: some hundred messages, not some ten.
 _COLLECT_AFTER = (20_000, 50, 100)
@@ -158,11 +159,17 @@ def check(file: Path, as_json: bool) -> None:
     """Check a switch.toml: every fault with file:line, what is allowed and how to mend it."""
     config = load(file)
     load_rules(config.rules)
-    listen = f"{config.listen.host}:{config.listen.port}"
+    for link in config.all_links:
+        if link.tls is not None:
+            server_context(link.tls)
+    for host in config.hosts:
+        if host.tls is not None:
+            client_context(host.tls.authority, host.tls.own)
+    listen = [f"{link.link} on {link.host}:{link.port}" for link in config.all_links]
     if as_json:
         click.echo(json.dumps({"valid": True, "node": config.node, "listen": listen}))
     else:
-        click.echo(f"{file}: valid, node {config.node}, listens on {listen}")
+        click.echo(f"{file}: valid, node {config.node}, listens as {', '.join(listen)}")
 
 
 @click.command()

@@ -41,6 +41,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{' TLS' if link['tls'] else ''}, {link['connections']} connections"
         for link in found["links"]
     ]
+    lines += [
+        f"  host {host['host']:<12} {host['state']}, {host['pending']} under way"
+        for host in found["hosts"]
+    ]
     answers = ", ".join(f"{name} {count}" for name, count in sorted(found["answers"].items()))
     return [*lines, f"  answers: {answers or 'none yet'}"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from ssl import SSLError
 
 from switch.config import SwitchConfig
 from switch.server import SwitchServer
@@ -76,5 +77,5 @@ class Site:
             line.writer.close()
             try:
                 await line.writer.wait_closed()
-            except (ConnectionResetError, BrokenPipeError):
+            except (ConnectionError, SSLError):
                 continue

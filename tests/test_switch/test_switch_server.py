@@ -99,6 +99,15 @@ async def test_peer_that_closes_its_half_still_gets_its_answer(site, counter):
     assert await line.is_cut()
 
 
+async def test_peer_that_closes_its_half_behind_two_requests_gets_both_answers(site, counter):
+    chips = [counter.chip, counter.world.add_card(60, 1_000_000)]
+    line = await site.connect()
+    await line.send(*(counter.edc.encode(counter.edc.purchase(c, 100_000)) for c in chips))
+    line.writer.write_eof()
+    assert [counter.edc.decode(await line.answer()).text(39) for _ in chips] == ["00", "00"]
+    assert await line.is_cut()
+
+
 async def test_peer_that_vanishes_leaves_its_sale_to_its_repeat(site, counter):
     line = await site.connect()
     request = counter.edc.purchase(counter.chip, 100_000)
