@@ -8,11 +8,14 @@ from programme.accounts import chart_of
 from programme.chart import Purse
 from programme.errors import NotFoundError, ReportError
 from programme.limits import REPORT_ATTEMPTS_MAX
+from programme.policy import policy
+from programme.registry.cards import LIVE
 from programme.registry.decrees import LineOutcome
 from programme.registry.registry import Registry
 from programme.registry_port import CardStatus
 from programme.reports.figures import CardFigures, ShopFigures, read_figures
 from programme.reports.table import Basis, Cell, Report, layouts
+from programme.statement import card_statement
 from protocols.business_time import wita
 
 #: Cards that wait for their holder (R23).
@@ -43,10 +46,12 @@ def build_report(
 
 def _basis(ledger: Ledger, registry: Registry, day: str) -> Basis:
     point = ledger.checkpoint()
+    version, chain = registry.trail.head()
     return Basis(
         ledger_sequence=point["sequence"],
         root_hash=str(point["root_hash"]),
-        registry_version=registry.version,
+        registry_version=version,
+        registry_chain=chain.hex(),
         day=day,
     )
 
@@ -108,10 +113,54 @@ def _uncollected(
     for district, village, negative_days, number, since, card in sorted(
         waiting, key=lambda w: w[:4]
     ):
+        late = "ya" if -negative_days > policy().late_after_days else ""
         yield (
             district, village, str(number), card.last_four, _WAITING[card.status],
-            since.isoformat(), -negative_days,
+            since.isoformat(), -negative_days, late,
         )  # fmt: skip
+
+
+def _waiting(
+    _ledger: Ledger, registry: Registry, purse: int, day: date
+) -> Iterator[tuple[Cell, ...]]:
+    sums: dict[str, list[int]] = {}
+    for card in registry.lists.cards():
+        if card.purse != purse or card.status not in LIVE:
+            continue
+        line = sums.setdefault(card.district, [0] * 5)
+        line[0] += 1
+        if card.status in _WAITING:
+            days = (day - wita(card.since_ns).date()).days
+            line[1 if card.status is CardStatus.PRINTED else 2] += 1
+            line[3] += days > policy().late_after_days
+            line[4] = max(line[4], days)
+    for district, line in sorted(sums.items()):
+        yield (district, *line)
+
+
+def _zero(ledger: Ledger, registry: Registry, purse: int, _day: date) -> Iterator[tuple[Cell, ...]]:
+    words = layouts()["zero"].words
+    rows = []
+    for card in registry.lists.cards():
+        view = registry.card(card.card_number)
+        assert view is not None, "lists and views show one registry"
+        if card.purse != purse or card.status not in LIVE:
+            continue
+        (account,) = ledger.lookup_accounts([card.account_id])
+        if account is not None and account.credit_balance:
+            continue
+        statement = card_statement(ledger, view)
+        assert statement.zero_reason is not None, "a card without money has a reason"
+        since = statement.zero_since_ns
+        rows.append(
+            (
+                card.district, card.village, card.card_number, card.last_four,
+                words[statement.zero_reason.value],
+                wita(since).date().isoformat() if since else "",
+            )
+        )  # fmt: skip
+    for district, village, number, *rest in sorted(rows):
+        yield (district, village, str(number), *rest)
 
 
 def _turnover(
@@ -140,7 +189,9 @@ _MAKERS: dict[str, Callable[[Ledger, Registry, int, date], Iterator[tuple[Cell, 
     "disbursement": _disbursement,
     "balances": _balances,
     "uncollected": _uncollected,
+    "waiting": _waiting,
+    "zero": _zero,
     "turnover": _turnover,
 }
-_BY_DAY = frozenset({"uncollected"})
+_BY_DAY = frozenset({"uncollected", "waiting"})
 REPORT_NAMES = tuple(_MAKERS)

@@ -105,7 +105,7 @@ def _basis(basis: Basis) -> str:
     day = f"Per tanggal {basis.day}. " if basis.day else ""
     return (
         f"{day}Buku besar sampai catatan {basis.ledger_sequence}, akar {basis.root_hash}; "
-        f"registri versi {basis.registry_version}."
+        f"registri versi {basis.registry_version}:{basis.registry_chain}."
     )
 
 

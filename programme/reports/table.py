@@ -1,7 +1,7 @@
 """A report as values: what it is called, what it was made from, its columns and lines."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -41,6 +41,7 @@ class Layout:
     note_en: str
     source: str
     columns: tuple[Column, ...]
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Basis:
     ledger_sequence: int
     root_hash: str
     registry_version: int
+    registry_chain: str
     day: str
 
 
