@@ -69,37 +69,6 @@ def _open_for_writing(directory: Path) -> Ledger:
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@JSON_OPTION
-def verify(directory: Path, as_json: bool) -> None:
-    """Replay DIRECTORY from genesis: checksums, hash chain, Merkle tree, every balance.
-
-    Exit code 4 when anything does not verify, with file and offset.
-    """
-    ledger = open_for_reading(directory)
-    try:
-        report = ledger.verify()
-    finally:
-        ledger.close()
-    values = {
-        **dataclasses.asdict(report),
-        "root_hash": report.root_hash.hex(),
-        "chain_head": report.chain_head.hex(),
-        "verified": True,
-    }
-    if as_json:
-        click.echo(json.dumps(values))
-        return
-    click.echo(
-        f"verified: {report.records} records in {report.frames} frames, "
-        f"{report.accounts} accounts, {report.transfers} transfers, "
-        f"{report.refusals} refusals, sum {report.sum_minor}"
-    )
-    click.echo(f"root {values['root_hash']}")
-    click.echo(f"head {values['chain_head']}  ({report.seconds:.2f} s)")
-
-
-@click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--account", type=HexId(), required=True, help="Account id.")
 @JSON_OPTION
 def balance(directory: Path, account: int, as_json: bool) -> None:
