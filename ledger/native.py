@@ -219,6 +219,11 @@ class NativeLedger:
         self._core.check()
         return back_up(self._directory, destination)
 
+    @property
+    def housekeeping_error(self) -> str:
+        """Give what kept a segment from being prepared or sealed; "" for nothing."""
+        return self._core.housekeeping_error()
+
     def checkpoint(self) -> dict[str, Any]:
         """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
         self._core.check()

@@ -177,9 +177,15 @@ impl Accounts {
 
     /// The account as the caller reads it, with these balances.
     pub fn wire(&self, number: u32, balances: &Balances) -> WireAccount {
-        let identity = self.identity(number);
-        WireAccount {
-            id: self.id(number),
+        WireAccount::of(self.id(number), balances, self.identity(number))
+    }
+}
+
+impl WireAccount {
+    /// An account as the caller reads it.
+    pub fn of(id: u128, balances: &Balances, identity: &Identity) -> Self {
+        Self {
+            id,
             debits_pending: u128::from(balances.debits_pending),
             debits_posted: u128::from(balances.debits_posted),
             credits_pending: u128::from(balances.credits_pending),

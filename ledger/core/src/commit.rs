@@ -1,6 +1,7 @@
 //! One group from the queue to its answers: taken, applied, built, written, published.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::accounts::Balances;
@@ -57,6 +58,8 @@ impl Engine {
                 panic::resume_unwind(bug);
             }
         }
+        drop(held);
+        self.seal_inline();
     }
 
     fn check_poison(&self) -> Result<(), Fault> {
@@ -94,6 +97,8 @@ impl Engine {
         let root = || hold(&self.durable).frontier.root();
         let place = writer.place(&mut built.frame, digests, root)?;
         turn.room = writer.room();
+        let in_use = u64::from(place.segment);
+        let has_closed = in_use != self.segment_in_use.load(Ordering::Relaxed);
         let frame = Arc::new(std::mem::replace(&mut built.frame, Frame::empty()));
         self.recent
             .write()
@@ -104,6 +109,9 @@ impl Engine {
         let (touched, accounts) = (&built.touched, built.accounts);
         hold(&self.durable).publish(&frame, place, touched, accounts, frontier, writer.tip());
         writer.write_mark()?;
+        if has_closed {
+            self.segment_closed(in_use);
+        }
         built.answer();
         Ok(())
     }

@@ -16,10 +16,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
+use crate::boundary::{exception, whole_events};
 use crate::engine::{hold, Engine};
 use crate::execute::EventKind;
 use crate::fault::{Fault, FaultKind};
-use crate::python::{exception, whole_events, NativeEngine};
+use crate::python::NativeEngine;
 use crate::queue::{Answer, Events, Mailbox, Outcome, ReplyTo, Request};
 use crate::wire::{u32_at, u64_at, WireTransfer, RECORD_SIZE};
 

@@ -7,7 +7,7 @@
 //! takes the turn itself and pays for no change of thread; coroutines are served by two threads.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
@@ -20,8 +20,11 @@ use crate::opening::OpenedWriter;
 use crate::pages::{frame_bytes, HEADER};
 use crate::queue::{Outcome, Queue, ReplyTo, Request, Waiter};
 use crate::record::Record;
+use crate::sealer::{Pace, Sealer};
+use crate::sealing_thread::SealingThread;
 use crate::segments::{place_of, SegmentReader};
 use crate::state::{History, State};
+use crate::storage::Schedule;
 use crate::wire::RECORD_SIZE;
 use crate::writer::Writer;
 
@@ -60,6 +63,12 @@ pub struct Engine {
     pub durable: Mutex<Durable>,
     /// The most records of one frame.
     pub records_max: usize,
+    /// The segment that frames are written to.
+    pub segment_in_use: AtomicU64,
+    /// Seals the segments behind it; whoever holds it may take any other lock.
+    pub sealer: Mutex<Sealer>,
+    pub(crate) sealing: SealingThread,
+    pub(crate) spare: Arc<crate::spare::Shared>,
     stopping: AtomicBool,
     poisoned: AtomicBool,
     poison: Mutex<Option<Fault>>,
@@ -74,8 +83,28 @@ impl History for Engine {
             return Ok(record);
         }
         drop(recent);
-        let place = *place_of(&hold(&self.durable).places, sequence);
-        self.reader.record(&place, sequence)
+        let read = {
+            let durable = hold(&self.durable);
+            match place_of(&durable.places, sequence) {
+                Some(place) if sequence > durable.cold.end() => Ok(*place),
+                _ => Err(Arc::clone(&durable.cold)),
+            }
+        };
+        let cold = match read {
+            Err(cold) => cold,
+            Ok(place) => match self.reader.record(&place, sequence) {
+                Ok(record) => return Ok(record),
+                Err(fault) => {
+                    // Sealed in the meantime, its raw segment may be gone.
+                    let cold = Arc::clone(&hold(&self.durable).cold);
+                    if cold.end() < sequence {
+                        return Err(fault);
+                    }
+                    cold
+                }
+            },
+        };
+        cold.record(sequence)
     }
 }
 
@@ -86,6 +115,9 @@ impl Engine {
             scan,
             writer,
             reader,
+            sealing,
+            snapshot_sequence,
+            schedule,
             ..
         } = opened;
         let segment_size = scan.identity.segment_size;
@@ -95,14 +127,26 @@ impl Engine {
             frontier: scan.frontier.clone(),
             room: segment_size - scan.offset,
         };
+        let segment = scan.segment;
+        let pace = Arc::new(Pace::default());
+        pace.set_hurry(schedule == Schedule::Inline);
+        let storage = Arc::clone(reader.storage());
+        let sealer = Sealer::new(
+            storage,
+            sealing,
+            Arc::clone(&pace),
+            snapshot_sequence,
+            segment - 1,
+        );
         let (durable, state) = Durable::from_scan(scan);
-        Arc::new(Self {
+        let engine = Arc::new(Self {
             reader,
             queue: Mutex::default(),
             arrived: Condvar::new(),
             turn: Mutex::new(turn),
             applied: Mutex::new(state),
             recent: RwLock::default(),
+            spare: writer.spare(),
             writer: Mutex::new(writer),
             durable: Mutex::new(durable),
             records_max,
@@ -110,7 +154,12 @@ impl Engine {
             poisoned: AtomicBool::new(false),
             poison: Mutex::new(None),
             threads: Mutex::default(),
-        })
+            segment_in_use: AtomicU64::new(segment),
+            sealer: Mutex::new(sealer),
+            sealing: SealingThread::new(schedule, pace),
+        });
+        engine.start_sealing();
+        engine
     }
 
     /// The directory.
@@ -119,7 +168,7 @@ impl Engine {
     }
 
     /// Reads segments.
-    pub fn reader(&self) -> &SegmentReader {
+    pub fn reader(&self) -> &Arc<SegmentReader> {
         &self.reader
     }
 
@@ -148,6 +197,16 @@ impl Engine {
             return Err(Fault::new(FaultKind::Closed, text));
         }
         Ok(())
+    }
+
+    /// Whether it was stopped for good.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Whether it is being closed.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Stop for good: from now on every caller is told.
@@ -243,9 +302,10 @@ impl Engine {
         while !hold(&self.queue).is_empty() {
             self.process(hold(&self.turn));
         }
+        let sealed = self.finish_sealing();
         let _turn = hold(&self.turn);
         let mut writer = hold(&self.writer);
-        let finished = writer.finish();
+        let finished = writer.finish().and(sealed);
         self.reader.storage().unlock();
         if self.poisoned.load(Ordering::Acquire) {
             return Ok(());

@@ -54,7 +54,7 @@ impl Fault {
     /// Acknowledged data does not verify, at this byte of this file.
     pub fn corrupt(path: &Path, offset: u64, what: &str) -> Self {
         let text = format!(
-            "{}: byte {offset}: {what}; restore this file from a backup, nothing was changed",
+            "{}, offset {offset}: {what}; restore this file from a backup, nothing was changed",
             path.display()
         );
         Self::new(FaultKind::Corrupt, text)

@@ -92,6 +92,14 @@ impl IdIndex {
         });
     }
 
+    /// How many shards there are.
+    pub const SHARDS: usize = 1 << SHARD_BITS;
+
+    /// Forget the numbers up to the one given in one shard: a step that takes a moment only.
+    pub fn forget(&mut self, shard: usize, upto: u64) {
+        self.shards[shard].forget(upto);
+    }
+
     /// Take back an id that was inserted with this number (a linked chain that broke).
     pub fn remove(&mut self, id: u128, number: u64) {
         let fingerprint = fingerprint(id);
@@ -162,6 +170,22 @@ impl Shard {
         }
         self.slots[hole] = Slot::default();
         self.used -= 1;
+    }
+
+    fn forget(&mut self, upto: u64) {
+        let is_kept = |slot: &&Slot| slot.tagged > upto + 1;
+        let kept = self.slots.iter().filter(is_kept).count();
+        let mut length = SLOTS_INITIAL;
+        // Room for as many again, so that a shard does not grow right after it was emptied.
+        while 2 * kept * LOAD_OF > length * self.load_max {
+            length *= 2;
+        }
+        let mut slots = vec![Slot::default(); length.min(self.slots.len())];
+        for slot in self.slots.iter().filter(is_kept) {
+            place(&mut slots, *slot);
+        }
+        self.slots = slots;
+        self.used = kept;
     }
 
     fn grow(&mut self) {

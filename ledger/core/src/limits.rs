@@ -18,3 +18,13 @@ pub const SEGMENT_SIZE_MAX: u64 = 1 << 30;
 pub const FILES_OPEN_MAX: usize = 128;
 /// Zero bytes written at a time while a segment is prepared.
 pub const ZERO_CHUNK_BYTES: usize = 1 << 20;
+/// Memory for the id fingerprints of sealed segments, the newest ones: those of 12 million ids.
+/// An id whose fingerprint is not there and passes a filter costs a read of the disk.
+pub const FINGERPRINT_BYTES_MAX: usize = 96 << 20;
+/// Bytes of a sealed segment that are written, and read back, between two pauses.
+pub const SEAL_CHUNK_BYTES: usize = 1 << 20;
+/// Microseconds of such a pause: about 60 MiB a second stay for sealing, and the disk is the
+/// commits' the rest of the time.
+pub const SEAL_PAUSE_US: u64 = 10_000;
+/// Closed segments that wait for sealing before it makes no more pauses.
+pub const SEAL_BACKLOG_MAX: u64 = 4;

@@ -31,10 +31,17 @@ impl Frontier {
     /// Append one leaf hash.
     #[inline]
     pub fn push(&mut self, leaf: Hash) {
+        self.push_noting(leaf, |_, _| {});
+    }
+
+    /// Append one leaf hash; `note` is given the level and root of each subtree that it completes.
+    #[inline]
+    pub fn push_noting(&mut self, leaf: Hash, mut note: impl FnMut(u32, Hash)) {
         let mut hash = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for level in 1..=self.size.trailing_ones() {
             let left = self.roots.pop().expect("one root per set bit of the size");
             hash = node_hash(&left, &hash);
+            note(level, hash);
         }
         self.roots.push(hash);
         self.size += 1;

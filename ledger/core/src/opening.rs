@@ -9,19 +9,27 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::absorb::Shadow;
 use crate::disk::{AlignedBuffer, Disk, LOCK};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES};
+use crate::opening_checks::{check_expected, judge};
 use crate::pages::{segment_name, Identity, BLOCK};
-use crate::scan::{Extent, Scan, TornTail};
-use crate::segments::{names, read_superblock, segment_number, SegmentReader, SUPERBLOCK};
+use crate::resuming::{start, Started};
+use crate::scan::{Extent, Position, Scan, TornTail};
+use crate::sealer::SEAL_TEMPORARY;
+use crate::segments::{
+    list, names, number_in, read_superblock, Listing, SegmentReader, SUPERBLOCK,
+};
 use crate::sha::Hash;
+use crate::snapshot_writer::SNAPSHOT_TEMPORARY;
 use crate::spare::SPARE_TEMPORARY;
+use crate::state::State;
 use crate::storage::{path_of, Access, Schedule, Shared, Storage};
 use crate::writer::{Entropy, Tip, Writer};
 
-const SUPERBLOCK_TEMPORARY: &str = "superblock.tmp";
-const SNAPSHOT_TEMPORARY: &str = "snapshot.tmp";
+/// The name of a half-made superblock.
+pub const SUPERBLOCK_TEMPORARY: &str = "superblock.tmp";
 
 /// What the caller knows of the ledger from before.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +55,13 @@ pub struct Options {
 /// A ledger opened for writing, before its engine runs.
 pub struct OpenedWriter {
     /// Everything that the log holds.
-    pub scan: Scan,
+    pub scan: Scan<State>,
+    /// Where the sealer goes on: behind the last sealed segment.
+    pub sealing: Scan<Shadow>,
+    /// The sequence of the snapshot that was opened from, 0 without one.
+    pub snapshot_sequence: u64,
+    /// When the work beside the commits is done.
+    pub schedule: Schedule,
     /// Its durable end.
     pub writer: Writer,
     /// What recovery set to zero: which segment, from where, how many bytes.
@@ -109,10 +123,16 @@ fn open_locked(
 fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<OpenedWriter, Fault> {
     let (identity, mark) = read_superblock(&**storage)?;
     let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
-    let mut scan = Scan::new(identity, Arc::clone(&reader));
-    scan.witness = options.expected.map(|expected| (expected.sequence, None));
+    let listing = list(&**storage)?;
+    let Started {
+        mut scan,
+        snapshot_sequence,
+    } = start(identity, &reader, &listing, options.expected)?;
+    scan.pass_sealed(&listing, mark)?;
+    let sealing = shadow_scan(&scan);
     let torn = scan.advance(Extent::All, mark)?;
     check_expected(storage.location(), &scan, options.expected)?;
+    scan.cold.warm()?;
     let torn = match torn {
         Some(tail) => Some((tail.clone(), repair(&reader, &scan, &tail)?)),
         None => None,
@@ -120,8 +140,11 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
     let tip = Tip {
         frame: scan.frame,
         chain_head: scan.chain_head,
-        frame_segment: scan.places.last().map_or(0, |place| place.segment.into()),
-        sequence: scan.state.last_sequence,
+        frame_segment: match scan.places.back() {
+            Some(place) => place.number(),
+            None => scan.cold.last_number(),
+        },
+        sequence: scan.taker.last_sequence,
         segment: scan.segment,
         nonce: scan.nonce,
         offset: scan.offset,
@@ -138,54 +161,41 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
     writer.prepare_spare();
     Ok(OpenedWriter {
         scan,
+        sealing,
+        snapshot_sequence,
+        schedule: options.schedule,
         writer,
         torn,
         reader,
     })
 }
 
+/// The sealer's own walk, from where the sealed segments end.
+fn shadow_scan(scan: &Scan<State>) -> Scan<Shadow> {
+    let position = Position {
+        taker: Shadow::of(&scan.taker),
+        frontier: scan.frontier.clone(),
+        chain_head: scan.chain_head,
+        frame: scan.frame,
+        segment: scan.segment,
+    };
+    let reader = Arc::clone(scan.reader());
+    Scan::new(scan.identity, reader, Arc::clone(&scan.cold), position)
+}
+
 /// Open the directory for reading up to what is known to be durable.
-pub fn open_reader(storage: &Shared, expected: Option<Expected>) -> Result<Scan, Fault> {
+pub fn open_reader(storage: &Shared, expected: Option<Expected>) -> Result<Scan<State>, Fault> {
     if !judge(&**storage)? {
         return Err(no_ledger(storage.location()));
     }
     let (identity, mark) = read_superblock(&**storage)?;
-    let reader = SegmentReader::new(Arc::clone(storage));
-    let mut scan = Scan::new(identity, Arc::new(reader));
-    scan.witness = expected.map(|expected| (expected.sequence, None));
+    let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
+    let listing: Listing = list(&**storage)?;
+    let mut scan = start(identity, &reader, &listing, expected)?.scan;
+    scan.pass_sealed(&listing, mark)?;
     scan.advance(Extent::Frame(mark.map_or(0, |mark| mark.frame)), mark)?;
     check_expected(storage.location(), &scan, expected)?;
     Ok(scan)
-}
-
-/// Say whether there is a ledger; anything that is neither one nor an unfinished one is foreign.
-fn judge(storage: &dyn Storage) -> Result<bool, Fault> {
-    let names = names(storage)?;
-    if names.iter().any(|name| name == SUPERBLOCK) {
-        return Ok(true);
-    }
-    match names.iter().find(|name| !is_ours(name)) {
-        Some(name) => {
-            let text = format!(
-                "{}: holds '{name}' and is no ledger; name an empty directory",
-                storage.location().display()
-            );
-            Err(Fault::new(FaultKind::Foreign, text))
-        }
-        None => Ok(false),
-    }
-}
-
-fn is_ours(name: &str) -> bool {
-    let known = [
-        LOCK,
-        SUPERBLOCK_TEMPORARY,
-        SNAPSHOT_TEMPORARY,
-        SPARE_TEMPORARY,
-        crate::spare::SPARE,
-    ];
-    let as_segment = name.strip_suffix(".snap").map(|stem| format!("{stem}.seg"));
-    known.contains(&name) || segment_number(as_segment.as_deref().unwrap_or(name)).is_some()
 }
 
 fn no_ledger(directory: &Path) -> Fault {
@@ -228,7 +238,12 @@ fn take_lock(storage: &dyn Storage) -> Result<(), Fault> {
 }
 
 fn remove_half_made(storage: &dyn Storage) -> Result<(), Fault> {
-    let half_made = [SPARE_TEMPORARY, SUPERBLOCK_TEMPORARY, SNAPSHOT_TEMPORARY];
+    let half_made = [
+        SPARE_TEMPORARY,
+        SUPERBLOCK_TEMPORARY,
+        SEAL_TEMPORARY,
+        SNAPSHOT_TEMPORARY,
+    ];
     for name in names(storage)? {
         if half_made.contains(&name.as_str()) {
             remove(storage, &name)?;
@@ -260,7 +275,7 @@ fn create(storage: &Shared, options: &Options, mut entropy: Entropy) -> Result<E
     // What a creation that was interrupted left behind.
     for name in names(&**storage)?
         .iter()
-        .filter(|name| segment_number(name).is_some())
+        .filter(|name| number_in(name, ".seg").is_some())
     {
         remove(&**storage, name)?;
     }
@@ -305,7 +320,7 @@ fn write_identity(storage: &dyn Storage, identity: &Identity) -> Result<(), Faul
 }
 
 /// Set everything behind the last good frame to zero; give how many bytes that were.
-fn repair(reader: &SegmentReader, scan: &Scan, tail: &TornTail) -> Result<u64, Fault> {
+fn repair(reader: &SegmentReader, scan: &Scan<State>, tail: &TornTail) -> Result<u64, Fault> {
     let mut zeros = AlignedBuffer::default();
     let mut offset = tail.offset;
     let name = segment_name(tail.segment);
@@ -327,38 +342,4 @@ fn repair(reader: &SegmentReader, scan: &Scan, tail: &TornTail) -> Result<u64, F
     let path = reader.path(tail.segment);
     repaired.map_err(|error| Fault::from_io(&path, "cannot repair a torn tail", &error))?;
     Ok(scan.identity.segment_size - tail.offset)
-}
-
-/// The records that the caller knows of must be found again, the very same.
-fn check_expected(directory: &Path, scan: &Scan, expected: Option<Expected>) -> Result<(), Fault> {
-    let Some(expected) = expected else {
-        return Ok(());
-    };
-    let held = scan.state.last_sequence;
-    let root = match scan.witness {
-        _ if expected.sequence == 0 => Some(crate::sha::sha256(b"")),
-        Some((_, root)) => root,
-        None => None,
-    };
-    match root {
-        None => {
-            let text = format!(
-                "{}: holds {held} records, the expected checkpoint has {}; an older copy was put \
-                 back",
-                directory.display(),
-                expected.sequence
-            );
-            Err(Fault::new(FaultKind::Rollback, text))
-        }
-        Some(root) if root != expected.root => {
-            let text = format!(
-                "{}: the first {} records are not those of the expected checkpoint; history was \
-                 rewritten",
-                directory.display(),
-                expected.sequence
-            );
-            Err(Fault::new(FaultKind::Corrupt, text))
-        }
-        Some(_) => Ok(()),
-    }
 }

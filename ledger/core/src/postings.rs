@@ -2,7 +2,11 @@
 //!
 //! Each record links to the posting before it on either side, so that appending touches only the
 //! account's own cache line and the end of one array. Every 64th posting of an account also stands
-//! in its list of marks: any place in the list is at most 64 steps from a mark.
+//! in its list of marks: any place in the list is at most 64 steps from a mark. What is cold
+//! stands in the sealed segments and is let go here.
+
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Postings from mark to mark.
 const STRIDE: usize = 64;
@@ -25,7 +29,7 @@ pub enum Side {
 
 /// A posting: a sequence and a side, in one number; 0 = none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Posting(u64);
+pub struct Posting(u64);
 
 impl Posting {
     fn new(sequence: u64, side: Side) -> Self {
@@ -55,17 +59,37 @@ impl Tail {
     }
 }
 
-/// The links of all records and the marks of all accounts.
+/// A run of links that is allocated at once.
+pub type Links = Vec<[Posting; 2]>;
+
+/// The links of the hot records and the marks of all accounts in them.
 #[derive(Default)]
 pub struct Postings {
-    /// By sequence less 1: the posting before it of the debit and of the credit account.
-    links: Vec<Vec<[Posting; 2]>>,
+    /// Of the records from `base` on: the posting before it of the debit and of the credit account.
+    links: VecDeque<Links>,
+    /// Records that stood in chunks that were let go.
+    base: usize,
+    /// Records that were cold from the start, or are linked here.
     records: usize,
-    /// By account number less 1: the sequence of every 64th posting, the first included.
+    /// What lies up to this sequence is cold and not listed here.
+    cold_end: u64,
+    /// By account number less 1: the sequence of every 64th posting.
     marks: Vec<Vec<Posting>>,
 }
 
 impl Postings {
+    /// Start behind what is cold, with so many accounts.
+    pub fn behind(cold_end: u64, accounts: usize) -> Self {
+        let records = usize::try_from(cold_end).expect("a 64-bit machine");
+        Self {
+            links: VecDeque::new(),
+            base: records,
+            records,
+            cold_end,
+            marks: vec![Vec::new(); accounts],
+        }
+    }
+
     /// Make room for the next account.
     pub fn add_account(&mut self) {
         self.marks.push(Vec::new());
@@ -93,10 +117,10 @@ impl Postings {
 
     #[inline]
     fn push(&mut self, links: [Posting; 2]) {
-        if self.records.is_multiple_of(CHUNK) {
-            self.links.push(Vec::with_capacity(CHUNK));
+        if (self.records - self.base).is_multiple_of(CHUNK) {
+            self.links.push_back(Vec::with_capacity(CHUNK));
         }
-        self.links.last_mut().expect("made above").push(links);
+        self.links.back_mut().expect("made above").push(links);
         self.records += 1;
     }
 
@@ -117,10 +141,10 @@ impl Postings {
 
     /// Take the newest record back from its accounts, or from nobody.
     pub fn take_back(&mut self, accounts: Option<[(u32, &mut Tail); 2]>) {
-        let chunk = self.links.last_mut().expect("it was appended");
+        let chunk = self.links.back_mut().expect("it was appended");
         let links = chunk.pop().expect("a chunk is not empty");
         if chunk.is_empty() {
-            self.links.pop();
+            self.links.pop_back();
         }
         self.records -= 1;
         for ((number, tail), before) in accounts.into_iter().flatten().zip(links) {
@@ -136,50 +160,92 @@ impl Postings {
         }
     }
 
-    /// How many postings an account has.
-    pub fn count(&self, number: u32, tail: Tail) -> usize {
-        match self.marks[number as usize - 1].len() {
-            0 => 0,
-            runs => STRIDE * (runs - 1) + tail.ordinal() + 1,
+    /// Let the records up to a sequence go, which have become cold; the marks of the accounts go
+    /// by `forget_marks`.
+    pub fn forget(&mut self, cold_end: u64) -> Vec<Links> {
+        assert!(cold_end >= self.cold_end);
+        self.cold_end = cold_end;
+        let mut gone = Vec::new();
+        while self.links.len() > 1 && (self.base + CHUNK) as u64 <= cold_end {
+            gone.extend(self.links.pop_front());
+            self.base += CHUNK;
         }
+        gone
     }
 
-    /// How many of an account's postings have a sequence below the one given.
-    pub fn count_below(&self, number: u32, tail: Tail, sequence: u64) -> usize {
-        let marks = &self.marks[number as usize - 1];
-        let runs = marks.partition_point(|mark| mark.sequence() < sequence);
-        if runs == 0 {
-            return 0;
+    /// Let the cold marks of some accounts go, by their places; false when there are none so far.
+    pub fn forget_marks(&mut self, places: Range<usize>) -> bool {
+        let end = places.end.min(self.marks.len());
+        if places.start >= end {
+            return false;
         }
-        let start = STRIDE * (runs - 1);
-        let end = self.count(number, tail).min(STRIDE * runs);
-        let run = self.range(number, tail, start, end - start);
-        start + run.partition_point(|posting| *posting < sequence)
-    }
-
-    /// The sequences of an account's postings from a place on, oldest first.
-    pub fn range(&self, number: u32, tail: Tail, start: usize, length: usize) -> Vec<u64> {
-        let mut sequences = vec![0; length];
-        if length == 0 {
-            return sequences;
-        }
-        let last = start + length - 1;
-        let (mut posting, mut ordinal) =
-            match self.marks[number as usize - 1].get(last / STRIDE + 1) {
-                Some(mark) => (*mark, STRIDE * (last / STRIDE + 1)),
-                None => (tail.posting(), self.count(number, tail) - 1),
-            };
-        assert!(last <= ordinal, "within the list");
-        loop {
-            if ordinal <= last {
-                sequences[ordinal - start] = posting.sequence();
+        for marks in &mut self.marks[places.start..end] {
+            let cold = marks.partition_point(|mark| mark.sequence() <= self.cold_end);
+            marks.drain(..cold);
+            if marks.capacity() > 4 * marks.len() + 16 {
+                marks.shrink_to(2 * marks.len());
             }
-            if ordinal == start {
-                return sequences;
+        }
+        true
+    }
+
+    /// The sequences of an account's hot postings within `[from, before)`, oldest first: at most
+    /// `limit` of them, the newest ones when `newest` says so.
+    pub fn range(
+        &self,
+        (number, tail): (u32, Tail),
+        (from, before): (u64, u64),
+        limit: usize,
+        newest: bool,
+    ) -> Vec<u64> {
+        let from = from.max(self.cold_end + 1);
+        let marks = &self.marks[number as usize - 1];
+        let mut found = Vec::new();
+        if newest {
+            let behind = marks.partition_point(|mark| mark.sequence() < before);
+            let start = marks.get(behind).map_or(tail.posting(), |mark| *mark);
+            self.walk(start, from, |sequence| {
+                if sequence < before {
+                    found.push(sequence);
+                }
+                found.len() < limit
+            });
+            found.reverse();
+            return found;
+        }
+        // Run by run: each is walked back from the mark behind it.
+        let mut behind = marks.partition_point(|mark| mark.sequence() <= from);
+        let mut least = from;
+        while found.len() < limit && least < before {
+            let start = marks.get(behind).map_or(tail.posting(), |mark| *mark);
+            let from_here = found.len();
+            self.walk(start, least, |sequence| {
+                if sequence < before {
+                    found.push(sequence);
+                }
+                true
+            });
+            found[from_here..].reverse();
+            if behind >= marks.len() {
+                break;
+            }
+            least = start.sequence() + 1;
+            behind += 1;
+        }
+        found.truncate(limit);
+        found
+    }
+
+    /// Walk an account's list back from a posting down to a sequence, as long as `go_on` says so.
+    fn walk(&self, start: Posting, from: u64, mut go_on: impl FnMut(u64) -> bool) {
+        let mut posting = start;
+        while posting != Posting::default() && posting.sequence() >= from {
+            if !go_on(posting.sequence()) {
+                return;
             }
             let place = usize::try_from(posting.sequence()).expect("a 64-bit machine") - 1;
+            let place = place - self.base;
             posting = self.links[place / CHUNK][place % CHUNK][posting.side()];
-            ordinal -= 1;
         }
     }
 }
@@ -228,19 +294,29 @@ mod tests {
                 postings.append((number(debit), debit_tail), (number(credit), credit_tail));
             }
         }
+        compare(&postings, &tails, &plain, 0);
+        for cold in [700, 1_500, 1_900] {
+            drop(postings.forget(cold));
+            compare(&postings, &tails, &plain, cold);
+            assert!(postings.forget_marks(0..4) && !postings.forget_marks(4..8));
+            compare(&postings, &tails, &plain, cold);
+        }
+    }
+
+    fn compare(postings: &Postings, tails: &[Tail; 4], plain: &[Vec<u64>; 4], cold: u64) {
         for (place, list) in plain.iter().enumerate() {
-            let (number, tail) = (number(place), tails[place]);
-            assert_eq!(postings.count(number, tail), list.len());
-            assert_eq!(&postings.range(number, tail, 0, list.len()), list);
-            let end = list.len();
-            for start in (0..end).step_by(37) {
-                let length = (end - start).min(100);
-                let expected = &list[start..start + length];
-                assert_eq!(postings.range(number, tail, start, length), expected);
-            }
-            for sequence in 0..3_000 {
-                let below = list.partition_point(|posting| *posting < sequence);
-                assert_eq!(postings.count_below(number, tail, sequence), below);
+            let account = (u32::try_from(place + 1).unwrap(), tails[place]);
+            for (from, before) in [(0, 3_000), (500, 900), (871, 2_000), (2_990, 2_991), (9, 9)] {
+                let wanted =
+                    |sequence: &&u64| **sequence > cold && (from..before).contains(*sequence);
+                let all: Vec<u64> = list.iter().filter(wanted).copied().collect();
+                for limit in [1, 3, 64, 65, 5_000] {
+                    let oldest = &all[..limit.min(all.len())];
+                    let newest = &all[all.len().saturating_sub(limit)..];
+                    let range = |newest| postings.range(account, (from, before), limit, newest);
+                    assert_eq!(range(false), oldest);
+                    assert_eq!(range(true), newest);
+                }
             }
         }
     }

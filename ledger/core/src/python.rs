@@ -14,69 +14,24 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::boundary::{
+    detached, entropy_of, exception, expected_of, filter_of, ids_of, report_tuple, whole_events,
+    PackedOptions, ReportTuple, StatementTuple,
+};
 use crate::desk::{pack_transfers, read_integer};
 use crate::engine::{hold, Engine};
 use crate::execute::EventKind;
 use crate::fault::{Fault, FaultKind};
-use crate::opening::{
-    open_reader, open_writer, readable_directory, writable_directory, Expected, Options,
-};
+use crate::opening::{open_reader, open_writer, readable_directory, writable_directory, Options};
 use crate::pages::Identity;
 use crate::python_storage::storage_of;
 use crate::queue::{Events, Request};
-use crate::reads::{self, StatementFilter};
+use crate::reads;
 use crate::source::{Handle, Source, Walked};
+use crate::statements;
 use crate::storage::Schedule;
-use crate::verify::{verify, Report};
-use crate::wire::{WireAccount, RECORD_SIZE};
-use crate::writer::Entropy;
-
-/// Turn a fault into the exception of `ledger.errors` that it is.
-pub fn exception(py: Python<'_>, fault: &Fault) -> PyErr {
-    let name = match fault.kind {
-        FaultKind::Busy => "LedgerBusyError",
-        FaultKind::Deadline => "LedgerDeadlineError",
-        FaultKind::Poisoned => "LedgerPoisonedError",
-        FaultKind::Full => "LedgerFullError",
-        FaultKind::Locked => "LedgerLockedError",
-        FaultKind::Foreign => "LedgerForeignError",
-        FaultKind::Corrupt => "LedgerCorruptError",
-        FaultKind::ReadOnly => "LedgerReadOnlyError",
-        FaultKind::Rollback => "LedgerRollbackError",
-        FaultKind::Batch => "LedgerBatchError",
-        FaultKind::Disk | FaultKind::Closed => "LedgerError",
-    };
-    let made = py
-        .import("ledger.errors")
-        .and_then(|errors| errors.getattr(name)?.call1((fault.text.as_str(),)));
-    made.map_or_else(|error| error, PyErr::from_value)
-}
-
-/// Do work without the interpreter's lock.
-fn detached<T: Send>(
-    py: Python<'_>,
-    work: impl FnOnce() -> Result<T, Fault> + Send,
-) -> PyResult<T> {
-    py.detach(work).map_err(|fault| exception(py, &fault))
-}
-
-/// Random bytes from the caller's source.
-fn entropy_of(random_bytes: Py<PyAny>) -> Entropy {
-    Box::new(move || {
-        let drawn: PyResult<[u8; 16]> =
-            Python::attach(|py| random_bytes.call1(py, (16,))?.extract(py));
-        drawn.map_err(|error| {
-            Fault::new(
-                FaultKind::Disk,
-                format!("the source of random bytes failed: {error}"),
-            )
-        })
-    })
-}
-
-fn expected_of(expected: Option<(u64, [u8; 32])>) -> Option<Expected> {
-    expected.map(|(sequence, root)| Expected { sequence, root })
-}
+use crate::verify::verify;
+use crate::wire::WireAccount;
 
 /// An open ledger.
 #[pyclass(frozen, module = "ledger._core")]
@@ -84,58 +39,6 @@ pub struct NativeEngine {
     handle: Handle,
     identity: Identity,
     torn: Option<(u64, u64, u64)>,
-}
-
-type ReportTuple = (u64, u64, u64, u64, u64, i128, [u8; 32], [u8; 32]);
-type StatementTuple = (u128, bool, bool, u16, u64, u64, bool, u64, usize);
-
-fn report_tuple(report: &Report) -> ReportTuple {
-    (
-        report.records,
-        report.frames,
-        report.accounts,
-        report.transfers,
-        report.refusals,
-        report.sum_minor,
-        report.root,
-        report.chain_head,
-    )
-}
-
-fn filter_of(wanted: StatementTuple) -> StatementFilter {
-    let (account_id, debits, credits, code, timestamp_min, timestamp_max, reverse, cursor, limit) =
-        wanted;
-    StatementFilter {
-        account_id,
-        debits,
-        credits,
-        code,
-        timestamp_min,
-        timestamp_max,
-        reverse,
-        cursor,
-        limit,
-    }
-}
-
-type PackedOptions<'py> = Vec<Option<Bound<'py, PyBytes>>>;
-
-/// Ids that are asked for; one that fits no id was never given to anything, as 0 was not.
-fn ids_of(ids: &[Bound<'_, PyAny>]) -> Vec<u128> {
-    ids.iter().map(|id| read_integer(id).unwrap_or(0)).collect()
-}
-
-/// Events of a batch as bytes; a broken length is the caller's mistake.
-pub fn whole_events(py: Python<'_>, events: Vec<u8>) -> PyResult<Events> {
-    if events.len().is_multiple_of(RECORD_SIZE) {
-        return Ok(Events::Many(events));
-    }
-    let text = format!(
-        "a packed batch of {} bytes is not a multiple of {RECORD_SIZE}; send whole 128-byte \
-         transfers",
-        events.len()
-    );
-    Err(exception(py, &Fault::new(FaultKind::Batch, text)))
 }
 
 #[pymethods]
@@ -224,6 +127,15 @@ impl NativeEngine {
             Handle::Writer(engine) => engine.check().map_err(|fault| exception(py, &fault)),
             Handle::Reader(_) => Ok(()),
         }
+    }
+
+    /// What kept a segment from being sealed or prepared; "" for nothing.
+    fn housekeeping_error(&self) -> String {
+        let trouble = match &self.handle {
+            Handle::Writer(engine) => engine.trouble(),
+            Handle::Reader(_) => None,
+        };
+        trouble.map_or_else(String::new, |fault| fault.text)
     }
 
     /// Take in what the writer has made durable meanwhile.
@@ -324,7 +236,9 @@ impl NativeEngine {
         py: Python<'py>,
         wanted: StatementTuple,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let packed = detached(py, || reads::statement(&self.handle, &filter_of(wanted)))?;
+        let packed = detached(py, || {
+            statements::statement(&self.handle, &filter_of(wanted))
+        })?;
         Ok(PyBytes::new(py, &packed))
     }
 
@@ -338,7 +252,7 @@ impl NativeEngine {
     ) -> PyResult<Option<i64>> {
         let account_id = read_integer(&account_id).unwrap_or(0);
         detached(py, || {
-            reads::balance_at(&self.handle, account_id, sequence, timestamp)
+            statements::balance_at(&self.handle, account_id, sequence, timestamp)
         })
     }
 

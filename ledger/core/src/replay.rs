@@ -9,9 +9,10 @@ use crate::wire::{transfer_flags as flag, u128_at, u32_at, AMOUNT_MAX, RECORD_SI
 type Checked = Result<(), &'static str>;
 
 impl State {
-    /// Bring near what absorbing a record will read: for many in a row, the accesses overlap.
+    /// Bring near what absorbing a record will read, for many in a row, so that the accesses
+    /// overlap; tell whether its id may be cold.
     #[inline]
-    pub fn prepare_replay(&self, bytes: &[u8; RECORD_SIZE]) {
+    pub fn prepare_replay(&self, bytes: &[u8; RECORD_SIZE]) -> bool {
         let warmed = self.ids.warm(u128_at(bytes, 16));
         let touched = [u32_at(bytes, 32), u32_at(bytes, 36)].map(|number| {
             let exists = (1..=self.accounts.last()).contains(&number);
@@ -22,10 +23,16 @@ impl State {
             }
         });
         std::hint::black_box((warmed, touched));
+        self.cold.may_hold(u128_at(bytes, 16))
     }
 
     /// Absorb a record of the log; the fault says how it contradicts the records before it.
-    pub fn replay(&mut self, record: &Record, history: &impl History) -> Result<(), Fault> {
+    pub fn replay(
+        &mut self,
+        record: &Record,
+        may_be_cold: bool,
+        history: &impl History,
+    ) -> Result<(), Fault> {
         let wrong = |what: &str| Fault::new(FaultKind::Corrupt, what);
         if record.sequence != self.last_sequence + 1 {
             return Err(wrong("a record's sequence does not follow"));
@@ -34,9 +41,14 @@ impl State {
             return Err(wrong("a record's timestamp does not increase"));
         }
         self.check(record).map_err(wrong)?;
-        let names_a_transfer = !matches!(record.kind, Kind::Account | Kind::Expire);
-        if names_a_transfer && self.find(record.id, history)?.is_some() {
-            return Err(wrong("a transfer id stands twice"));
+        if !matches!(record.kind, Kind::Account | Kind::Expire) {
+            let taken = match self.find_hot(record.id, history)? {
+                None if may_be_cold => self.cold.find(record.id)?,
+                found => found,
+            };
+            if taken.is_some() {
+                return Err(wrong("a transfer id stands twice"));
+            }
         }
         self.absorb(record);
         self.last_timestamp = record.timestamp;

@@ -1,11 +1,14 @@
 //! Reading the log from its start: every frame checked, every record absorbed.
 //!
-//! Recovery, read-only opening and verification are this one walk with different ends.
+//! Recovery, read-only opening, verification and sealing are this one walk with different ends.
 //! Source: docs/reference/ledger-format.md, section 8.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::absorb::{Absorber, Past};
+use crate::cold::Cold;
 use crate::fault::Fault;
 use crate::limits::FRAME_RECORDS_MAX;
 use crate::merkle::Frontier;
@@ -13,10 +16,11 @@ use crate::pages::{
     frame_bytes, CommitMark, FrameHeader, Identity, Nonce, SegmentHeader, BLOCK, BLOCK_U64, HEADER,
 };
 use crate::record::{Record, BODY_SIZE};
-use crate::segments::{last_segment, place_of, FramePlace, SegmentReader};
+use crate::sealing::Sealing;
+use crate::segments::{list, FramePlace, Listing, SegmentReader};
 use crate::sha::{leaf_hash, sha256, Hash};
-use crate::state::{History, State};
-use crate::wire::RECORD_SIZE;
+use crate::state::History;
+use crate::wire::{u64_at, RECORD_SIZE};
 
 /// Records whose memory is brought near before the first of them is absorbed.
 const AHEAD: usize = 32;
@@ -41,20 +45,37 @@ pub struct TornTail {
     pub offset: u64,
 }
 
+/// Where between two segments a walk stands, so that another can start there.
+#[derive(Clone)]
+pub struct Position<T> {
+    /// What took the records so far.
+    pub taker: T,
+    /// The Merkle tree over them.
+    pub frontier: Frontier,
+    /// Hash of the last frame.
+    pub chain_head: Hash,
+    /// Number of the last frame.
+    pub frame: u64,
+    /// The segment that ended here, 0 before the first.
+    pub segment: u64,
+}
+
 /// A walk through the log, and everything that it found so far.
-pub struct Scan {
+pub struct Scan<T> {
     /// Who the ledger is.
     pub identity: Identity,
-    /// The state after the last record.
-    pub state: State,
+    /// What takes the records: the state after the last of them.
+    pub taker: T,
     /// The Merkle tree over all records.
     pub frontier: Frontier,
     /// Hash of the last frame.
     pub chain_head: Hash,
     /// Number of the last frame.
     pub frame: u64,
-    /// Where each frame stands.
-    pub places: Vec<FramePlace>,
+    /// The sealed segments that were walked through, or passed over by a snapshot.
+    pub cold: Arc<Cold>,
+    /// Where each frame behind them stands.
+    pub places: VecDeque<FramePlace>,
     /// The segment that the walk is in, 0 before the first.
     pub segment: u64,
     /// Its epoch nonce.
@@ -63,49 +84,52 @@ pub struct Scan {
     pub offset: u64,
     /// The Merkle root over the records up to a sequence that the caller wants to see again.
     pub witness: Option<(u64, Option<Hash>)>,
-    reader: Arc<SegmentReader>,
-    window: Window,
+    /// Takes notes of the records, for a sealed segment.
+    pub notes: Option<Sealing>,
+    /// Whether the walk is inside a raw segment.
+    pub(crate) in_raw: bool,
+    pub(crate) reader: Arc<SegmentReader>,
+    pub(crate) window: Window,
 }
 
+/// Bytes of a segment that were read ahead.
 #[derive(Default)]
-struct Window {
-    segment: u64,
-    start: u64,
-    bytes: Vec<u8>,
+pub(crate) struct Window {
+    pub(crate) segment: u64,
+    pub(crate) start: u64,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What stands where a frame is due.
-enum Found {
+pub enum Found {
+    /// The frame.
     Good,
+    /// Something else.
     Bad,
 }
 
-struct Past<'a> {
-    places: &'a [FramePlace],
-    reader: &'a SegmentReader,
-}
-
-impl History for Past<'_> {
-    fn record(&self, sequence: u64) -> Result<Record, Fault> {
-        self.reader
-            .record(place_of(self.places, sequence), sequence)
-    }
-}
-
-impl Scan {
-    /// Start before the first segment.
-    pub fn new(identity: Identity, reader: Arc<SegmentReader>) -> Self {
+impl<T: Absorber> Scan<T> {
+    /// Start at a position.
+    pub fn new(
+        identity: Identity,
+        reader: Arc<SegmentReader>,
+        cold: Arc<Cold>,
+        start: Position<T>,
+    ) -> Self {
         Self {
             identity,
-            state: State::default(),
-            frontier: Frontier::default(),
-            chain_head: identity.genesis(),
-            frame: 0,
-            places: Vec::new(),
-            segment: 0,
+            taker: start.taker,
+            frontier: start.frontier,
+            chain_head: start.chain_head,
+            frame: start.frame,
+            cold,
+            places: VecDeque::new(),
+            segment: start.segment,
             nonce: [0; 16],
             offset: identity.segment_size,
             witness: None,
+            notes: None,
+            in_raw: false,
             reader,
             window: Window::default(),
         }
@@ -119,37 +143,63 @@ impl Scan {
     ) -> Result<Option<TornTail>, Fault> {
         // What was read ahead of a writer may have been written since.
         self.window = Window::default();
-        let last = last_segment(&**self.reader.storage())?;
-        if last == 0 {
-            let first = self.reader.path(1);
-            return Err(Fault::corrupt(&first, 0, "the first segment is missing"));
-        }
-        if self.segment == 0 {
-            self.enter(1)?;
-        }
+        let mut listing = list(&**self.reader.storage())?;
+        let end = match extent {
+            Extent::All => u64::MAX,
+            Extent::Frame(end) => end,
+        };
         loop {
-            if matches!(extent, Extent::Frame(end) if self.frame >= end) {
+            if self.frame >= end {
                 return Ok(None);
             }
-            match self.next_frame(mark)? {
-                Found::Good => {}
-                Found::Bad if self.segment < last => {
-                    self.expect_sealed_end()?;
-                    self.enter(self.segment + 1)?;
+            if self.in_raw {
+                match self.next_frame(mark)? {
+                    Found::Good => continue,
+                    Found::Bad if self.segment < listing.last() => self.leave()?,
+                    Found::Bad if extent_is_open(extent) => return self.judge_tail(mark),
+                    Found::Bad => return Err(self.wrong("an acknowledged frame is damaged")),
                 }
-                Found::Bad => {
-                    return match extent {
-                        Extent::All => self.judge_tail(mark),
-                        Extent::Frame(_) => Err(self.wrong("an acknowledged frame is damaged")),
-                    }
+            }
+            self.go_on(&mut listing, mark, end)?;
+        }
+    }
+
+    /// Go to the next segment, raw or sealed.
+    fn go_on(
+        &mut self,
+        listing: &mut Listing,
+        mark: Option<CommitMark>,
+        end: u64,
+    ) -> Result<(), Fault> {
+        let next = self.segment + 1;
+        if listing.is_sealed(next) {
+            return self.take_sealed(next, mark, end);
+        }
+        match self.enter(next) {
+            Ok(_) => Ok(()),
+            Err(fault) => {
+                // The writer may have sealed it since its name was seen.
+                *listing = list(&**self.reader.storage())?;
+                if listing.is_sealed(next) {
+                    self.take_sealed(next, mark, end)
+                } else {
+                    Err(fault)
                 }
             }
         }
     }
 
+    /// Leave a raw segment that has a successor: nothing but zero follows its last frame.
+    pub fn leave(&mut self) -> Result<(), Fault> {
+        self.expect_sealed_end()?;
+        self.in_raw = false;
+        Ok(())
+    }
+
     /// Give a record that was read.
     pub fn record(&self, sequence: u64) -> Result<Record, Fault> {
         Past {
+            cold: &self.cold,
             places: &self.places,
             reader: &self.reader,
         }
@@ -165,36 +215,47 @@ impl Scan {
         self.reader.path(self.segment)
     }
 
-    fn wrong(&self, what: &str) -> Fault {
+    pub(crate) fn wrong(&self, what: &str) -> Fault {
         Fault::corrupt(&self.path(), self.offset, what)
     }
 
-    /// Go to the next segment; its header must continue what was read.
-    fn enter(&mut self, segment: u64) -> Result<(), Fault> {
-        let page = self.reader.read(segment, 0, BLOCK)?;
-        let wrong = |what| Fault::corrupt(&self.reader.path(segment), 0, what);
-        let header = SegmentHeader::unpack(&page)
-            .map_err(|_| wrong("the segment's header page is damaged"))?;
-        let expected = SegmentHeader {
+    /// What the header of the next segment must be; the nonce is its own.
+    pub(crate) fn expected_header(&self, segment: u64, nonce: Nonce) -> SegmentHeader {
+        SegmentHeader {
             uuid: self.identity.uuid,
             number: segment,
-            nonce: header.nonce,
-            first_sequence: self.state.last_sequence + 1,
+            nonce,
+            first_sequence: self.taker.last_sequence() + 1,
             first_frame: self.frame + 1,
             root: self.frontier.root(),
             previous: self.chain_head,
             segment_size: self.identity.segment_size,
-        };
-        if header != expected {
-            return Err(wrong("the segment does not continue the one before it"));
         }
+    }
+
+    /// Go to the next raw segment; its header must continue what was read.
+    pub fn enter(&mut self, segment: u64) -> Result<SegmentHeader, Fault> {
+        let header = self.check_header(segment)?;
         self.segment = segment;
         self.nonce = header.nonce;
         self.offset = BLOCK_U64;
-        Ok(())
+        self.in_raw = true;
+        self.window = Window::default();
+        Ok(header)
     }
 
-    fn fetch(&mut self, offset: u64, length: usize) -> Result<(), Fault> {
+    pub(crate) fn check_header(&self, segment: u64) -> Result<SegmentHeader, Fault> {
+        let page = self.reader.read(segment, 0, BLOCK)?;
+        let wrong = |what| Fault::corrupt(&self.reader.path(segment), 0, what);
+        let header = SegmentHeader::unpack(&page)
+            .map_err(|_| wrong("the segment's header page is damaged"))?;
+        if header != self.expected_header(segment, header.nonce) {
+            return Err(wrong("the segment does not continue the one before it"));
+        }
+        Ok(header)
+    }
+
+    pub(crate) fn fetch(&mut self, offset: u64, length: usize) -> Result<(), Fault> {
         let window = &self.window;
         let end = offset + length as u64;
         let held = window.segment == self.segment
@@ -214,7 +275,8 @@ impl Scan {
         Ok(())
     }
 
-    fn next_frame(&mut self, mark: Option<CommitMark>) -> Result<Found, Fault> {
+    /// Take the frame that is due, if that is what stands there.
+    pub fn next_frame(&mut self, mark: Option<CommitMark>) -> Result<Found, Fault> {
         if self.offset + BLOCK_U64 > self.identity.segment_size {
             return Ok(Found::Bad);
         }
@@ -239,8 +301,8 @@ impl Scan {
         let sound = header.nonce == self.nonce
             && header.number == self.frame + 1
             && header.previous == self.chain_head
-            && header.first_sequence == self.state.last_sequence + 1
-            && header.durable == self.state.last_sequence
+            && header.first_sequence == self.taker.last_sequence() + 1
+            && header.durable == self.taker.last_sequence()
             && (1..=FRAME_RECORDS_MAX).contains(&count)
             && header.payload_bytes as usize == RECORD_SIZE * count
             && self.offset + frame_bytes(count) as u64 <= self.identity.segment_size;
@@ -272,38 +334,57 @@ impl Scan {
         if mark.is_some_and(|mark| mark.frame == header.number && mark != here) {
             return Err(self.wrong("this frame is not the one that the commit mark names"));
         }
-        self.places.push(FramePlace {
+        self.places.push_back(FramePlace {
             first_sequence: header.first_sequence,
+            first_timestamp: u64_at(payload, 8),
             segment: u32::try_from(self.segment).expect("a segment number has 8 digits"),
             block: u32::try_from(self.offset / BLOCK_U64).expect("bounded by the segment size"),
         });
-        self.take_records(payload)?;
+        let (path, at) = (self.path(), self.offset + HEADER as u64);
+        self.take_records(payload, &path, at)?;
         self.chain_head = hash;
         self.frame = header.number;
         self.offset += bytes.len() as u64;
         Ok(Found::Good)
     }
 
-    fn take_records(&mut self, payload: &[u8]) -> Result<(), Fault> {
+    /// Take the records of a frame that stand in this file at this offset.
+    pub(crate) fn take_records(
+        &mut self,
+        payload: &[u8],
+        path: &Path,
+        offset: u64,
+    ) -> Result<(), Fault> {
+        if let Some(notes) = &mut self.notes {
+            let noted = notes.frame(payload);
+            noted.map_err(|error| Fault::from_io(path, "cannot seal", &error))?;
+        }
         let (records, _) = payload.as_chunks::<RECORD_SIZE>();
+        let mut may_be_cold = [false; AHEAD];
         for (place, bytes) in records.iter().enumerate() {
             if place % AHEAD == 0 {
-                let ahead = &records[place..records.len().min(place + AHEAD)];
-                for bytes in ahead {
-                    self.state.prepare_replay(bytes);
+                for (cold, bytes) in may_be_cold.iter_mut().zip(&records[place..]) {
+                    *cold = self.taker.prepare(bytes);
                 }
             }
-            let at = self.offset + (HEADER + RECORD_SIZE * place) as u64;
-            let path = || self.reader.path(self.segment);
-            let record = Record::check(bytes).map_err(|what| Fault::corrupt(&path(), at, what))?;
+            let at = offset + (RECORD_SIZE * place) as u64;
+            let record = Record::check(bytes).map_err(|what| Fault::corrupt(path, at, what))?;
             let past = Past {
+                cold: &self.cold,
                 places: &self.places,
                 reader: &self.reader,
             };
-            self.state
-                .replay(&record, &past)
-                .map_err(|fault| Fault::corrupt(&path(), at, &fault.text))?;
-            self.frontier.push(leaf_hash(&bytes[..BODY_SIZE]));
+            self.taker
+                .take(&record, may_be_cold[place % AHEAD], &past)
+                .map_err(|fault| Fault::corrupt(path, at, &fault.text))?;
+            let leaf = leaf_hash(&bytes[..BODY_SIZE]);
+            if let Some(notes) = &mut self.notes {
+                notes.record(&record);
+                self.frontier
+                    .push_noting(leaf, |level, root| notes.node(level, root));
+            } else {
+                self.frontier.push(leaf);
+            }
             if let Some((wanted, root @ None)) = &mut self.witness {
                 if *wanted == self.frontier.size() {
                     *root = Some(self.frontier.root());
@@ -312,60 +393,8 @@ impl Scan {
         }
         Ok(())
     }
+}
 
-    /// In a sealed segment nothing but zero follows the last frame.
-    fn expect_sealed_end(&mut self) -> Result<(), Fault> {
-        match self.first_nonzero(self.offset)? {
-            None => Ok(()),
-            Some(_) => Err(self.wrong("a frame of a sealed segment is damaged")),
-        }
-    }
-
-    /// Whether the file ends before the segment does.
-    fn is_short(&self) -> Result<bool, Fault> {
-        let length = self.reader.length(self.segment)?;
-        Ok(length < self.identity.segment_size)
-    }
-
-    fn first_nonzero(&mut self, from: u64) -> Result<Option<u64>, Fault> {
-        let mut offset = from;
-        while offset < self.identity.segment_size {
-            self.fetch(offset, BLOCK)?;
-            let start = usize::try_from(offset - self.window.start).expect("within the window");
-            let bytes = &self.window.bytes[start..];
-            if let Some(place) = bytes.iter().position(|byte| *byte != 0) {
-                return Ok(Some(offset + place as u64));
-            }
-            offset += bytes.len() as u64;
-        }
-        Ok(None)
-    }
-
-    /// Say whether what stands behind the last good frame is a clean end, a torn write, or damage.
-    fn judge_tail(&mut self, mark: Option<CommitMark>) -> Result<Option<TornTail>, Fault> {
-        let expected = self.frame + 1;
-        if mark.is_some_and(|mark| expected <= mark.frame) {
-            return Err(self.wrong("an acknowledged frame is missing or damaged"));
-        }
-        if self.first_nonzero(self.offset)?.is_none() && !self.is_short()? {
-            return Ok(None);
-        }
-        // A later frame counts wherever it stands: a disk may have put it in this very place.
-        let mut offset = self.offset;
-        while offset < self.identity.segment_size {
-            self.fetch(offset, BLOCK)?;
-            let start = usize::try_from(offset - self.window.start).expect("within the window");
-            let page = &self.window.bytes[start..start + BLOCK];
-            if let Ok(header) = FrameHeader::unpack(page) {
-                if header.nonce == self.nonce && header.number > expected {
-                    return Err(self.wrong("this frame is damaged, but a later one is not"));
-                }
-            }
-            offset += BLOCK_U64;
-        }
-        Ok(Some(TornTail {
-            segment: self.segment,
-            offset: self.offset,
-        }))
-    }
+fn extent_is_open(extent: Extent) -> bool {
+    matches!(extent, Extent::All)
 }

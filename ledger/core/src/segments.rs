@@ -1,6 +1,6 @@
 //! The directory of a ledger, for reading: names, segments, records by their sequence.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,8 @@ pub const SUPERBLOCK: &str = "superblock";
 pub struct FramePlace {
     /// Of its first record.
     pub first_sequence: u64,
+    /// Timestamp of its first record.
+    pub first_timestamp: u64,
     /// Number of the segment.
     pub segment: u32,
     /// Number of the block in the segment.
@@ -29,7 +31,37 @@ pub struct FramePlace {
 /// Reads segments; keeps a bounded number of them open.
 pub struct SegmentReader {
     storage: Shared,
-    open: Mutex<HashMap<u64, Arc<dyn StoredFile>>>,
+    open: Mutex<HashMap<String, Arc<dyn StoredFile>>>,
+}
+
+/// Marks the place of a whole sealed segment that is not cold: a raw one before it is in force.
+const DENSE: u32 = 1 << 31;
+
+impl FramePlace {
+    /// The place of a sealed segment's records.
+    pub fn dense(first_sequence: u64, first_timestamp: u64, segment: u64) -> Self {
+        let segment = u32::try_from(segment).expect("a segment number has 8 digits");
+        Self {
+            first_sequence,
+            first_timestamp,
+            segment: segment | DENSE,
+            block: 1,
+        }
+    }
+
+    /// The segment.
+    pub fn number(&self) -> u64 {
+        u64::from(self.segment & !DENSE)
+    }
+
+    /// The segment, whether it is sealed, and the offset of a record in its file.
+    pub fn of_record(&self, sequence: u64) -> (u64, bool, u64) {
+        let is_dense = self.segment & DENSE != 0;
+        let header = if is_dense { 0 } else { HEADER as u64 };
+        let at = header + RECORD_SIZE as u64 * (sequence - self.first_sequence);
+        let offset = u64::from(self.block) * BLOCK as u64 + at;
+        (self.number(), is_dense, offset)
+    }
 }
 
 impl SegmentReader {
@@ -53,14 +85,17 @@ impl SegmentReader {
 
     /// Read `length` bytes; what lies behind the end of the file counts as zero.
     pub fn read(&self, segment: u64, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
+        self.read_name(segment_name(segment), offset, length)
+    }
+
+    fn read_name(&self, name: String, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
+        let path = path_of(&*self.storage, &name);
         let mut bytes = vec![0u8; length];
         let read = self
-            .file(segment)
+            .open(name)
             .and_then(|file| read_fully(&*file, &mut bytes, offset));
-        match read {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(Fault::from_io(&self.path(segment), "cannot read", &error)),
-        }
+        read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
+        Ok(bytes)
     }
 
     /// The length of a segment's file.
@@ -69,69 +104,156 @@ impl SegmentReader {
         found.map_err(|error| Fault::from_io(&self.path(segment), "cannot read", &error))
     }
 
+    /// Read records that stand one behind the other, of a frame whose place is known.
+    pub fn records(
+        &self,
+        place: &FramePlace,
+        sequence: u64,
+        count: usize,
+    ) -> Result<Vec<u8>, Fault> {
+        let (segment, is_dense, offset) = place.of_record(sequence);
+        let name = if is_dense {
+            sealed_name(segment)
+        } else {
+            segment_name(segment)
+        };
+        self.read_name(name, offset, RECORD_SIZE * count)
+    }
+
     /// Read one record of a frame whose place is known.
     pub fn record(&self, place: &FramePlace, sequence: u64) -> Result<Record, Fault> {
-        let at = RECORD_SIZE as u64 * (sequence - place.first_sequence);
-        let offset = u64::from(place.block) * BLOCK as u64 + HEADER as u64 + at;
-        let bytes = self.read(place.segment.into(), offset, RECORD_SIZE)?;
+        let bytes = self.records(place, sequence, 1)?;
         let bytes: &[u8; RECORD_SIZE] = bytes[..].try_into().expect("one record");
-        let wrong = |what| Fault::corrupt(&self.path(place.segment.into()), offset, what);
-        let record = Record::check(bytes).map_err(wrong)?;
+        let (segment, is_dense, offset) = place.of_record(sequence);
+        let path = if is_dense {
+            self.sealed_path(segment)
+        } else {
+            self.path(segment)
+        };
+        let record = Record::check(bytes).map_err(|what| Fault::corrupt(&path, offset, what))?;
         if record.sequence == sequence {
             Ok(record)
         } else {
-            Err(wrong("another record stands where this one was written"))
+            let what = "another record stands where this one was written";
+            Err(Fault::corrupt(&path, offset, what))
         }
     }
 
+    /// The path of a sealed segment.
+    pub fn sealed_path(&self, segment: u64) -> PathBuf {
+        path_of(&*self.storage, &sealed_name(segment))
+    }
+
+    /// A sealed segment's file.
+    pub fn sealed_file(&self, segment: u64) -> io::Result<Arc<dyn StoredFile>> {
+        self.open(sealed_name(segment))
+    }
+
     fn file(&self, segment: u64) -> io::Result<Arc<dyn StoredFile>> {
+        self.open(segment_name(segment))
+    }
+
+    fn open(&self, name: String) -> io::Result<Arc<dyn StoredFile>> {
         let mut open = self.open.lock().expect("no panic while it is held");
-        if let Some(file) = open.get(&segment) {
+        if let Some(file) = open.get(&name) {
             return Ok(Arc::clone(file));
         }
         if open.len() >= FILES_OPEN_MAX {
             open.clear();
         }
-        let file: Arc<dyn StoredFile> = self
-            .storage
-            .open(&segment_name(segment), Access::Read)?
-            .into();
-        open.insert(segment, Arc::clone(&file));
+        let file: Arc<dyn StoredFile> = self.storage.open(&name, Access::Read)?.into();
+        open.insert(name, Arc::clone(&file));
         Ok(file)
     }
+
+    /// Close a raw segment that was removed.
+    pub fn forget(&self, segment: u64) {
+        let mut open = self.open.lock().expect("no panic while it is held");
+        open.remove(&segment_name(segment));
+    }
 }
 
-/// The place of the frame that holds a sequence.
-pub fn place_of(places: &[FramePlace], sequence: u64) -> &FramePlace {
-    &places[places.partition_point(|place| place.first_sequence <= sequence) - 1]
+/// The place of the frame that holds a sequence; `None` where it stands in none of these.
+pub fn place_of(places: &VecDeque<FramePlace>, sequence: u64) -> Option<&FramePlace> {
+    let behind = places.partition_point(|place| place.first_sequence <= sequence);
+    places.get(behind.checked_sub(1)?)
 }
 
-/// The number of the newest segment; a gap before it is corruption.
-pub fn last_segment(storage: &dyn Storage) -> Result<u64, Fault> {
-    let mut numbers = Vec::new();
+/// Which segments and snapshots there are.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Numbers of the raw segments.
+    pub raw: BTreeSet<u64>,
+    /// Numbers of the sealed segments.
+    pub sealed: BTreeSet<u64>,
+    /// Numbers of the snapshots.
+    pub snapshots: BTreeSet<u64>,
+}
+
+impl Listing {
+    /// The number of the newest segment.
+    pub fn last(&self) -> u64 {
+        self.raw.last().copied().unwrap_or(0)
+    }
+
+    /// Whether a segment is there sealed only.
+    pub fn is_sealed(&self, segment: u64) -> bool {
+        self.sealed.contains(&segment) && !self.raw.contains(&segment)
+    }
+}
+
+/// Look which segments there are; a gap between them is corruption.
+///
+/// Asked a second time before it is said: a name may change while the directory is being read.
+pub fn list(storage: &dyn Storage) -> Result<Listing, Fault> {
+    list_once(storage).or_else(|_| list_once(storage))
+}
+
+fn list_once(storage: &dyn Storage) -> Result<Listing, Fault> {
+    let mut found = Listing::default();
     for name in names(storage)? {
-        if let Some(number) = segment_number(&name) {
-            numbers.push(number);
+        if let Some(number) = number_in(&name, ".seg") {
+            found.raw.insert(number);
+        } else if let Some(number) = number_in(&name, ".seal") {
+            found.sealed.insert(number);
+        } else if let Some(number) = number_in(&name, ".snap") {
+            found.snapshots.insert(number);
         }
     }
-    numbers.sort_unstable();
-    for (place, number) in numbers.iter().enumerate() {
-        if *number != place as u64 + 1 {
-            let missing = path_of(storage, &segment_name(place as u64 + 1));
+    let last = found.raw.last().max(found.sealed.last()).copied();
+    let last = last.unwrap_or(0).max(1);
+    for number in 1..=last {
+        if !found.raw.contains(&number) && !found.sealed.contains(&number) {
+            let missing = path_of(storage, &segment_name(number));
             return Err(Fault::corrupt(&missing, 0, "this segment is missing"));
         }
     }
-    Ok(numbers.len() as u64)
+    if !found.raw.contains(&last) {
+        let missing = path_of(storage, &segment_name(last + 1));
+        let what = "the segment after the last sealed one is missing";
+        return Err(Fault::corrupt(&missing, 0, what));
+    }
+    Ok(found)
 }
 
-/// The number in a segment's name.
-pub fn segment_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".seg")?;
+/// The number in a name of eight digits and an ending.
+pub fn number_in(name: &str, ending: &str) -> Option<u64> {
+    let digits = name.strip_suffix(ending)?;
     let all_digits = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits
         .then(|| digits.parse().ok())
         .flatten()
         .filter(|number| *number > 0)
+}
+
+/// The name of a sealed segment.
+pub fn sealed_name(number: u64) -> String {
+    format!("{number:08}.seal")
+}
+
+/// The name of a snapshot.
+pub fn snapshot_name(number: u64) -> String {
+    format!("{number:08}.snap")
 }
 
 /// All names in the directory.

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use std::collections::VecDeque;
+
 use crate::accounts::Balances;
-use crate::durable::Durable;
+use crate::cold::Cold;
 use crate::engine::{hold, Engine};
 use crate::fault::Fault;
 use crate::record::Record;
@@ -20,8 +22,11 @@ pub trait Source {
     fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T;
     /// Give a durable record.
     fn durable_record(&self, sequence: u64) -> Result<Record, Fault>;
-    /// Give the place of the frame that holds a sequence, and the sequence after the frame.
-    fn frame_of(&self, sequence: u64) -> (FramePlace, u64);
+    /// Look at what is sealed, where the frames behind it stand, and the last sequence.
+    fn look_at_places<T>(
+        &self,
+        look: impl FnOnce(&Arc<Cold>, &VecDeque<FramePlace>, u64) -> T,
+    ) -> T;
     /// Reads the segments.
     fn segments(&self) -> &SegmentReader;
     /// What the log must say when it is read again.
@@ -44,13 +49,12 @@ impl Source for Engine {
         self.record(sequence)
     }
 
-    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
-        let Durable {
-            places,
-            sequence: last,
-            ..
-        } = &*hold(&self.durable);
-        frame_of(places, *last, sequence)
+    fn look_at_places<T>(
+        &self,
+        look: impl FnOnce(&Arc<Cold>, &VecDeque<FramePlace>, u64) -> T,
+    ) -> T {
+        let durable = hold(&self.durable);
+        look(&durable.cold, &durable.places, durable.sequence)
     }
 
     fn segments(&self) -> &SegmentReader {
@@ -76,13 +80,13 @@ pub struct Walked {
 }
 
 struct Walk {
-    scan: Scan,
+    scan: Scan<State>,
     balances: Vec<Balances>,
 }
 
 impl Walked {
     /// Read from a walk.
-    pub fn new(scan: Scan) -> Self {
+    pub fn new(scan: Scan<State>) -> Self {
         let reader = Arc::clone(scan.reader());
         let mut walk = Walk {
             scan,
@@ -100,6 +104,7 @@ impl Walked {
         let (_, mark) = read_superblock(&**self.reader.storage())?;
         let mut walk = hold(&self.inner);
         if let Some(mark) = mark.filter(|mark| mark.frame > walk.scan.frame) {
+            walk.scan.take_over_sealed()?;
             walk.scan.advance(Extent::Frame(mark.frame), Some(mark))?;
             walk.copy_balances();
         }
@@ -109,28 +114,39 @@ impl Walked {
 
 impl Walk {
     fn copy_balances(&mut self) {
-        self.balances = self.scan.state.accounts.all_balances().copied().collect();
+        self.balances = self.scan.taker.accounts.all_balances().copied().collect();
     }
 }
 
 impl Source for Walked {
     fn look<T>(&self, look: impl FnOnce(&State, u64) -> T) -> T {
-        let state = &hold(&self.inner).scan.state;
+        let state = &hold(&self.inner).scan.taker;
         look(state, state.last_sequence)
     }
 
     fn look_at_balances<T>(&self, look: impl FnOnce(&State, &[Balances]) -> T) -> T {
         let walk = hold(&self.inner);
-        look(&walk.scan.state, &walk.balances)
+        look(&walk.scan.taker, &walk.balances)
     }
 
     fn durable_record(&self, sequence: u64) -> Result<Record, Fault> {
-        hold(&self.inner).scan.record(sequence)
+        let mut walk = hold(&self.inner);
+        walk.scan.record(sequence).or_else(|fault| {
+            // Sealed in the meantime, its raw segment may be gone.
+            if walk.scan.take_over_sealed()? {
+                walk.scan.record(sequence)
+            } else {
+                Err(fault)
+            }
+        })
     }
 
-    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
+    fn look_at_places<T>(
+        &self,
+        look: impl FnOnce(&Arc<Cold>, &VecDeque<FramePlace>, u64) -> T,
+    ) -> T {
         let scan = &hold(&self.inner).scan;
-        frame_of(&scan.places, scan.state.last_sequence, sequence)
+        look(&scan.cold, &scan.places, scan.taker.last_sequence)
     }
 
     fn segments(&self) -> &SegmentReader {
@@ -141,7 +157,7 @@ impl Source for Walked {
         let walk = hold(&self.inner);
         Belief {
             frame: walk.scan.frame,
-            sequence: walk.scan.state.last_sequence,
+            sequence: walk.scan.taker.last_sequence,
             root: walk.scan.frontier.root(),
             chain_head: walk.scan.chain_head,
             balances: walk.balances.clone(),
@@ -179,10 +195,13 @@ impl Source for Handle {
         }
     }
 
-    fn frame_of(&self, sequence: u64) -> (FramePlace, u64) {
+    fn look_at_places<T>(
+        &self,
+        look: impl FnOnce(&Arc<Cold>, &VecDeque<FramePlace>, u64) -> T,
+    ) -> T {
         match self {
-            Self::Writer(engine) => engine.frame_of(sequence),
-            Self::Reader(walked) => walked.frame_of(sequence),
+            Self::Writer(engine) => engine.look_at_places(look),
+            Self::Reader(walked) => walked.look_at_places(look),
         }
     }
 
@@ -199,12 +218,4 @@ impl Source for Handle {
             Self::Reader(walked) => walked.belief(),
         }
     }
-}
-
-fn frame_of(places: &[FramePlace], last: u64, sequence: u64) -> (FramePlace, u64) {
-    let after = places.partition_point(|place| place.first_sequence <= sequence);
-    let end = places
-        .get(after)
-        .map_or(last + 1, |next| next.first_sequence);
-    (places[after - 1], end)
 }

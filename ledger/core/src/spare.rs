@@ -22,7 +22,8 @@ enum Stage {
     Failed(Fault),
 }
 
-struct Shared {
+/// How the making of a spare stands; others may look at it.
+pub struct Shared {
     storage: Files,
     schedule: Schedule,
     segment_size: u64,
@@ -51,6 +52,11 @@ impl Spare {
             shared: Arc::new(shared),
             maker: None,
         }
+    }
+
+    /// To look at how the making stands.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// Start to make a spare unless there is one or one is being made.
@@ -122,6 +128,14 @@ impl Drop for Spare {
 }
 
 impl Shared {
+    /// Why there is no spare, if making it failed.
+    pub fn trouble(&self) -> Option<Fault> {
+        match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Failed(fault) => Some(fault.clone()),
+            _ => None,
+        }
+    }
+
     fn make(&self) {
         let made = self.write_zeros().and_then(|()| {
             self.storage.rename(SPARE_TEMPORARY, SPARE)?;

@@ -4,11 +4,14 @@
 //! makes and absorbs it; recovery and verification absorb what stands in the log. So both cannot
 //! drift apart, and a record that contradicts the state is noticed either way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::accounts::{Accounts, Balances, Identity};
-use crate::fault::Fault;
+use crate::accounts::{Accounts, Identity};
+use crate::cold::Cold;
+use crate::fault::{Fault, FaultKind};
 use crate::index::IdIndex;
+use crate::movement::{self, Pendings};
 use crate::postings::Postings;
 use crate::record::{Kind, Record};
 use crate::wire::{account_flags, transfer_flags};
@@ -66,10 +69,12 @@ pub struct Counts {
 pub struct State {
     /// All accounts.
     pub accounts: Accounts,
-    /// Transfer id to sequence, refusals included.
+    /// What is sealed.
+    pub cold: Arc<Cold>,
+    /// Transfer id to sequence, refusals included, of what is not cold.
     pub ids: IdIndex,
-    /// Every reservation ever made.
-    pub pendings: HashMap<u64, Pending>,
+    /// Every open reservation, and those that hot records resolved.
+    pub pendings: Pendings,
     /// (instant, sequence) of every open reservation that can run out.
     pub expiries: BTreeSet<(u64, u64)>,
     /// The records that touch an account.
@@ -86,6 +91,15 @@ impl State {
     /// Find the record of a transfer id.
     #[inline]
     pub fn find(&self, id: u128, history: &impl History) -> Result<Option<Record>, Fault> {
+        match self.find_hot(id, history)? {
+            None => self.cold.find(id),
+            found => Ok(found),
+        }
+    }
+
+    /// Find the record of a transfer id that is known to be in no sealed segment.
+    #[inline]
+    pub fn find_hot(&self, id: u128, history: &impl History) -> Result<Option<Record>, Fault> {
         let mut found = None;
         let mut fault = None;
         self.ids
@@ -101,6 +115,24 @@ impl State {
                 }
             });
         fault.map_or(Ok(found), Err)
+    }
+
+    /// What became of a reservation, and when it runs out or ran out (0 = never).
+    pub fn standing(&self, pending: &Record) -> Result<(PendingStatus, u64), Fault> {
+        if let Some(found) = self.pendings.get(&pending.sequence) {
+            return Ok((found.status, found.expires_at));
+        }
+        let resolved = self.cold.resolution(pending.sequence)?;
+        let status = match resolved.map(|record| record.kind) {
+            Some(Kind::Post) => PendingStatus::Posted,
+            Some(Kind::Void) => PendingStatus::Voided,
+            Some(Kind::Expire) => PendingStatus::Expired,
+            _ => {
+                let text = "a reservation is neither open nor resolved; verify the ledger";
+                return Err(Fault::new(FaultKind::Corrupt, text));
+            }
+        };
+        Ok((status, 0))
     }
 
     /// Posted credits minus posted debits of an account, 0 for none.
@@ -123,8 +155,7 @@ impl State {
             Kind::Refusal => self.counts.refusals += 1,
             Kind::Transfer => {
                 self.counts.transfers += 1;
-                self.accounts.balances_mut(record.debit).debits_posted += record.amount;
-                self.accounts.balances_mut(record.credit).credits_posted += record.amount;
+                movement::transfer(&mut self.accounts, record);
             }
             Kind::Pending => {
                 self.counts.transfers += 1;
@@ -149,12 +180,7 @@ impl State {
     }
 
     fn absorb_account(&mut self, record: &Record) {
-        let balances = Balances {
-            ledger: record.ledger,
-            code: record.code,
-            flags: record.flags,
-            ..Balances::default()
-        };
+        let balances = movement::newborn(record);
         let identity = Identity {
             user_data_128: record.user_data_128,
             user_data_64: record.user_data_64,
@@ -169,30 +195,10 @@ impl State {
     }
 
     fn absorb_pending(&mut self, record: &Record) {
-        let debit = self.accounts.balances_mut(record.debit);
-        debit.debits_pending += record.amount;
-        if record.flags & transfer_flags::CLOSING_DEBIT != 0 {
-            debit.flags |= account_flags::CLOSED;
+        let pending = movement::reserve(&mut self.accounts, record);
+        if pending.expires_at != 0 {
+            self.expiries.insert((pending.expires_at, record.sequence));
         }
-        let credit = self.accounts.balances_mut(record.credit);
-        credit.credits_pending += record.amount;
-        if record.flags & transfer_flags::CLOSING_CREDIT != 0 {
-            credit.flags |= account_flags::CLOSED;
-        }
-        let expires_at = expiry(record.timestamp, record.timeout).expect("checked before");
-        if expires_at != 0 {
-            self.expiries.insert((expires_at, record.sequence));
-        }
-        let closing =
-            record.flags & (transfer_flags::CLOSING_DEBIT | transfer_flags::CLOSING_CREDIT);
-        let pending = Pending {
-            status: PendingStatus::Open,
-            closing,
-            debit: record.debit,
-            credit: record.credit,
-            amount: record.amount,
-            expires_at,
-        };
         self.pendings.insert(record.sequence, pending);
     }
 
@@ -212,21 +218,7 @@ impl State {
             self.expiries
                 .remove(&(pending.expires_at, record.pending_sequence));
         }
-        let posts = record.kind == Kind::Post;
-        let debit = self.accounts.balances_mut(record.debit);
-        debit.debits_pending -= pending.amount;
-        if posts {
-            debit.debits_posted += record.amount;
-        } else if pending.closing & transfer_flags::CLOSING_DEBIT != 0 {
-            debit.flags &= !account_flags::CLOSED;
-        }
-        let credit = self.accounts.balances_mut(record.credit);
-        credit.credits_pending -= pending.amount;
-        if posts {
-            credit.credits_posted += record.amount;
-        } else if pending.closing & transfer_flags::CLOSING_CREDIT != 0 {
-            credit.flags &= !account_flags::CLOSED;
-        }
+        movement::resolve(&mut self.accounts, &pending, record);
     }
 
     /// Take the newest record back out of the state (its chain broke).

@@ -9,7 +9,7 @@ use crate::forms::{
 };
 use crate::record::{Kind, Record};
 use crate::repeats;
-use crate::state::{expiry, History, State};
+use crate::state::{expiry, History, PendingStatus, State};
 use crate::status::transfer as status;
 use crate::wire::{transfer_flags as flag, u128_at, WireTransfer, AMOUNT_ALL, RECORD_SIZE};
 
@@ -35,6 +35,8 @@ pub struct Parties {
     pub debit: Option<u32>,
     /// Dense number.
     pub credit: Option<u32>,
+    /// Whether the transfer's own id may be in a sealed segment.
+    pub is_cold: bool,
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
         Parties {
             debit: self.accounts.number(u128_at(event, 16)),
             credit: self.accounts.number(u128_at(event, 32)),
+            is_cold: self.cold.may_hold(u128_at(event, 0)),
         }
     }
 
@@ -59,7 +62,11 @@ impl State {
         if let Err(Refused(status)) = check_form(event) {
             return Ok(Decision::Answer { timestamp, status });
         }
-        if let Some(original) = self.find(event.id, history)? {
+        let original = match self.find_hot(event.id, history)? {
+            None if parties.is_cold => self.cold.find(event.id)?,
+            found => found,
+        };
+        if let Some(original) = original {
             let status = repeats::compare(self, event, &original, history)?;
             let same = status == status::EXISTS;
             let timestamp = if same { original.timestamp } else { timestamp };
@@ -73,7 +80,11 @@ impl State {
                     // A burnt id is no transfer.
                     let found = self.find(event.pending_id, history)?;
                     pending = found.filter(|record| record.kind != Kind::Refusal);
-                    self.resolve(event, timestamp, pending.as_ref())
+                    let standing = match &pending {
+                        Some(record) if record.kind == Kind::Pending => self.standing(record)?,
+                        _ => (PendingStatus::Open, 0),
+                    };
+                    self.resolve(event, timestamp, pending.as_ref(), standing)
                 }
                 Err(refused) => Err(refused),
             }
@@ -134,6 +145,7 @@ impl State {
         event: &WireTransfer,
         timestamp: u64,
         pending: Option<&Record>,
+        (standing, expires_at): (PendingStatus, u64),
     ) -> Checked<Record> {
         let Some(pending) = pending else {
             return refuse(status::PENDING_TRANSFER_NOT_FOUND);
@@ -152,8 +164,7 @@ impl State {
         if !posts && amount < reserved {
             return refuse(status::PENDING_TRANSFER_HAS_DIFFERENT_AMOUNT);
         }
-        let state = &self.pendings[&pending.sequence];
-        check_open(state.status, state.expires_at, timestamp)?;
+        check_open(standing, expires_at, timestamp)?;
         if posts && self.accounts.balances(pending.debit).is_closed() {
             return refuse(status::DEBIT_ACCOUNT_ALREADY_CLOSED);
         }

@@ -14,6 +14,7 @@ use crate::segments::{FramePlace, SUPERBLOCK};
 use crate::sha::Hash;
 use crate::spare::{Spare, SPARE};
 use crate::storage::{path_of, Access, Schedule, Shared, StoredFile};
+use crate::wire::u64_at;
 
 /// Where random bytes come from: 16 for each segment that is activated.
 pub type Entropy = Box<dyn FnMut() -> Result<Nonce, Fault> + Send>;
@@ -90,6 +91,11 @@ impl Writer {
         self.identity.segment_size - self.tip.offset
     }
 
+    /// To look at how the making of the spare stands.
+    pub fn spare(&self) -> std::sync::Arc<crate::spare::Shared> {
+        self.spare.shared()
+    }
+
     /// Start to make a spare unless there is one.
     pub fn prepare_spare(&mut self) {
         self.spare.prepare();
@@ -157,6 +163,7 @@ impl Writer {
         }
         let place = FramePlace {
             first_sequence: frame.first_sequence(),
+            first_timestamp: u64_at(frame.payload(), 8),
             segment: u32::try_from(self.tip.segment).expect("a segment number has 8 digits"),
             block: u32::try_from(self.tip.offset / BLOCK_U64).expect("bounded by the segment"),
         };

@@ -1,0 +1,198 @@
+//! The sealer at work beside the commits: when it starts, what it tells the engine, when it ends.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::cold::Cold;
+use crate::engine::{hold, Engine};
+use crate::fault::{Fault, FaultKind};
+use crate::limits::SEAL_BACKLOG_MAX;
+use crate::sealed::SealedSegment;
+use crate::sealer::Pace;
+use crate::storage::Schedule;
+
+/// What the sealing thread waits for.
+#[derive(Default)]
+struct Wanted {
+    is_due: bool,
+    is_over: bool,
+}
+
+/// The thread that seals, or none where one thread does everything.
+pub struct SealingThread {
+    schedule: Schedule,
+    pace: Arc<Pace>,
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What kept the last segment from being sealed.
+    trouble: Mutex<Option<Fault>>,
+}
+
+impl SealingThread {
+    /// Not started yet.
+    pub fn new(schedule: Schedule, pace: Arc<Pace>) -> Self {
+        Self {
+            schedule,
+            pace,
+            wanted: Mutex::default(),
+            changed: Condvar::new(),
+            thread: Mutex::new(None),
+            trouble: Mutex::new(None),
+        }
+    }
+}
+
+impl Engine {
+    /// Seal what an earlier run left raw, and from now on each segment that is closed.
+    pub fn start_sealing(self: &Arc<Self>) {
+        if self.sealing.schedule == Schedule::Inline {
+            return self.seal_due();
+        }
+        // Held weakly: an engine that nobody holds any more is dropped, and that ends the thread.
+        let engine = Arc::downgrade(self);
+        hold(&self.sealing.wanted).is_due = true;
+        let thread = thread::spawn(move || {
+            lower_priority();
+            while let Some(engine) = engine.upgrade() {
+                if !engine.wait_and_seal() {
+                    return;
+                }
+            }
+        });
+        *hold(&self.sealing.thread) = Some(thread);
+    }
+
+    fn wait_and_seal(&self) -> bool {
+        let wanted = hold(&self.sealing.wanted);
+        let nothing = |wanted: &mut Wanted| !wanted.is_due && !wanted.is_over;
+        let mut wanted = self
+            .sealing
+            .changed
+            .wait_while(wanted, nothing)
+            .unwrap_or_else(PoisonError::into_inner);
+        if wanted.is_over {
+            return false;
+        }
+        wanted.is_due = false;
+        drop(wanted);
+        self.seal_due();
+        true
+    }
+
+    /// Note that a segment was closed: it is sealed soon, or at once.
+    pub fn segment_closed(&self, in_use: u64) {
+        self.segment_in_use.store(in_use, Ordering::Release);
+        if self.sealing.schedule == Schedule::Threads {
+            hold(&self.sealing.wanted).is_due = true;
+            self.sealing.changed.notify_all();
+        }
+    }
+
+    /// Where one thread does everything, it seals now, holding no lock.
+    pub fn seal_inline(&self) {
+        if self.sealing.schedule == Schedule::Inline {
+            self.seal_due();
+        }
+    }
+
+    /// Seal every closed segment. An error of the disk leaves it raw, to be tried again with the
+    /// next one; damage stops the engine.
+    fn seal_due(&self) {
+        let sealed = self.seal_closed();
+        *hold(&self.sealing.trouble) = sealed.as_ref().err().cloned();
+        if let Err(fault) = sealed {
+            if fault.kind == FaultKind::Corrupt {
+                self.poison(fault);
+            }
+        }
+    }
+
+    /// What kept a segment from being sealed or prepared, or a snapshot from being written.
+    pub fn trouble(&self) -> Option<Fault> {
+        let sealing = hold(&self.sealing.trouble).clone();
+        sealing.or_else(|| self.spare.trouble())
+    }
+
+    fn seal_closed(&self) -> Result<(), Fault> {
+        let mut sealer = hold(&self.sealer);
+        loop {
+            let in_use = self.segment_in_use.load(Ordering::Acquire);
+            let waiting = in_use - sealer.next();
+            if self.is_poisoned() {
+                return Ok(());
+            }
+            if waiting == 0 {
+                return sealer.remove_raw();
+            }
+            if self.sealing.schedule == Schedule::Threads && !self.is_stopping() {
+                self.sealing.pace.set_hurry(waiting > SEAL_BACKLOG_MAX);
+            }
+            let newest = sealer.seal()?;
+            self.cool(sealer.cold(), &newest)?;
+            sealer.remove_raw()?;
+            sealer.snapshot(&|start, count| self.known_accounts(start, count))?;
+        }
+    }
+
+    /// What was sealed is cold from now on: it leaves the memory step by step.
+    fn cool(&self, cold: &Arc<Cold>, sealed: &SealedSegment) -> Result<(), Fault> {
+        let resolved = sealed.resolved()?;
+        let links = {
+            let mut state = hold(&self.applied);
+            hold(&self.durable).cool(Arc::clone(cold));
+            state.begin_cooling(Arc::clone(cold))
+        };
+        drop(links);
+        let mut step = 0;
+        while hold(&self.applied).cool_step(step, cold.end(), &resolved) {
+            step += 1;
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn known_accounts(&self, start: usize, count: usize) -> Vec<(u128, crate::accounts::Identity)> {
+        let state = hold(&self.applied);
+        let number = |place: usize| u32::try_from(place + 1).expect("fewer than 2^32 accounts");
+        (start..start + count)
+            .map(|place| {
+                let number = number(place);
+                (state.accounts.id(number), *state.accounts.identity(number))
+            })
+            .collect()
+    }
+
+    /// Finish the sealing that is under way and what is left of it; then the thread has ended.
+    pub fn finish_sealing(&self) -> Result<(), Fault> {
+        self.sealing.pace.set_hurry(true);
+        hold(&self.sealing.wanted).is_over = true;
+        self.sealing.changed.notify_all();
+        if let Some(thread) = hold(&self.sealing.thread).take() {
+            // The last owner of an engine may be that thread itself.
+            if thread.thread().id() != thread::current().id() {
+                drop(thread.join());
+            }
+        }
+        match self.seal_closed() {
+            Err(fault) if fault.kind == FaultKind::Corrupt => Err(fault),
+            // The raw segments are in force, and are sealed when there is room again.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Commits come first where there is one processor for both.
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    const NICE: libc::c_int = 10;
+    // SAFETY: a system call on plain numbers; on Linux the id 0 is the calling thread. Where it is
+    // refused, the thread goes on as it was.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
