@@ -30,12 +30,14 @@ def xor(left: bytes, right: bytes) -> bytes:
 
 
 def pad(data: bytes, padding: int) -> bytes:
-    """Give data padded to whole 8-byte blocks by ISO/IEC 9797-1 method 1, 2 or 3."""
+    """Give data padded to whole 8-byte blocks by ISO/IEC 9797-1 method 1, 2 or 3.
+
+    Methods 1 and 3 make one block of zeros of nothing: the padded length is a positive multiple.
+    """
+    before = (8 * len(data)).to_bytes(8, "big") if padding == 3 else b""
     if padding == 2:
         data += b"\x80"
-    elif padding == 3:
-        return (8 * len(data)).to_bytes(8, "big") + data + bytes(-len(data) % 8)
-    return data + bytes(-len(data) % 8) if data else _ZERO_BLOCK
+    return before + (data + bytes(-len(data) % 8) if data else _ZERO_BLOCK)
 
 
 class Tdes:

@@ -90,6 +90,13 @@ impl SmallNumbers {
         })
     }
 
+    /// Give the element number that an object is, from 1 to 192.
+    #[inline]
+    pub fn number(&self, key: &Bound<'_, PyAny>) -> Option<usize> {
+        // SAFETY: a bound object is live and the interpreter is attached.
+        unsafe { self.of(key.as_ptr()) }
+    }
+
     /// Give the number that a key is, from 1 to 192.
     ///
     /// # Safety

@@ -74,8 +74,8 @@ fn announced(table: &Table, bits: &Bits) -> [u64; 3] {
 
 impl LazyMessage {
     /// The place of an element: as many stand before it as bits before its own.
-    fn place(&self, number: usize) -> Option<&Place> {
-        let bit = number.checked_sub(1)?;
+    fn place(&self, number: &Bound<'_, PyAny>) -> Option<&Place> {
+        let bit = self.core.get().numbers.number(number)? - 1;
         let word = *self.words.get(bit / 64)?;
         let before = bit % 64;
         if word >> (63 - before) & 1 == 0 {
@@ -120,7 +120,7 @@ impl LazyMessage {
         py: Python<'py>,
         number: &Bound<'py, PyAny>,
     ) -> PyResult<Value<'py>> {
-        if let Some(place) = number.extract().ok().and_then(|number| self.place(number)) {
+        if let Some(place) = self.place(number) {
             return self.read(py, place);
         }
         let parts = (self.raw.bind(py), number, py.None());
@@ -134,14 +134,14 @@ impl LazyMessage {
         number: &Bound<'py, PyAny>,
         default: Option<Value<'py>>,
     ) -> PyResult<Option<Value<'py>>> {
-        match number.extract().ok().and_then(|number| self.place(number)) {
+        match self.place(number) {
             Some(place) => self.read(py, place).map(Some),
             None => Ok(default),
         }
     }
 
     fn __contains__(&self, number: &Bound<'_, PyAny>) -> bool {
-        let known = number.extract().ok().and_then(|number| self.place(number));
+        let known = self.place(number);
         known.is_some()
     }
 
@@ -158,7 +158,7 @@ impl LazyMessage {
 
     fn wire<'py>(&self, py: Python<'py>, number: &Bound<'py, PyAny>) -> PyResult<Value<'py>> {
         let raw = self.raw.bind(py);
-        if let Some(place) = number.extract().ok().and_then(|number| self.place(number)) {
+        if let Some(place) = self.place(number) {
             let bytes = raw.as_bytes();
             if let Some(field) = bytes.get(usize::from(place.start)..usize::from(place.end)) {
                 return Ok(PyBytes::new(py, field).into_any());

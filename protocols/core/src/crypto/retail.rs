@@ -25,7 +25,8 @@ pub fn mac(key: &Tdes, data: &[u8], padding: u8) -> Option<[u8; BLOCK]> {
     for part in whole.chunks_exact(BLOCK) {
         take(block(part));
     }
-    if padding == 2 || !rest.is_empty() || (padding == 1 && data.is_empty()) {
+    // Methods 1 and 3 make one block of zeros of nothing: the padded length is a positive multiple.
+    if padding == 2 || !rest.is_empty() || data.is_empty() {
         let mut last = [0; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
         if padding == 2 {
