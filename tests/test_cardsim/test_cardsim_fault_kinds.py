@@ -97,6 +97,15 @@ def test_fault_of_no_kind_outlives_the_plan() -> None:
     assert not wrong
 
 
+def test_spent_limits_are_in_the_first_cryptograms_results() -> None:
+    for name, bits in (("offline limits exceeded", 0xC0), ("PIN blocked", 0x00)):
+        kind = fault_kinds()[name]
+        bought = asyncio.run(purchase(kind, card_with(kind)))
+        results = bought.outcome.de55["9F10"][2:7]
+        assert results[2] & 0xC0 == bits
+        assert bool(results[1] & 0x02) == (name == "PIN blocked")
+
+
 def test_counter_advanced_shows_in_the_next_purchase() -> None:
     kind = fault_kinds()["put back with its counter advanced"]
     card = card_with(kind)
