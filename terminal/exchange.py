@@ -52,6 +52,8 @@ class Exchange:
         self._clock = clock
         self._persistent = persistent
         self._is_open = False
+        #: Whether the last attempt to connect succeeded, None before the first.
+        self.is_online: bool | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="terminal-disk")
 
     def now(self) -> Instant:
@@ -67,8 +69,9 @@ class Exchange:
         """Connect unless connected; raise LineDownError. Nothing is journalled before this."""
         if self._is_open and self._persistent and await self._is_alive():
             return
+        self.is_online = False
         await self._line.connect()
-        self._is_open = True
+        self.is_online = self._is_open = True
         self.session.line_opened()
 
     async def request(self, ask: Callable[[Instant], object]) -> list[Event]:

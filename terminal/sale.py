@@ -286,7 +286,7 @@ class Sale:
         assert self.card is not None, "a voucher is signed by a card"
         request = await self._sign()
         if isinstance(request, Refused):
-            self._refused = request
+            self._refused = Refused(request.code, "refused.voucher_declined")
             return FlowEvent.CARD_FAILED
         await self.card.end_without_host()
         session = self.exchange.session

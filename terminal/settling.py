@@ -53,14 +53,17 @@ class Settling(Station):
                 self.flow.handle(FlowEvent.CANCEL)
                 return self._unsent(Kind.COMPLAINT, refused)
             self.flow.handle(FlowEvent.CATEGORY_TAKEN)
-            now = self._exchange.now()
-            count = len(self.journal.complaints) + 1
-            number = f"P{self.config.terminal_id}{utc(now.utc_ns):%y%m%d%H%M}{count % 1000:03d}"
-            complaint = Complaint(number=number, stan=stan, category=category, noted_ns=now.utc_ns)
-            self._exchange.session.note_complaint(complaint)
-            await self._exchange.write_down()
-            self.flow.handle(FlowEvent.DONE)
-            return self._results().of_complaint(complaint, now.utc_ns)
+            return await self._keep_complaint(category, stan)
+
+    async def _keep_complaint(self, category: str, stan: int) -> SaleResult:
+        now = self._exchange.now()
+        count = len(self.journal.complaints) + 1
+        number = f"P{self.config.terminal_id}{utc(now.utc_ns):%y%m%d%H%M}{count % 1000:03d}"
+        complaint = Complaint(number=number, stan=stan, category=category, noted_ns=now.utc_ns)
+        self._exchange.session.note_complaint(complaint)
+        await self._exchange.write_down()
+        self.flow.handle(FlowEvent.DONE)
+        return self._results().of_complaint(complaint, now.utc_ns)
 
     async def _settle_if_due(self) -> SaleResult | None:
         if not self._is_due() or await self._why_not_settle() is not None:

@@ -57,7 +57,7 @@ class Station:
         try:
             self._exchange = self._open(clock, line)
         except BaseException:
-            self._release()
+            self.release()
             raise
         self._turn = asyncio.Lock()
         self.flow = OperatorFlow(lang=config.lang)
@@ -99,10 +99,15 @@ class Station:
         """Give how many reversals have no answer yet."""
         return len(self.journal.owed())
 
+    @property
+    def is_online(self) -> bool | None:
+        """Tell whether the host could be reached last time, None before the first time."""
+        return self._exchange.is_online
+
     async def close(self) -> None:
         """Close line, journal and directory. Idempotent."""
         await self._exchange.close_line()
-        self._release()
+        self.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -190,7 +195,8 @@ class Station:
         assert self._journal is not None, "an open terminal has its journal"
         self._journal.check_open()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Let journal and directory go, without the line. Idempotent."""
         if self._journal is not None:
             self._journal.close()
         self._lock.release()

@@ -1,4 +1,4 @@
-"""`lumbung terminal buy|balance|void|status`: one EDC at a running switch, with a virtual card.
+"""`lumbung terminal buy|balance|...|status`: one EDC at a running switch, with a virtual card.
 
 The terminal's own folder in the data directory is its memory: a command killed in the middle is
 taken up by the next one, which settles what is owed before anything else.
@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def buy(
 
     async def at_counter(offices: Offices) -> SaleResult:
         amount_sen = amount * SEN_PER_RUPIAH
-        who = _holder(offices, card)
-        async with _counter(offices, terminal_id, host) as counter:
+        who = holder_of(offices, card)
+        async with logged_on(offices, terminal_id, host) as counter:
             if not reader:
                 return await counter.sell(who, amount_sen, pin=pin)
             channel = PcscChannel.open(reader)
@@ -78,7 +79,7 @@ def buy(
             finally:
                 await channel.close()
 
-    _tell(_run(directory, at_counter), as_json=as_json)
+    tell(run_at(directory, at_counter), as_json=as_json)
 
 
 @click.command()
@@ -89,11 +90,11 @@ def balance(directory: Path, terminal_id: str, host: str, card: int, as_json: bo
     """Ask for a card's balance, the months left, and the reason when it is zero."""
 
     async def at_counter(offices: Offices) -> SaleResult:
-        who = _holder(offices, card)
-        async with _counter(offices, terminal_id, host) as counter:
+        who = holder_of(offices, card)
+        async with logged_on(offices, terminal_id, host) as counter:
             return await counter.terminal.balance(counter.slot(who))
 
-    _tell(_run(directory, at_counter), as_json=as_json)
+    tell(run_at(directory, at_counter), as_json=as_json)
 
 
 @click.command()
@@ -104,30 +105,49 @@ def void(trace: int, directory: Path, terminal_id: str, host: str, as_json: bool
     """Undo the sale with TRACE number (on its slip) of today's batch: back to the same card."""
 
     async def at_counter(offices: Offices) -> SaleResult:
-        async with _counter(offices, terminal_id, host) as counter:
+        async with logged_on(offices, terminal_id, host) as counter:
             return await counter.terminal.void(trace)
 
-    _tell(_run(directory, at_counter), as_json=as_json)
+    tell(run_at(directory, at_counter), as_json=as_json)
 
 
 @click.command()
 @terminal_options
 def status(directory: Path, terminal_id: str, as_json: bool) -> None:
     """Say what a terminal's journal holds and what is still open; sends nothing."""
-    with _offices(directory) as offices:
-        counter = _open_counter(offices, terminal_id, "127.0.0.1", 1)
+    with offices_of(directory) as offices:
+        counter = open_counter(offices, terminal_id, "127.0.0.1", 1)
         journal = counter.terminal.journal
         rows = [_row(t) for t in journal.transactions.values() if t.intent.amount_sen]
-        owed = counter.terminal.owed_reversals
+        owed, queued = counter.terminal.owed_reversals, len(journal.queued())
+        dead = [f"{t.intent.stan:06d}" for t in journal.dead_letters()]
+        batches = [{"batch": b.number, "status": b.status.value} for b in journal.batches.values()]
+        totals = asdict(journal.totals(journal.batch))
         asyncio.run(counter.terminal.close())
     if as_json:
         click.echo(
             json.dumps(
-                {"terminal": terminal_id, "batch": journal.batch, "owed": owed, "sales": rows}
+                {
+                    "terminal": terminal_id,
+                    "batch": journal.batch,
+                    "owed": owed,
+                    "queued": queued,
+                    "dead_letters": dead,
+                    "totals": totals,
+                    "batches": batches,
+                    "sales": rows,
+                }
             )
         )
         return
-    click.echo(f"terminal {terminal_id}, batch {journal.batch}, {owed} reversals open")
+    click.echo(
+        f"terminal {terminal_id}, batch {journal.batch}, {owed} reversals open,"
+        f" {queued} messages stored"
+    )
+    for one in batches:
+        click.echo(f"  batch {one['batch']:06d}: {one['status']}")
+    if dead:
+        click.echo(f"  for the bank to settle: {', '.join(dead)}")
     for row in rows:
         click.echo(
             f"  {row['stan']:06d}  {row['rrn']}  Rp{rupiah(row['amount_sen']):>9}  {row['status']}"
@@ -145,7 +165,8 @@ def _row(transaction: Transaction) -> dict[str, Any]:
     }
 
 
-def _offices(directory: Path) -> Offices:
+def offices_of(directory: Path) -> Offices:
+    """Open keystore and registry beside a running switch."""
     data = DataDirectory.beside(directory)
     return open_offices(data, SystemClock(), _system_random_for)
 
@@ -154,27 +175,53 @@ def _system_random_for(_part: str) -> RandomBytes:
     return system_random
 
 
-def _holder(offices: Offices, place: int) -> Holder:
+def holder_of(offices: Offices, place: int) -> Holder:
+    """Give the holder at a place of the decree, from 1; raise BadParameter beyond its end."""
     try:
         return holder_at(offices, place)
     except NoSuchHolderError as error:
         raise click.BadParameter(str(error), param_hint="--card") from error
 
 
-def _open_counter(offices: Offices, terminal_id: str, host: str, port: int) -> Counter:
+def place_of(offices: Offices, typed: str) -> Holder | None:
+    """Give the holder whose place in the decree was typed, None when there is none."""
+    if not (typed.isascii() and typed.isdigit() and int(typed) > 0):
+        return None
+    try:
+        return holder_at(offices, int(typed))
+    except NoSuchHolderError:
+        return None
+
+
+def open_counter(
+    offices: Offices, terminal_id: str, host: str, port: int, **settings: Any
+) -> Counter:
+    """Give a counter with this terminal; `settings` are further ones of its configuration.
+
+    Raises BadParameter when there is no such terminal.
+    """
     if offices.registry.terminal(terminal_id) is None:
         known = [view.terminal_id for view in offices.registry.all_terminals()]
         there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
         raise click.BadParameter(f"no terminal {terminal_id}: {there}", param_hint="--terminal")
-    return Counter(offices, terminal_id, host, port)
+    return Counter(offices, terminal_id, host, port, **settings)
 
 
-@asynccontextmanager
-async def _counter(offices: Offices, terminal_id: str, address: str) -> AsyncIterator[Counter]:
+def host_and_port(address: str) -> tuple[str, int]:
+    """Give `address:port` as its parts; raise BadParameter."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdigit()):
         raise click.BadParameter(f"{address!r} is not address:port", param_hint="--host")
-    counter = _open_counter(offices, terminal_id, host, int(port))
+    return host, int(port)
+
+
+@asynccontextmanager
+async def logged_on(
+    offices: Offices, terminal_id: str, address: str, **settings: Any
+) -> AsyncIterator[Counter]:
+    """Give a counter whose terminal is logged on; it is closed afterwards."""
+    host, port = host_and_port(address)
+    counter = open_counter(offices, terminal_id, host, port, **settings)
     try:
         code = await counter.terminal.log_on()
         if code != "00":
@@ -187,26 +234,35 @@ async def _counter(offices: Offices, terminal_id: str, address: str) -> AsyncIte
         await counter.terminal.close()
 
 
-def _run(directory: Path, at_counter: Callable[[Offices], Any]) -> SaleResult:
-    with _offices(directory) as offices:
+def run_at(directory: Path, at_counter: Callable[[Offices], Any]) -> SaleResult:
+    """Run something at a counter of this directory."""
+    with offices_of(directory) as offices:
         result: SaleResult = asyncio.run(at_counter(offices))
     return result
 
 
-def _tell(result: SaleResult, *, as_json: bool) -> None:
+def tell(result: SaleResult, *, as_json: bool) -> None:
+    """Print a result, its slip for people; exit with 1 when it was refused."""
     if as_json:
-        values = {
-            "outcome": result.outcome, "approved": result.approved, "amount_sen": result.amount_sen,
-            "rrn": result.rrn, "stan": result.stan, "approval_code": result.approval_code,
-            "balance_sen": result.balance_sen, "reason": result.reason,
-            "reversed": result.reversed, "reversal_settled": result.reversal_settled,
-            "repeated": result.repeated,
-            "months": [{"period": m.period, "amount_sen": m.amount_sen} for m in result.months],
-        }  # fmt: skip
-        click.echo(json.dumps(values, ensure_ascii=False))
+        click.echo(json.dumps(result_values(result), ensure_ascii=False))
     else:
-        click.echo(result.receipt_pembeli)
+        click.echo(result.receipt_pembeli or result.receipt_toko)
         if result.detail:
             click.echo(result.detail)
     if not result.approved:
         raise click.exceptions.Exit(1)
+
+
+def result_values(result: SaleResult) -> dict[str, Any]:
+    """Give a result as plain values for JSON."""
+    return {
+        "outcome": result.outcome, "approved": result.approved, "amount_sen": result.amount_sen,
+        "rrn": result.rrn, "stan": result.stan, "approval_code": result.approval_code,
+        "balance_sen": result.balance_sen, "reason": result.reason,
+        "reversed": result.reversed, "reversal_settled": result.reversal_settled,
+        "repeated": result.repeated, "kind": result.kind.value, "detail": result.detail,
+        "months": [{"period": m.period, "amount_sen": m.amount_sen} for m in result.months],
+        "statement": [asdict(line) for line in result.statement],
+        "totals": [asdict(totals) for totals in result.totals],
+        "voucher": result.voucher, "complaint": result.complaint, "paid_on": result.paid_on,
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from cardsim.channel import InProcessChannel
 from lumbung.composition import Offices
@@ -12,8 +13,8 @@ from protocols.framing import EDC_FRAMES, Framer
 from protocols.ids import MessageKey, compensation_id, transfer_id
 from protocols.iso8583 import Codec, load_spec
 from protocols.values import SecretBytes
+from terminal.attended import AttendedTerminal
 from terminal.configuration import TerminalConfig
-from terminal.device import Terminal
 from terminal.journal.records import Kind, SaleItem
 from terminal.journal.transactions import Transaction
 from terminal.line import TcpLine
@@ -51,8 +52,16 @@ def transfer_id_of(terminal_id: str, transaction: Transaction) -> int:
 class Counter:
     """One shop's terminal on a line that may be exchanged for a worse one."""
 
-    def __init__(self, parts: Offices, terminal_id: str, host: str, port: int) -> None:
-        """Set the terminal up on its directory; what a power cut left open is taken up."""
+    def __init__(
+        self, parts: Offices, terminal_id: str, host: str, port: int, **settings: Any
+    ) -> None:
+        """Set the terminal up on its directory; what a power cut left open is taken up.
+
+        `settings` are further ones of its `TerminalConfig`. A training terminal has a directory of
+        its own.
+        """
+        self._settings = settings
+        self._purpose = "-latihan" if settings.get("training") else ""
         self._parts = parts
         self.terminal_id = terminal_id
         self.host, self.port = host, port
@@ -74,7 +83,7 @@ class Counter:
         self.line = line
         self.terminal = self._open()
 
-    def _open(self) -> Terminal:
+    def _open(self) -> AttendedTerminal:
         parts = self._parts
         view = parts.registry.terminal(self.terminal_id)
         assert view is not None, "open_shops has run"
@@ -86,15 +95,16 @@ class Counter:
             merchant_id=shop.merchant_id,
             host=self.host,
             port=self.port,
-            data_directory=parts.data.terminal(self.terminal_id),
+            data_directory=parts.data.terminal(self.terminal_id + self._purpose),
             storage_key=storage_key,
             tmk=master_key,
             timeout_ms=TIMEOUT_MS,
             shop_name=shop.name.upper(),
             shop_place=f"KEL. {shop.village}".upper(),
+            **self._settings,
         )
         stream = f"terminal/{self.terminal_id}/{next(self._runs)}"
-        return Terminal(
+        return AttendedTerminal(
             config,
             clock=parts.clock,
             random_bytes=parts.random_for(stream),

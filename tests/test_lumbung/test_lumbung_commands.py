@@ -23,7 +23,7 @@ switch run|switch check|switch rules check|switch rules explain
 switch journal tail|switch journal describe|switch journal replay|switch journal export
 bank run
 terminal run|terminal buy|terminal balance|terminal void|terminal refund|terminal settle
-terminal status
+terminal status|terminal statement|terminal pin-change|terminal reprint
 card new|card list|card show|card apdu|card trace|card serve
 pcsc exec|printer serve
 programme import|programme card|programme merchant|programme disburse|programme sweep

@@ -167,7 +167,7 @@ async def test_power_cut_while_waiting_is_reversed_after_the_restart(
     await server.lost.wait()
     assert host.standing_sen() == AMOUNT
     # The power goes: nothing of the running program reaches the disk any more.
-    terminal._release()
+    terminal.release()
     sale.cancel()
     with pytest.raises((asyncio.CancelledError, JournalWriteError)):
         await sale

@@ -94,7 +94,7 @@ async def test_power_cut_at_every_write_leaves_slips_equal_to_postings(
             mains.on(cut_at, is_durable=is_durable)
             with pytest.raises(PowerCutError):
                 await play(terminal, results)
-            terminal._release()
+            terminal.release()
             server.lose = 0
             server.lost.clear()
             mains.on()
