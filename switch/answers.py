@@ -19,15 +19,12 @@ def build_answer(
     request: Message, decision: Decision, *, account_type: str, issuer_data: bytes
 ) -> Message:
     """Give the answer without its MAC. `issuer_data` is tag 91, empty when no chip was proved."""
-    chip: dict[str, Value] = {"91": issuer_data} if issuer_data else {}
-    if decision.scripts:
-        chip["71"] = decision.scripts
     changes: dict[int, Value | None] = {
         38: decision.approval_code or None,
         44: decision.reason or None,
         48: _key_blocks(decision.key_blocks) or _statement(decision),
         54: _balance(decision, account_type),
-        55: chip or None,
+        55: {"91": issuer_data} if issuer_data else None,
         60: {"batch": f"{decision.batch:06d}"} if decision.batch else None,
         61: _sender(decision),
         63: _programme(decision),

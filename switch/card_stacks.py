@@ -11,16 +11,19 @@ class CardStacks:
     """The last different cards of each terminal with their times. Memory only: an alarm, no law."""
 
     recent: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
+    quiet_until_ns: dict[int, int] = field(default_factory=dict)
 
     def note(self, terminal: int, card: int, now_ns: int, cards: int, seconds: int) -> bool:
         """Tell whether this card completes a stack: `cards` different ones within `seconds`.
 
-        After an alarm the count begins anew.
+        An alarm is raised once within `seconds`; then the count begins anew.
 
         >>> stacks = CardStacks()
         >>> [stacks.note(17, card, card, 3, 60) for card in (1, 2, 2, 3, 4)]
         [False, False, False, True, False]
         """
+        if now_ns < self.quiet_until_ns.get(terminal, 0):
+            return False
         line = self.recent.get(terminal)
         if line is None or line.maxlen != cards:
             line = self.recent[terminal] = deque(maxlen=cards)
@@ -32,4 +35,5 @@ class CardStacks:
         if len(line) < cards or now_ns - line[0][0] > seconds * _SECOND_NS:
             return False
         line.clear()
+        self.quiet_until_ns[terminal] = now_ns + seconds * _SECOND_NS
         return True

@@ -47,8 +47,7 @@ class StatementLine:
 class Decision:
     """The answer to one request, before it is written as a message.
 
-    `approved_sen` is DE4 of the answer where it is less than was asked; `scripts` are issuer script
-    commands in template 71 (EMV 4.4 Book 3, 10.10).
+    `approved_sen` is DE4 of the answer where it is less than was asked.
 
     `code` is DE39, `reason` DE44; `evidence` names the rule for the log. `remember` tells whether a
     repeat of a refused message may hear this answer from memory; answers about the node's own
@@ -73,7 +72,6 @@ class Decision:
     approved_sen: int | None = None
     totals: BatchTotals | None = None
     batch: int = 0
-    scripts: bytes = b""
     slip_code: str = ""
     remember: bool = True
     chip_proved: bool = False
