@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin/python
-.PHONY: help demo test test-native unit lint format bench fuzz soak sim injected-bugs lock docs clean setup setup-dev setup-bench
+.PHONY: help demo test test-native unit lint format bench fuzz damage soak sim injected-bugs lock docs clean setup setup-dev setup-bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named t
 
 fuzz: setup-dev ## throw damaged inputs at every reader (FUZZ_ARGS="codec-edc --seconds 60 --seed 7")
 	@$(RUN) scripts/fuzz.py $(FUZZ_ARGS)
+
+damage: setup-dev ## a hundred thousand damaged messages, both twins (DAMAGE_ARGS="--count 1000000 --seed 7")
+	@$(RUN) scripts/damage.py $(DAMAGE_ARGS)
 
 docs: setup-dev ## write the generated pages of docs/reference anew
 	@$(RUN) scripts/docs.py

@@ -32,7 +32,7 @@ SPEC_OPTION = click.option(
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 
 
-def find_spec(name: str) -> Spec:
+def find_spec(name: str, asked_as: str = "--spec") -> Spec:
     """Give a shipped specification by name, or one read from a file of the user's."""
     if name in shipped_names():
         return load_spec(name)
@@ -40,12 +40,14 @@ def find_spec(name: str) -> Spec:
     if not path.is_file():
         raise click.BadParameter(
             f"no specification {name!r}: give one of {', '.join(shipped_names())}, or a file",
-            param_hint="--spec",
+            param_hint=asked_as,
         )
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path}: cannot be read as UTF-8 text ({error})") from None
+        raise click.BadParameter(
+            f"{path}: cannot be read as UTF-8 text ({error})", param_hint=asked_as
+        ) from None
     return parse_spec(text, str(path))
 
 
@@ -148,12 +150,12 @@ def spec_check(name: str, as_json: bool) -> None:
     Exit code 1 when there is a fault.
     """
     try:
-        spec = find_spec(name)
+        spec = find_spec(name, "NAME")
     except SpecError as error:
         if as_json:
-            click.echo(json.dumps({"valid": False, "faults": str(error).split("\n")}))
+            click.echo(json.dumps({"valid": False, "code": error.code, "faults": error.problems}))
         else:
-            click.echo(str(error))
+            click.echo("\n".join(f"{error.code} {problem}" for problem in error.problems))
         raise click.exceptions.Exit(1) from None
     count = len(spec.elements)
     if as_json:

@@ -15,7 +15,9 @@ from pathlib import Path
 from programme.decree.faults import DecreeFileError
 from programme.decree.reader import read_decree
 from programme.decree.template import template
+from protocols.crypto import engine
 from protocols.crypto.errors import CryptoError
+from protocols.crypto.issuer import ChipClaim, IssuerKey
 from protocols.crypto.tr31 import KeyBlockHeader, unwrap, wrap
 from protocols.emv import dol, tlv
 from protocols.emv.errors import EmvDataError
@@ -38,7 +40,7 @@ from protocols.iso8583.importers import FORMS, SpecImportError, import_spec
 from protocols.iso8583.loader import shipped_text
 from protocols.serial_line import ACK, ENQ, LineSpec, SerialLine, block
 from protocols.serial_table import LineState
-from protocols.values import SecretBytes
+from protocols.values import Pan, SecretBytes
 
 TESTS = Path(__file__).resolve().parents[1]
 KINDS = TESTS / "test_protocols" / "iso8583_kinds.toml"
@@ -96,11 +98,36 @@ def run_codec(name: str, raw: bytes) -> None:
     assert describe(raw, spec)
     accepted = isinstance(outcomes[0][1], dict)
     assert inspect_message(spec, raw).is_valid == accepted
-    with contextlib.suppress(MessageError):
-        codec.peek(raw)
+    shown = [lazily(one, raw) for one in codecs_of(name)]
+    assert all(one == shown[0] for one in shown), "the twins differ when lazy"
+    peeks = [peeked(one, raw) for one in codecs_of(name)]
+    assert all(one == peeks[0] for one in peeks), "the twins peek differently"
     with contextlib.suppress(MessageError):
         split = codec.split_mac(raw)
         assert split is None or len(split[1]) == 8
+
+
+def lazily(codec: PureCodec, raw: bytes) -> object:
+    """Give every element or its error, as a lazy message shows them."""
+    try:
+        lazy = codec.decode_lazy(raw)
+    except MessageError as error:
+        return str(error)
+    out: list[object] = [lazy.mti]
+    for number in lazy:
+        try:
+            out.append((number, lazy[number], lazy.wire(number)))
+        except MessageError as error:
+            out.append((number, str(error)))
+    return out
+
+
+def peeked(codec: PureCodec, raw: bytes) -> object:
+    """Give what a router sees, or the error."""
+    try:
+        return codec.peek(raw).elements
+    except MessageError as error:
+        return str(error)
 
 
 FRAME_SPECS = (
@@ -197,6 +224,46 @@ def run_tr31(raw: bytes) -> None:
             repr(header)
 
 
+ISSUERS: list[tuple[engine.Engine, IssuerKey]] = []
+
+
+def issuers() -> list[tuple[engine.Engine, IssuerKey]]:
+    """Give the issuer's key in each engine, kept."""
+    if not ISSUERS:
+        before = engine.current.engine
+        for which in engine.engines():
+            engine.current.engine = which
+            ISSUERS.append((which, IssuerKey(KBPK)))
+        engine.current.engine = before
+    return ISSUERS
+
+
+def run_chip(raw: bytes) -> None:
+    """Raw chip data gives a verdict or an error of ours, the same in both engines."""
+    before, outcomes = engine.current.engine, []
+    claim = ChipClaim(Pan("9360099912344821"), "01", raw)
+    for which, issuer in issuers():
+        engine.current.engine = which
+        try:
+            outcomes.append((issuer.check(claim), ""))
+        except (CryptoError, EmvDataError) as error:
+            outcomes.append((None, str(error)))
+        finally:
+            engine.current.engine = before
+    assert all(one == outcomes[0] for one in outcomes), "the engines differ"
+
+
+def chips() -> list[bytes]:
+    """Give the chip data of a purchase."""
+    return [
+        bytes.fromhex(
+            "5F2A0203605F34010182025C008407F053534E01010195050000000800"
+            "9A032601059C01009F02060000141500009F03060000000000009F10070101A0008000009F1A020360"
+            "9F2608E0C1A2B3C4D5E6F79F2701809F360200029F37043A7F19C2"
+        )
+    ]
+
+
 LINES = (
     LineSpec(bits_per_second=0),
     LineSpec(has_length=False, is_primary=True, block_max=64),
@@ -286,6 +353,7 @@ TARGETS: dict[str, Target] = {
         Target("dol", run_dol, lambda: [
             bytes.fromhex("9F02069F03069F1A0295055F2A029A039C019F3704")]),
         Target("tr31", run_tr31, key_blocks),
+        Target("chip", run_chip, chips),
         Target("serial", run_serial, serial_streams),
         Target("decree", run_decree, lambda: [template().encode(), template(",").encode()]),
         Target("spec-file", run_spec_file, _spec_files),
