@@ -1,5 +1,6 @@
 """Names without their spelling: what tells that two lines of a list may be one person (R26)."""
 
+import re
 import tomllib
 import unicodedata
 from functools import cache
@@ -36,24 +37,32 @@ def spelling_key(name: str) -> str:
     >>> spelling_key("Sri Wahyuni") == spelling_key("Sri Wahyudi")
     False
     """
-    words = "".join(c if c.isalnum() or c in "'`" else " " for c in _bare(name)).split()
+    words = _bare(name).split()
     if len(words) > 1:
         meant = _tables()[0]
         words = [meant.get(word, word) for word in words]
-    return _letters("".join(filter(str.isalnum, "".join(words))))
+    return _letters("".join(words))
+
+
+#: What stands between words, and what stands within one and does not count.
+_ASCII = str.maketrans(
+    {chr(code): " " for code in range(128) if not chr(code).isalnum()} | {"'": "", "`": ""}
+)
+#: A letter written twice counts once; a number is no letter.
+_TWICE = re.compile(r"([^\W\d_])\1+")
 
 
 def _bare(name: str) -> str:
     if name.isascii():
-        return name.upper()
-    bare = unicodedata.normalize("NFKD", name)
-    return "".join(c for c in bare if not unicodedata.combining(c)).upper()
+        return name.translate(_ASCII).upper()
+    plain = unicodedata.normalize("NFKD", name)
+    kept = (c for c in plain if not unicodedata.combining(c))
+    return "".join(c if c.isalnum() else " " for c in kept).upper()
 
 
 def _letters(text: str) -> str:
     for old, new in _tables()[1]:
         if old in text:
             text = text.replace(old, new)
-    # A letter written twice counts once, and an H at the end is as often left out.
-    single = [c for c, before in zip(text, " " + text, strict=False) if c != before or c.isdigit()]
-    return "".join(single).rstrip("H")
+    # An H at the end is as often left out.
+    return _TWICE.sub(r"\1", text).rstrip("H")
