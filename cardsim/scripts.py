@@ -13,7 +13,7 @@ from protocols.crypto import emv_keys, tdes
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.mac import same_mac
 from protocols.crypto.pin import pin_block_decode
-from protocols.crypto.scripts import script_mac
+from protocols.crypto.scripts import decipher_bound_pin, script_mac
 from protocols.emv import tlv
 from protocols.emv.balance_mirror import BYTES as MIRROR_BYTES
 from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR, BalanceMirror
@@ -27,8 +27,8 @@ REFERENCE_NOT_FOUND = b"\x6a\x88"
 RECORD_NOT_FOUND = b"\x6a\x83"
 _NOT_SUPPORTED = b"\x6a\x81"
 
-_UNBLOCK_PIN, _CHANGE_PIN = 0x00, 0x02
-#: A format 2 PIN block and its padding block. EMV 4.4 Book 2, 9.3.
+_UNBLOCK_PIN, _CHANGE_BOUND_PIN, _CHANGE_PIN = 0x00, 0x01, 0x02
+#: An enciphered PIN block with its padding, bound to the current PIN or not. Book 2, 9.3.
 _PIN_DATA_BYTES = 16
 #: P2 of record commands: the record number is in P1. EMV 4.4 Book 3, 6.5.11.2.
 _RECORD_MODE = 0x04
@@ -66,10 +66,14 @@ def count_script(application: Application) -> None:
 
 
 def pin_change_unblock(application: Application, header: bytes, data: bytes) -> bytes:
-    """Restore the try counter (P2 00), or change the PIN as well (P2 02, enciphered)."""
-    if header[2] or header[3] not in (_UNBLOCK_PIN, _CHANGE_PIN):
+    """Restore the try counter (P2 00), or change the PIN as well, enciphered.
+
+    P2 02: a format 2 block; 01: a block bound to the card and its current PIN, so that only who
+    knows that can change it.
+    """
+    if header[2] or header[3] not in (_UNBLOCK_PIN, _CHANGE_BOUND_PIN, _CHANGE_PIN):
         return WRONG_PARAMETERS
-    change = header[3] == _CHANGE_PIN
+    change = header[3] != _UNBLOCK_PIN
     if not application.state.pin:
         return REFERENCE_NOT_FOUND
     if change and application.image.udk_encipherment is None:
@@ -78,7 +82,8 @@ def pin_change_unblock(application: Application, header: bytes, data: bytes) -> 
     if (refusal := accept_script(application, header, data, plain)) is not None:
         return refusal
     if change:
-        pin = _decipher_pin(application, data[:plain])
+        bound = header[3] == _CHANGE_BOUND_PIN
+        pin = _decipher_pin(application, data[:plain], bound=bound)
         if pin is None:
             application.write("script_failed", True)
             return WRONG_DATA
@@ -88,15 +93,18 @@ def pin_change_unblock(application: Application, header: bytes, data: bytes) -> 
     return OK
 
 
-def _decipher_pin(application: Application, data: bytes) -> str | None:
+def _decipher_pin(application: Application, data: bytes, *, bound: bool) -> str | None:
     assert application.image.udk_encipherment is not None
     key = emv_keys.common_session_key(
         application.image.udk_encipherment, application.first_cryptogram
     )
-    clear = tdes.decipher_cbc(key, data)
-    if clear[8:] != b"\x80" + bytes(7):
-        return None
     try:
+        if bound:
+            card_key, current = application.image.udk_ac, application.state.pin
+            return decipher_bound_pin(key, card_key, data, current)
+        clear = tdes.decipher_cbc(key, data)
+        if clear[8:] != b"\x80" + bytes(7):
+            return None
         return pin_block_decode(2, SecretBytes(clear[:8]))
     except CryptoError:
         return None

@@ -153,4 +153,5 @@ class Scripter(ScriptWriter):
 
     def __init__(self, first_cryptogram: bytes) -> None:
         mac_key, pin_key = (emv_keys.icc_master_key(key, PAN, PSN) for key in (IMK_MAC, IMK_ENC))
-        super().__init__(mac_key, pin_key, first_cryptogram)
+        udk_ac = emv_keys.icc_master_key(IMK, PAN, PSN)
+        super().__init__(mac_key, pin_key, first_cryptogram, udk_ac=udk_ac)

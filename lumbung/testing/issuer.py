@@ -10,7 +10,7 @@ from cardsim import CardImage
 from protocols.crypto.cryptogram import application_cryptogram, arpc_method1, arqc_data_nsiccs
 from protocols.crypto.emv_keys import common_session_key
 from protocols.crypto.mac import same_mac
-from protocols.crypto.scripts import encipher_script_pin, script_mac
+from protocols.crypto.scripts import encipher_bound_pin, encipher_script_pin, script_mac
 from protocols.emv import tlv
 from protocols.emv.apdu import CommandApdu
 from protocols.emv.balance_mirror import TAG_DF71_BALANCE_MIRROR, BalanceMirror
@@ -19,7 +19,7 @@ from protocols.values import SecretBytes
 
 #: Identifier of a script whose maker gives none. EMV 4.4 Book 3, Annex A (9F18).
 _NO_IDENTIFIER = bytes(4)
-_CHANGE_PIN = 0x02
+_CHANGE_BOUND_PIN, _CHANGE_PIN = 0x01, 0x02
 
 
 class CardIssuer:
@@ -61,21 +61,29 @@ class CardIssuer:
     def scripts(self, first_cryptogram: bytes) -> "ScriptWriter":
         """Give what writes scripts into the transaction of this first cryptogram."""
         assert self._udk_mac is not None, "a card without script keys takes no scripts"
-        return ScriptWriter(self._udk_mac, self._udk_encipherment, first_cryptogram)
+        return ScriptWriter(
+            self._udk_mac, self._udk_encipherment, first_cryptogram, udk_ac=self._udk_ac
+        )
 
 
 class ScriptWriter:
     """Script commands of one transaction, each under the MAC chained to the one before."""
 
-    __slots__ = ("_chain", "_encipherment", "_first", "_key")
+    __slots__ = ("_chain", "_encipherment", "_first", "_key", "_udk_ac")
 
     def __init__(
         self,
         udk_mac: SecretBytes,
         udk_encipherment: SecretBytes | None,
         first_cryptogram: bytes,
+        *,
+        udk_ac: SecretBytes | None = None,
     ) -> None:
-        """Derive the session key; the chain begins with the first cryptogram."""
+        """Derive the session key; the chain begins with the first cryptogram.
+
+        Without `udk_encipherment` it writes no PIN, without `udk_ac` none bound to another.
+        """
+        self._udk_ac = udk_ac
         self._key = common_session_key(udk_mac, first_cryptogram)
         self._encipherment = udk_encipherment
         self._first = self._chain = first_cryptogram
@@ -107,10 +115,18 @@ class ScriptWriter:
 
     def new_pin(self, pin: str) -> CommandApdu:
         """Give PIN CHANGE/UNBLOCK with a new PIN of 4 to 12 digits, enciphered."""
-        assert self._encipherment is not None, "a card without this key takes no PIN"
-        key = common_session_key(self._encipherment, self._first)
-        data = encipher_script_pin(key, pin)
+        data = encipher_script_pin(self._pin_key(), pin)
         return self.command(ScriptCommand.PIN_CHANGE_UNBLOCK, 0, _CHANGE_PIN, data)
+
+    def change_pin(self, pin: str, current: str) -> CommandApdu:
+        """Give PIN CHANGE/UNBLOCK whose new PIN is bound to the current one (P2 01)."""
+        assert self._udk_ac is not None, "a bound PIN needs the card's key for cryptograms"
+        data = encipher_bound_pin(self._pin_key(), self._udk_ac, pin, current)
+        return self.command(ScriptCommand.PIN_CHANGE_UNBLOCK, 0, _CHANGE_BOUND_PIN, data)
+
+    def _pin_key(self) -> SecretBytes:
+        assert self._encipherment is not None, "a card without this key takes no PIN"
+        return common_session_key(self._encipherment, self._first)
 
     def put_balance(self, mirror: BalanceMirror) -> CommandApdu:
         """Give PUT DATA of the balance mirror."""

@@ -202,7 +202,8 @@ def test_scripts_block_and_unblock_the_application_and_keep_the_chain() -> None:
         ("841E000003000000", "6987"),
         (f"841E000009{'00' * 9}", "6700"),
         (f"841E010008{'00' * 8}", "6A86"),
-        (f"8424000108{'00' * 8}", "6A86"),
+        (f"8424000308{'00' * 8}", "6A86"),
+        (f"8424000108{'00' * 8}", "6987"),
         (f"84DA9F3608{'00' * 8}", "6A88"),
         (f"8416010008{'00' * 8}", "6A86"),
     ],
@@ -256,6 +257,17 @@ def test_script_with_a_new_pin_without_its_padding_changes_no_pin() -> None:
     script = scripter(card).command(ScriptCommand.PIN_CHANGE_UNBLOCK, 0, 2, data)
     assert answer_over(card, script).sw == 0x6A80
     assert application(card).state.pin == "123456"
+
+
+def test_script_with_a_pin_bound_to_the_current_one_changes_it_for_who_knows_that() -> None:
+    card = started(make_card())
+    issuer = scripter(card)
+    assert answer_over(card, issuer.change_pin("87654321", "123456")).ok
+    assert application(card).state.pin == "87654321"
+    assert answer_over(card, issuer.change_pin("111111", "87654321")).ok
+    assert answer_over(card, issuer.change_pin("222222", "123456")).sw == 0x6A80
+    assert application(card).state.pin == "111111"
+    assert application(card).state.script_failed
 
 
 def test_put_data_takes_digits_only_into_the_balance_mirror() -> None:

@@ -168,6 +168,13 @@ def script_half(
     second = pyemv.sm.generate_command_mac(mac_key, mac + header + mirror)
     assert card.apdu(header + mirror + second) == OK, "balance under the chained MAC"
     assert card.image.applications[0].state.balance_mirror == mirror
+    card_key = pyemv.kd.derive_icc_mk_a(masters.ac, pan, psn)
+    bound = pyemv.sm.format_vis_pin_block(card_key, "4711", pin)
+    data = pyemv.sm.encrypt_command_data(pin_key, bound, EncryptionType.VISA)
+    header = bytes.fromhex("84240001") + bytes((len(data) + 8,))
+    mac = pyemv.sm.generate_command_mac(mac_key, second + header + data)
+    assert card.apdu(header + data + mac) == OK, "PIN bound to the current one"
+    assert card.image.applications[0].state.pin == "4711"
 
 
 def recovered(signed: bytes, modulus: bytes, exponent: bytes) -> bytes:
