@@ -29,6 +29,12 @@ _NS_PER_MS = 1_000_000
 #: The switch could not check our MAC: our keys are not the ones it holds.
 _WRONG_KEYS = "63"
 EventKind = TypeVar("EventKind")
+#: Called with a name before and after each durable write; what a test raises there, a power cut is.
+Mark = Callable[[str], None]
+
+
+def _unmarked(_name: str) -> None:
+    """Do nothing: outside of tests nobody looks."""
 
 
 class Exchange:
@@ -43,8 +49,10 @@ class Exchange:
         clock: Clock,
         *,
         persistent: bool,
+        mark: Mark = _unmarked,
     ) -> None:
         """Take the parts; `recover` comes first."""
+        self._mark = mark
         self.session = session
         self._journal = journal
         self._keys = keys
@@ -278,11 +286,16 @@ class Exchange:
     def _write_of(self, event: Event) -> Callable[[], None] | None:
         if isinstance(event, out.Persist):
             records = event.records
-            return lambda: self._journal.append(*records)
+            return lambda: self._marked("journal", lambda: self._journal.append(*records))
         if isinstance(event, out.StoreKeys):
             keys = event.keys
-            return lambda: self._keys.store_session(keys)
+            return lambda: self._marked("keys", lambda: self._keys.store_session(keys))
         return None
+
+    def _marked(self, name: str, write: Callable[[], None]) -> None:
+        self._mark(f"{name}: before")
+        write()
+        self._mark(f"{name}: after")
 
     def stop(self) -> None:
         """End the disk's thread; nothing may be written afterwards. Idempotent."""

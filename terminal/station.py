@@ -12,7 +12,7 @@ from terminal.card_desk import CardDesk
 from terminal.configuration import TerminalConfig
 from terminal.directory import DirectoryLock
 from terminal.errors import NotLoggedOnError
-from terminal.exchange import Exchange
+from terminal.exchange import Exchange, Mark
 from terminal.host.events import HostProfile
 from terminal.host.session import HostSession
 from terminal.journal.records import Kind
@@ -44,8 +44,11 @@ class Station:
         clock: Clock,
         random_bytes: RandomBytes,
         line: Line | None = None,
+        mark: Mark | None = None,
     ) -> None:
         """Lock the directory, recover the journal, owe back what a power cut left open.
+
+        `line` replaces the TCP line, `mark` is called round each durable write: both for tests.
 
         Raises DirectoryLockedError, JournalDamagedError, JournalVersionError, KeyStoreError,
         SealBrokenError, TerminalError; the directory is free again then.
@@ -55,7 +58,7 @@ class Station:
         self._lock = DirectoryLock.take(config.data_directory)
         self._journal: Journal | None = None
         try:
-            self._exchange = self._open(clock, line)
+            self._exchange = self._open(clock, line, mark)
         except BaseException:
             self.release()
             raise
@@ -65,7 +68,7 @@ class Station:
             self.flow.state = FlowState.MENU
         self._tell_batch()
 
-    def _open(self, clock: Clock, line: Line | None) -> Exchange:
+    def _open(self, clock: Clock, line: Line | None, mark: Mark | None) -> Exchange:
         config = self.config
         sealer = Sealer(config.storage_key, self._random_bytes)
         directory = config.data_directory
@@ -83,8 +86,9 @@ class Station:
         )
         session = HostSession(profile, self._journal.state, keys.keys, self._random_bytes)
         tcp = TcpLine(config.host, config.port, connect_timeout_ms=config.connect_timeout_ms)
+        marks = {"mark": mark} if mark is not None else {}
         exchange = Exchange(
-            session, self._journal, keys, line or tcp, clock, persistent=config.persistent
+            session, self._journal, keys, line or tcp, clock, persistent=config.persistent, **marks
         )
         exchange.recover()
         return exchange
