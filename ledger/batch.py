@@ -63,7 +63,7 @@ class BatchRunner:
                 answer = chain.run(position, linked, execute, event, timestamp, answers)
             else:
                 answer = execute(event, timestamp)
-            if answer[1] in TRANSIENT_STATUSES:
+            if answer[1] != _CREATED and answer[1] in TRANSIENT_STATUSES:
                 refuse(event, timestamp, answer[1])
             answers.append(answer)
         return answers

@@ -245,18 +245,15 @@ class Books:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else None
 
 
-def debits_over_limit(row: AccountRow, amount: int) -> bool:
-    """Say whether `amount` more of debits is beyond what the account's flag allows."""
-    if not row.flags & DEBITS_LIMITED:
-        return False
-    return row.debits_pending + row.debits_posted + amount > row.credits_posted
-
-
-def credits_over_limit(row: AccountRow, amount: int) -> bool:
-    """Say whether `amount` more of credits is beyond what the account's flag allows."""
-    if not row.flags & CREDITS_LIMITED:
-        return False
-    return row.credits_pending + row.credits_posted + amount > row.debits_posted
+def _over_limit(debit: AccountRow, credit: AccountRow) -> str | None:
+    """Give what is wrong when an account is beyond what its flag allows."""
+    debits = debit.debits_pending + debit.debits_posted
+    if debit.flags & DEBITS_LIMITED and debits > debit.credits_posted:
+        return "debits beyond credits on an account that forbids it"
+    credits_ = credit.credits_pending + credit.credits_posted
+    if credit.flags & CREDITS_LIMITED and credits_ > credit.debits_posted:
+        return "credits beyond debits on an account that forbids it"
+    return None
 
 
 def expiry(record: Record) -> int:
@@ -296,10 +293,9 @@ def _replay_transfer(books: Books, record: Record) -> str | None:
     else:
         debit.debits_posted += record.amount
         credit.credits_posted += record.amount
-    if debits_over_limit(debit, 0):
-        return "debits beyond credits on an account that forbids it"
-    if credits_over_limit(credit, 0):
-        return "credits beyond debits on an account that forbids it"
+    wrong = _over_limit(debit, credit)
+    if wrong is not None:
+        return wrong
     books.index[record.id] = record.sequence
     return _replay_balances(record, debit, credit)
 

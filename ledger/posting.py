@@ -8,14 +8,14 @@ from ledger.books import (
     CLOSED,
     CLOSING_CREDIT,
     CLOSING_DEBIT,
+    CREDITS_LIMITED,
+    DEBITS_LIMITED,
     NANOSECONDS,
     PENDING,
     POST_PENDING,
     VOID_PENDING,
     AccountRow,
     PendingRow,
-    credits_over_limit,
-    debits_over_limit,
 )
 from ledger.events import TransferEvent
 from ledger.log import SegmentedLog
@@ -136,14 +136,16 @@ class TransferMachine:
         amount = event[3]
         if flags & _BALANCING:
             amount = _balance(amount, flags, debit, credit)
-        status = _check_sums(amount, flags & PENDING, debit, credit)
-        if status:
-            return status
+        # No balance passes 2^63-1, so an amount above it is refused here too.
+        debits = debit.debits_pending + debit.debits_posted + amount
+        credits_ = credit.credits_pending + credit.credits_posted + amount
+        if debits > AMOUNT_MAX or credits_ > AMOUNT_MAX:
+            return _overflow(amount, flags & PENDING, debit, credit)
         if timestamp + event[8] * NANOSECONDS > TIMESTAMP_MAX:
             return Status.OVERFLOWS_TIMEOUT
-        if debits_over_limit(debit, amount):
+        if debit.flags & DEBITS_LIMITED and debits > debit.credits_posted:
             return Status.EXCEEDS_CREDITS
-        if credits_over_limit(credit, amount):
+        if credit.flags & CREDITS_LIMITED and credits_ > credit.debits_posted:
             return Status.EXCEEDS_DEBITS
         self._apply(event, timestamp, amount, debit, credit)
         return _CREATED
@@ -152,10 +154,12 @@ class TransferMachine:
         self, event: TransferEvent, time: int, amount: int, debit: AccountRow, credit: AccountRow
     ) -> None:
         stage, flags = self._stage, event[11]
-        for row in (debit, credit):
-            if stage.chain is not None or row.number not in stage.before:
-                stage.touch(row)
-        sequence = self._books.last_sequence + len(stage.bodies) + 1
+        before, bodies = stage.before, stage.bodies
+        if debit.number not in before or stage.chain is not None:
+            stage.touch(debit)
+        if credit.number not in before or stage.chain is not None:
+            stage.touch(credit)
+        sequence = self._books.last_sequence + len(bodies) + 1
         if flags & PENDING:
             debit.debits_pending += amount
             credit.credits_pending += amount
@@ -177,7 +181,7 @@ class TransferMachine:
             debit.credits_posted - debit.debits_posted,
             credit.credits_posted - credit.debits_posted,
         )
-        stage.bodies.append(body)
+        bodies.append(body)
         stage.postings.append((debit, credit))
         stage.take_id(event[0], sequence)
         if flags & PENDING:
@@ -226,12 +230,8 @@ def _balance(amount: int, flags: int, debit: AccountRow, credit: AccountRow) -> 
     return amount
 
 
-def _check_sums(amount: int, pending: int, debit: AccountRow, credit: AccountRow) -> int:
-    """Check that no balance passes 2^63-1, so that an amount above it is refused here too."""
-    debits = debit.debits_pending + debit.debits_posted + amount
-    credits_ = credit.credits_pending + credit.credits_posted + amount
-    if debits <= AMOUNT_MAX and credits_ <= AMOUNT_MAX:
-        return 0
+def _overflow(amount: int, pending: int, debit: AccountRow, credit: AccountRow) -> int:
+    """Say which balance `amount` more would take beyond 2^63-1."""
     if pending:
         if debit.debits_pending + amount > AMOUNT_MAX:
             return Status.OVERFLOWS_DEBITS_PENDING
@@ -241,4 +241,5 @@ def _check_sums(amount: int, pending: int, debit: AccountRow, credit: AccountRow
         return Status.OVERFLOWS_DEBITS_POSTED
     if credit.credits_posted + amount > AMOUNT_MAX:
         return Status.OVERFLOWS_CREDITS_POSTED
+    debits = debit.debits_pending + debit.debits_posted + amount
     return Status.OVERFLOWS_DEBITS if debits > AMOUNT_MAX else Status.OVERFLOWS_CREDITS
