@@ -19,7 +19,7 @@ from lumbung.data_directory import DataDirectory
 DESIGNED = """
 demo|up|down|status|doctor|explain|diff
 spec check|spec import|spec doctor
-switch run|switch check|switch rules check|switch rules explain
+switch run|switch check|switch rules check|switch rules explain|switch reconcile
 switch journal tail|switch journal describe|switch journal replay|switch journal export
 bank run
 terminal run|terminal buy|terminal balance|terminal void|terminal refund|terminal settle
