@@ -49,6 +49,11 @@ request.text(11), request.text(60, "batch"), request.data(55, "9F26")
 answer = request.response("00", de38="7K2M9Q")
 raw = codec.encode_with_mac(answer, mac)
 print(repr(request))                     # masked by the spec
+
+lazy = codec.decode_lazy(raw)            # found, not read: lazy[11], lazy.wire(11), lazy.message()
+head = codec.peek(raw, (3, 11, 41))      # these three; nothing behind the last is looked at
+got = codec.receive(raw, keys)           # decode, keys of element 41's terminal, MAC: got.proof
+raw = codec.encode_signed(answer, key)   # encode and retail MAC in one call
 ```
 
 ### Guarantees
@@ -57,6 +62,11 @@ print(repr(request))                     # masked by the spec
   no other exception, and no content in its text.
 - One message has one encoding: `encode(decode(raw)) == raw`, `decode(encode(m)) == m`. Refused
   are filler bytes, long forms of short lengths, an empty second bitmap, a tag that stands twice.
+- A lazy message refuses at once what is wrong with MTI, bitmaps and lengths, and a value when it is
+  read; its `message()` refuses all that `decode` refuses.
+- `receive` uses nothing of a message but element 41 before its MAC holds, and says PROVED only when
+  a key of that terminal made it over the bytes as they came. `receive_batch` gives the same for many.
+- The pure-Python and the native codec give the same values, bytes and errors.
 - Tags that the spec does not know are kept under their hexadecimal tag.
 - Refused are a message above 16,384 bytes, above 64 tags in one element, parts nested more than 4
   deep.
