@@ -65,7 +65,7 @@ class ListenConfig(_Strict):
 
     @property
     def link(self) -> str:
-        """Give the link's name: it is part of every transfer id (design decision 5)."""
+        """Give the link's name, as logs and metrics tell it."""
         return self.name or self.spec
 
     @property

@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import resource
 import signal
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(directory: Path, file: Path | None, port: int | None, as_json: bool) -> 
     output says where, once it is ready.
     """
     config = SwitchConfig() if file is None else load(file)
+    _allow_files()
     if port is not None:
         config = config.model_copy(
             update={"listen": config.listen.model_copy(update={"port": port})}
@@ -71,6 +73,13 @@ def run(directory: Path, file: Path | None, port: int | None, as_json: bool) -> 
         stack.enter_context(log_to(data.logs / "lumbung.log"))
         parts = stack.enter_context(compose(data, SystemClock(), _system_random_for))
         run_loop(_serve(parts, config, as_json=as_json))
+
+
+def _allow_files() -> None:
+    """Take as many open files as the system allows: each connection is one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _system_random_for(_part: str) -> RandomBytes:

@@ -1,4 +1,4 @@
-"""Send prepared messages over TCP and take the time: open (by a schedule) or closed (by answers).
+"""Send prepared messages over TCP by a schedule and take the time.
 
 Knows no message: it gets frames, and a function that says whose answer a payload is. What came back
 is kept raw and looked at after the run, so that the client costs the host little.
@@ -7,7 +7,7 @@ is kept raw and looked at after the run, so that the client costs the host littl
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from lumbung.load.limits import BURST_MAX, GRACE_SECONDS
@@ -102,7 +102,7 @@ class _Connection(asyncio.Protocol):
             return
         place = places.popleft()
         tally.answered_ns[place], tally.answers[place] = now, payload
-        self._driver.answered(self)
+        self._driver.answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -132,8 +132,6 @@ class Driver:
         self.tally = Tally.of(len(messages))
         self._host, self._port, self._count, self._frames = host, port, connections, frames
         self._connections: list[_Connection] = []
-        self._places: dict[_Connection, Iterator[int]] = {}
-        self._stop_ns = 0
         self._left = len(messages)
         self._done = asyncio.Event()
         self._is_closing = False
@@ -176,29 +174,9 @@ class Driver:
         await self._settle()
         return self.tally
 
-    async def run_closed(self, seconds: float, in_flight: int = 1) -> Tally:
-        """Keep `in_flight` messages on each connection under way: how much a host can take.
-
-        Of n connections each sends every n-th message, as in an open run.
-        """
-        count = len(self._connections)
-        for first, connection in enumerate(self._connections):
-            self._places[connection] = iter(range(first, len(self.messages), count))
-        self.tally.begin_ns = time.perf_counter_ns()
-        self._stop_ns = self.tally.begin_ns + int(seconds * 1e9)
-        for connection in self._connections:
-            for _ in range(in_flight):
-                self._send_next(connection)
-        await asyncio.sleep(seconds)
-        self._left = self.tally.sent - self.tally.answered
-        await self._settle()
-        return self.tally
-
-    def answered(self, connection: _Connection) -> None:
-        """Take note of an answer; in a closed run the next message follows it."""
+    def answered(self) -> None:
+        """Take note of an answer."""
         self._left -= 1
-        if self._stop_ns:
-            self._send_next(connection)
         if self._left <= 0:
             self._done.set()
 
@@ -206,12 +184,6 @@ class Driver:
         """Take note of a connection that the host ended."""
         if not self._is_closing:
             self.tally.lost_connections += 1
-
-    def _send_next(self, connection: _Connection) -> None:
-        if time.perf_counter_ns() < self._stop_ns:
-            place = next(self._places[connection], None)
-            if place is not None:
-                connection.send(place)
 
     async def _settle(self) -> None:
         """Wait for the answers that are due."""

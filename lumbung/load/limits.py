@@ -4,8 +4,8 @@
 MESSAGES_MAX = 400_000
 #: Seconds of one run; a soak is many runs.
 SECONDS_MAX = 600.0
-#: Connections of one run: the switch takes 4,096.
-CONNECTIONS_MAX = 4_096
+#: Connections of one run: what one address has ports for, the idle province included.
+CONNECTIONS_MAX = 24_000
 #: Seconds that late answers are waited for after the last message.
 GRACE_SECONDS = 5.0
 #: Seconds for one log-on step.

@@ -153,6 +153,22 @@ def _purchase(terminal: LoadTerminal, card: LoadCard, amount_sen: int, clock: _C
     )  # fmt: skip
 
 
+def echo(terminal: LoadTerminal, now_ns: int) -> Prepared:
+    """Give an echo of a terminal that is logged on."""
+    terminal.stan += 1
+    stan = f"{terminal.stan:06d}"
+    message = Message(
+        "0800",
+        {
+            7: transmission_time(now_ns), 11: stan, 41: terminal.terminal_id,
+            42: f"{terminal.merchant_id:15}",
+            61: {"operator": "LOAD", "key_set": terminal.key_set}, 70: "301",
+        },
+    )  # fmt: skip
+    payload = CODEC.encode_with_mac(message, terminal.mac.mac)
+    return Prepared(frame(payload, TPDU, EDC_FRAMES), (terminal.terminal_id, stan))
+
+
 def answer_code(purchase: Purchase, payload: bytes) -> str:
     """Give DE39 of an answer, or why it must not be believed: `mac`, `arpc`, `format`."""
     try:

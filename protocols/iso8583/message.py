@@ -5,6 +5,7 @@ masks values by the spec it came with; without a spec it shows no value at all.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from protocols.iso8583.errors import MessageError, Reason
@@ -116,12 +117,12 @@ class Message:
 
         Raises: MessageError (mti) when the message is itself an answer.
         """
-        mti = answer_mti(self.mti)
-        own = self.elements
-        elements = {number: own[number] for number in self._echoed() if number in own}
+        mti, echoed = answer_mti(self.mti), self._echoed()
+        elements = {number: v for number, v in self.elements.items() if number in echoed}
         elements[39] = response_code
-        _change(elements, changes, named)
-        return Message(mti, dict(sorted(elements.items())), self.spec)
+        if changes or named:
+            _change(elements, changes, named)
+        return Message(mti, {n: elements[n] for n in sorted(elements)}, self.spec)
 
     def use(self) -> MessageUse | None:
         """Give the spec's use of this message (purchase, balance, ...), None when it has none."""
@@ -151,6 +152,7 @@ class Message:
 ECHOED = frozenset({2, 3, 4, 7, 11, 12, 13, 24, 32, 37, 41, 42, 49, 70})
 
 
+@lru_cache(maxsize=256)
 def answer_mti(mti: str) -> str:
     """Give the MTI of the answer.
 
@@ -202,16 +204,20 @@ def _change(
     changes: Mapping[int, Value | None] | None,
     named: Mapping[str, Value | None],
 ) -> None:
-    every: dict[int, Value | None] = dict(changes or {})
-    for name, value in named.items():
-        if not (name.startswith("de") and name[2:].isdigit()):
-            raise TypeError(f"changes are named de<number>, not {name}")
-        every[int(name[2:])] = value
+    every: Mapping[int, Value | None] = changes or {}
+    if named:
+        every = {**every, **{_number(name): value for name, value in named.items()}}
     for number, value in every.items():
         if value is None:
             elements.pop(number, None)
         else:
             elements[number] = value
+
+
+def _number(name: str) -> int:
+    if not (name.startswith("de") and name[2:].isdigit()):
+        raise TypeError(f"changes are named de<number>, not {name}")
+    return int(name[2:])
 
 
 def _path(number: int, key: str | None) -> str:

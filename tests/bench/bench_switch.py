@@ -15,22 +15,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import figures
 from codec_bench import ELEMENTS, PACKED
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from switch_stages import stage_costs
 
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory
 from lumbung.event_loop import run_loop
+from lumbung.load.closed import ClosedPlan, ClosedRun, run_closed
 from lumbung.load.crew import cards_for, load_cards, log_on_all
-from lumbung.load.driver import Driver, Prepared, Tally
+from lumbung.load.driver import Prepared, Tally
 from lumbung.load.histogram import Histogram
-from lumbung.load.messages import TPDU, Purchase, answer_code, purchases, read_key
+from lumbung.load.messages import TPDU, Purchase, answer_code, echo, purchases
 from lumbung.load.run import LoadPlan, ledger_beside, run_load
 from lumbung.logs import log_to
 from lumbung.story.run import run as run_story
@@ -39,11 +46,17 @@ from lumbung.system import SystemClock, system_random
 from protocols.crypto import engine
 from protocols.framing import EDC_FRAMES, frame
 from protocols.iso8583 import Codec, Message, parse_spec
+from switch.control_client import ControlClient
+from switch.tls import client_context
 
 SECONDS = 3.0
 #: Messages prepared for one closed row: more than any run takes.
 PREPARED = 40_000
-IDLE_LINKS = 2_000
+IDLE_LINKS = 20_000
+#: Files that a process has open beside its links.
+OTHER_FILES = 200
+#: A jPOS server that answers a packed 0200, `address:port`; without it there is no such row.
+JPOS = os.environ.get("LUMBUNG_JPOS", "")
 RESTARTS = 3
 HERE = Path(__file__).resolve().parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -79,7 +92,14 @@ def switch_command(directory: Path) -> list[str]:
     raised = rules.replace("card_day_sales_limit = 40", "card_day_sales_limit = 10_000")
     assert raised != rules
     (at / "rules.toml").write_text(raised, "utf-8")
-    (at / "switch.toml").write_text('rules = "rules.toml"\n', "utf-8")
+    settings = [
+        'rules = "rules.toml"', "[connections]", "maximum = 30_000", "[terminals]",
+        "per_second = 1_000_000.0", "burst = 1_000_000", "[[links]]", 'name = "edc-tls"',
+        'spec = "edc"', "[links.tls]", 'certificate = "switch.pem"',
+        'key = "switch.key"', "[[links]]", 'name = "edc-once"', 'spec = "edc"',
+        "persistent = false",
+    ]  # fmt: skip
+    (at / "switch.toml").write_text("\n".join(settings) + "\n", "utf-8")
     return [sys.executable, "-m", "lumbung", "switch", "run", "--data", str(directory),
             "--config", str(at / "switch.toml"), "--port", "0"]  # fmt: skip
 
@@ -99,14 +119,6 @@ def rss_bytes(pid: int) -> int:
     """Give a process's resident memory."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-async def closed(
-    port: int, messages: list[Any], key: Any, connections: int, seconds: float = SECONDS
-) -> Tally:
-    """Run the closed client and give what happened."""
-    async with Driver("127.0.0.1", port, messages, key, connections=connections) as driver:
-        return await driver.run_closed(seconds)
 
 
 def closed_rows(case: str, subject: str, tally: Tally) -> list[figures.Row]:
@@ -130,12 +142,18 @@ def listener() -> Iterator[figures.Row]:
     messages = [Prepared(frame(payload, TPDU, EDC_FRAMES), 0)] * 400_000
     subjects = {"ours": ours_subject(), "pyiso8583": "pyiso8583"}
     for connections in (1, 16, 64):
+        case = f"listener-{connections}"
         for name, subject in subjects.items():
-            with child(sys.executable, str(HERE / "switch_listener.py"), name) as (_, line):
-                tally = run_loop(
-                    closed(int(line), messages, lambda _payload: 0, connections, SECONDS / 2)
-                )
-            yield from closed_rows(f"listener-{connections}", subject, tally)
+            with child(sys.executable, str(HERE / "switch_listener.py"), name) as (process, line):
+                before = cpu_seconds(process.pid)
+                tally = closed("127.0.0.1", int(line), messages, connections, SECONDS / 2)
+                used = cpu_seconds(process.pid) - before
+            yield from closed_rows(case, subject, tally)
+            yield row(case, subject, "cpu_us", round(used / tally.answered * 1e6, 1), "us")
+        if JPOS:
+            host, _, port = JPOS.rpartition(":")
+            tally = closed(host, int(port), messages, connections, SECONDS / 2)
+            yield from closed_rows(case, "jpos", tally)
 
 
 def ours_subject() -> str:
@@ -143,31 +161,47 @@ def ours_subject() -> str:
     return "ours-native" if engine.is_native() else "ours-pure"
 
 
-def whole_purchases(offices: Offices, process: int, port: int) -> Iterator[figures.Row]:
-    """Measure the whole purchase at 1, 16, 64 and 900 connections.
+def whole_purchases(offices: Offices, process: int, ports: dict[str, int]) -> Iterator[figures.Row]:
+    """Measure the whole purchase at 1, 16, 64 and 1,000 connections, over TLS, and one-shot.
 
-    Not at 1,000: the story has 933 free cards, and each must keep to one connection, so that its
-    counters arrive in order.
+    Of 1,000 connections as many are busy as the story has free cards (933): each card must keep to
+    one connection, so that its counters arrive in order. The others stay open beside them.
     """
-    for connections in (1, 16, 64, 900):
-        messages = prepare(offices, port, connections)
+    authority = client_context(offices.data.root.parent / "switch.pem")
+    for case, link, connections in (
+        ("purchase-1", "edc", 1), ("purchase-16", "edc", 16), ("purchase-64", "edc", 64),
+        ("purchase-1000", "edc", 1_000), ("purchase-64-tls", "edc-tls", 64),
+        ("purchase-16-one-shot", "edc-once", 16),
+    ):  # fmt: skip
+        messages, busy = prepare(offices, ports["edc"], connections)
         before = cpu_seconds(process)
-        tally = run_loop(closed(port, messages, read_key, connections))
+        plan = ClosedPlan(
+            "127.0.0.1", ports[link], busy, SECONDS, link == "edc-once",
+            authority if link == "edc-tls" else None,
+        )  # fmt: skip
+        idle = ClosedPlan("127.0.0.1", ports[link], max(1, connections - busy), SECONDS)
+        with ClosedRun(idle, []) if connections > busy else nullcontext():
+            tally = run_closed(plan, messages)
         used = cpu_seconds(process) - before
         _must_be_real(messages, tally)
-        case = f"purchase-{connections}"
         yield from closed_rows(case, ours_subject(), tally)
         cost = round(used / tally.answered * 1e6, 1)
         yield row(case, ours_subject(), "cpu_us", cost, "us")
 
 
-def prepare(offices: Offices, port: int, connections: int) -> list[Purchase]:
-    """Give fresh purchases of terminals that have just logged on."""
+def closed(host: str, port: int, messages: list[Any], connections: int, seconds: float) -> Tally:
+    """Run the closed client and give what happened."""
+    return run_closed(ClosedPlan(host, port, connections, seconds), messages)
+
+
+def prepare(offices: Offices, port: int, connections: int) -> tuple[list[Purchase], int]:
+    """Give fresh purchases of terminals that have just logged on, and how many lines they use."""
     now_ns = offices.clock.now_ns()
     with ledger_beside(offices) as ledger:
-        cards = cards_for(load_cards(offices, ledger), connections)
+        free = load_cards(offices, ledger)
+    busy = min(connections, len(free))
     terminals = run_loop(log_on_all(offices, "127.0.0.1", port, now_ns))
-    return list(purchases(terminals, cards, 100, PREPARED, now_ns))
+    return list(purchases(terminals, cards_for(free, busy), 100, PREPARED, now_ns)), busy
 
 
 def _must_be_real(messages: list[Purchase], tally: Tally) -> None:
@@ -189,16 +223,52 @@ def open_model(offices: Offices, port: int, rate: float) -> Iterator[figures.Row
         yield row(case, ours_subject(), f"{name}_ms", value, "ms")
 
 
-def idle_links(process: int, port: int) -> Iterator[figures.Row]:
-    """Measure what an idle connection costs the switch in resident memory."""
+def idle_links(offices: Offices, process: int, port: int) -> Iterator[figures.Row]:
+    """Measure what an idle connection costs the switch, once each has had an echo answered."""
+    room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES
+    count = min(IDLE_LINKS, room, limit_of(process) - OTHER_FILES)
+    if count < IDLE_LINKS:
+        sys.stderr.write(f"idle-{IDLE_LINKS}: open files are limited, {count} links only\n")
+    terminals = run_loop(log_on_all(offices, "127.0.0.1", port, offices.clock.now_ns()))
+    echoes = [echo(terminals[n % len(terminals)], offices.clock.now_ns()) for n in range(count)]
+    before = rss_bytes(process)
+    with ClosedRun(ClosedPlan("127.0.0.1", port, count, 60.0), echoes) as run:
+        began = time.perf_counter()
+        tally = run.run()
+        took = time.perf_counter() - began
+        grown = rss_bytes(process) - before
+    assert tally.answered == count, f"{tally.answered} of {count} echoes answered"
+    case = f"idle-{IDLE_LINKS}"
+    yield row(case, ours_subject(), "links", count, "links")
+    yield row(case, ours_subject(), "bytes", round(grown / count), "B/link")
+    yield row(case, ours_subject(), "echo_per_s", round(count / took), "1/s")
 
-    async def open_all() -> int:
-        before = rss_bytes(process)
-        async with Driver("127.0.0.1", port, [], read_key, connections=IDLE_LINKS):
-            return rss_bytes(process) - before
 
-    grown = run_loop(open_all())
-    yield row(f"idle-{IDLE_LINKS}", ours_subject(), "bytes", round(grown / IDLE_LINKS), "B/link")
+def limit_of(process: int) -> int:
+    """Give how many files a process may have open."""
+    for line in Path(f"/proc/{process}/limits").read_text().splitlines():
+        if line.startswith("Max open files"):
+            return int(line.split()[3])
+    return IDLE_LINKS
+
+
+def certificate(folder: Path) -> None:
+    """Make the certificate of the TLS link; it vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "switch")])
+    now, here = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        .public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    (folder / "switch.pem").write_bytes(made.public_bytes(pem))
+    (folder / "switch.key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
 
 
 def kill_to_ready(directory: Path) -> Iterator[figures.Row]:
@@ -218,8 +288,12 @@ def kill_to_ready(directory: Path) -> Iterator[figures.Row]:
 def measure() -> list[figures.Row]:
     """Give the rows of `build/bench.json`."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with suppress(ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
+    wanted = IDLE_LINKS + 2 * OTHER_FILES
+    # The superuser may raise the hard limit, others take what there is.
+    for limits in ((max(hard, wanted), max(hard, wanted)), (hard, hard)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
     os.sched_setaffinity(0, CORES[-1:])
     try:
         return _all_rows()
@@ -231,6 +305,7 @@ def _all_rows() -> list[figures.Row]:
     rows = list(listener())
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as temporary:
         directory = Path(temporary) / "data"
+        certificate(Path(temporary))
         with (
             DataDirectory.open(directory, kind="story", seed=7, created=story_created()) as data,
             log_to(data.logs / "lumbung.log"),
@@ -244,8 +319,10 @@ def _all_rows() -> list[figures.Row]:
             ) as offices,
         ):
             port = port_of(line)
-            rows += idle_links(process.pid, port)
-            found = list(whole_purchases(offices, process.pid, port))
+            with ControlClient(directory) as client:
+                ports = {link["link"]: link["port"] for link in client.ask("status")["links"]}
+            rows += idle_links(offices, process.pid, port)
+            found = list(whole_purchases(offices, process.pid, ports))
             capacity = next(
                 r.value for r in found if (r.case, r.metric) == ("purchase-64", "per_s")
             )

@@ -17,6 +17,7 @@ from lumbung.composition import Offices, compose
 from lumbung.data_directory import DataDirectory
 from lumbung.event_loop import loop_factory, run_loop
 from lumbung.load import run as load_run
+from lumbung.load.closed import ClosedPlan, run_closed
 from lumbung.load.crew import cards_for
 from lumbung.load.driver import Driver, Prepared, Tally
 from lumbung.load.histogram import Histogram
@@ -118,14 +119,23 @@ async def test_open_run_takes_the_time_from_the_intended_start() -> None:
     assert late.from_send_us["p50"] < 1_000_000
 
 
-async def test_closed_run_keeps_so_many_under_way() -> None:
-    async with (
-        host(delay=0.02) as port,
-        Driver("127.0.0.1", port, messages(100), bytes, connections=2) as driver,
-    ):
-        tally = await driver.run_closed(0.05, in_flight=3)
+@pytest.mark.parametrize("one_shot", [False, True])
+async def test_closed_run_keeps_one_message_under_way_on_each_connection(one_shot) -> None:
+    async with host(delay=0.02) as port:
+        plan = ClosedPlan("127.0.0.1", port, 3, 0.05, one_shot)
+        tally = await asyncio.to_thread(run_closed, plan, messages(100))
     assert tally.answered == tally.sent
-    assert 6 <= tally.sent <= 6 * 3
+    assert 3 <= tally.sent <= 3 * 3
+    assert (tally.lost_connections, tally.strangers) == (0, 0)
+    for place, payload in enumerate(tally.answers):
+        assert not payload or int(payload) == place
+
+
+async def test_closed_run_ends_when_the_host_cuts_and_says_so() -> None:
+    async with host(lost=b"000001") as port:
+        plan = ClosedPlan("127.0.0.1", port, 2, 10.0)
+        tally = await asyncio.to_thread(run_closed, plan, messages(4))
+    assert (tally.sent, tally.answered, tally.lost_connections) == (3, 2, 1)
 
 
 async def test_connection_that_the_host_cuts_is_told() -> None:

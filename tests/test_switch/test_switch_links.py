@@ -209,6 +209,22 @@ async def test_link_of_the_bank_dialect_stands_on_a_port_of_its_own(site_with, c
     assert counter.world.postings() == 1
 
 
+async def test_repeat_over_another_port_hears_the_same_answer_and_posts_nothing(
+    site_with, counter
+):
+    site = await site_with(links=[{"name": "second"}])
+    payload = counter.edc.encode(counter.edc.purchase(counter.chip, 100_000))
+    answers = []
+    for link in ("edc", "second", "edc"):
+        site.port = site.server.ports[link]
+        line = await site.connect()
+        await line.send(payload)
+        answers.append(await line.answer())
+    assert counter.edc.decode(answers[0]).text(39) == "00"
+    assert answers[0] == answers[1] == answers[2]
+    assert counter.world.postings() == 1
+
+
 async def test_link_that_is_not_persistent_closes_after_the_last_answer(site_with, counter):
     site = await site_with(listen={"persistent": False})
     line = await site.connect()
