@@ -4,16 +4,25 @@ Works on damaged, truncated and foreign files: what does not verify is named wit
 never interpreted. Whether damage matters is `recovery`'s question.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from zlib import crc32
 
-from ledger.frame import BLOCK_BYTES, FRAME_MAGIC, HEADER_BYTES, FrameHeader, frame_bytes
+from ledger.dense import SealedHeader, block_checksums, read_column
+from ledger.frame import (
+    BLOCK_BYTES,
+    FRAME_MAGIC,
+    HEADER_BYTES,
+    FrameHeader,
+    frame_bytes,
+    frame_header,
+)
 from ledger.limits import FRAME_RECORDS_MAX
 from ledger.log import SUPERBLOCK_NAME
 from ledger.pages import SUPERBLOCK_BYTES, read_identity, read_mark, read_segment_header
 from ledger.record import RECORD_BYTES, Kind, Record, unpack_body, unseal
+from ledger.snapshot import Snapshot
 from ledger.storage import Storage
 
 
@@ -30,15 +39,16 @@ class Finding:
 
 
 def inspect_storage(storage: Storage) -> Iterator[Finding]:
-    """Yield everything in the superblock and the segments, in the order of file and offset."""
+    """Yield everything in superblock, segments and snapshots, in the order of file and offset."""
     names = storage.names()
     if SUPERBLOCK_NAME in names:
         yield from _superblock(storage)
     else:
         yield Finding(SUPERBLOCK_NAME, 0, 0, "missing", sound=False)
     for name in names:
-        if name.endswith(".seg") and name[:-4].isdigit():
-            yield from _segment(storage, name)
+        stem, _, suffix = name.partition(".")
+        if stem.isdigit() and suffix in _SHOWN:
+            yield from _SHOWN[suffix](storage, name)
 
 
 def inspect_frame(storage: Storage, number: int) -> Iterator[Finding]:
@@ -49,7 +59,8 @@ def inspect_frame(storage: Storage, number: int) -> Iterator[Finding]:
         yield found
         count = int(str(found.values["records"]))
         first = int(str(found.values["first_sequence"]))
-        start = found.offset + HEADER_BYTES
+        # A sealed segment keeps the records alone; their header is computed.
+        start = found.offset + (HEADER_BYTES if found.file.endswith(".seg") else 0)
         payload = storage.read(found.file, start, RECORD_BYTES * count)
         for index in range(count):
             record = payload[RECORD_BYTES * index : RECORD_BYTES * (index + 1)]
@@ -187,3 +198,108 @@ class _Run:
             length = self._end - self._start
             yield Finding(self._name, self._start, length, self._what, self._what == "zero")
         self._what = ""
+
+
+def _sealed(storage: Storage, name: str) -> Iterator[Finding]:
+    size = storage.size(name)
+    page = storage.read(name, 0, BLOCK_BYTES)
+    header = SealedHeader.read(page)
+    if header is None:
+        yield Finding(name, 0, len(page), "sealed segment header, does not verify", sound=False)
+        if size > len(page):
+            what = "not interpreted without its header"
+            yield Finding(name, len(page), size - len(page), what, sound=False)
+        return
+    shown = {**header.segment._asdict(), **header._asdict()}
+    del shown["segment"]
+    values = {
+        key: value.hex() if isinstance(value, bytes) else value for key, value in shown.items()
+    }
+    yield Finding(name, 0, len(page), "sealed segment header", True, values)
+    parts = header.parts()
+    checksums = storage.read(name, parts.checksums.offset, parts.checksums.length)
+    bad = _bad_blocks(storage, name, header, checksums)
+    end = min(size, parts.records.offset)
+    if parts.frame_counts.end <= size and not _touches(bad, *parts.frame_counts):
+        for found in _sealed_frames(storage, name, header, bad):
+            yield found
+            end = found.offset + found.length
+    stop = max(end, min(size, parts.checksums.offset))
+    for block in sorted(bad):
+        if (block + 1) * BLOCK_BYTES <= end or block * BLOCK_BYTES >= stop:
+            continue
+        start = max(end, block * BLOCK_BYTES)
+        if start > end:
+            yield Finding(name, end, start - end, "index", sound=True)
+        end = min(stop, (block + 1) * BLOCK_BYTES)
+        yield Finding(name, start, end - start, "block checksum wrong", sound=False)
+    if end < stop:
+        yield Finding(name, end, stop - end, "index", sound=True)
+    if checksums:
+        sound = crc32(checksums) == header.checksums_crc
+        what = "block checksums" if sound else "block checksums, do not verify"
+        yield Finding(name, stop, len(checksums), what, sound)
+    if size != parts.checksums.end:
+        yield Finding(name, size, 0, f"file ends, {parts.checksums.end} bytes expected", False)
+
+
+def _sealed_frames(
+    storage: Storage, name: str, header: SealedHeader, bad: set[int]
+) -> Iterator[Finding]:
+    parts, segment = header.parts(), header.segment
+    counts = read_column("H", storage.read(name, *parts.frame_counts))
+    if sum(counts) != header.records:
+        return
+    offset, previous, sequence = parts.records.offset, segment.previous_hash, segment.first_sequence
+    for number, count in enumerate(counts, segment.first_frame):
+        length = RECORD_BYTES * count
+        head = frame_header(
+            number, segment.nonce, previous, sequence, storage.read(name, offset, length)
+        )
+        values: dict[str, object] = {
+            "frame": number, "first_sequence": sequence, "records": count,
+            "hash": sha256(head).hexdigest(), "previous_hash": previous.hex(),
+        }  # fmt: skip
+        sound = not _touches(bad, offset, length)
+        what = "frame" if sound else "frame, block checksum wrong"
+        yield Finding(name, offset, length, what, sound, values)
+        offset, sequence, previous = offset + length, sequence + count, sha256(head).digest()
+
+
+def _bad_blocks(storage: Storage, name: str, header: SealedHeader, checksums: bytes) -> set[int]:
+    """Give the numbers of the blocks whose checksum is not the one in the table."""
+    body = storage.read(name, BLOCK_BYTES, header.parts().checksums.offset - BLOCK_BYTES)
+    table = read_column("I", checksums[: len(checksums) // 4 * 4])
+    found = block_checksums(body)
+    return {
+        block
+        for block, checksum in enumerate(found, 1)
+        if block > len(table) or table[block - 1] != checksum
+    }
+
+
+def _touches(blocks: set[int], offset: int, length: int) -> bool:
+    last = (offset + max(length, 1) - 1) // BLOCK_BYTES
+    return not blocks.isdisjoint(range(offset // BLOCK_BYTES, last + 1))
+
+
+def _snapshot(storage: Storage, name: str) -> Iterator[Finding]:
+    size = storage.size(name)
+    snapshot = Snapshot.read(storage.read(name, 0, size))
+    if snapshot is None:
+        yield Finding(name, 0, size, "snapshot, does not verify", sound=False)
+        return
+    values: dict[str, object] = {
+        "last_sequence": snapshot.last_sequence, "last_frame": snapshot.last_frame,
+        "accounts": len(snapshot.account_sequences),
+        "pendings": len(snapshot.pendings) // RECORD_BYTES,
+        "chain_head": snapshot.chain_head.hex(), "root": snapshot.root.hex(),
+    }  # fmt: skip
+    yield Finding(name, 0, size, "snapshot", True, values)
+
+
+_SHOWN: dict[str, Callable[[Storage, str], Iterator[Finding]]] = {
+    "seg": _segment,
+    "seal": _sealed,
+    "snap": _snapshot,
+}

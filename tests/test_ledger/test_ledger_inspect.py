@@ -11,13 +11,14 @@ from ledger.inspecting import Finding, inspect_frame, inspect_storage
 from ledger.storage import FileStorage
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
+from tests.test_ledger.test_ledger_format import raw_of
 
 SEGMENT_SIZE = 16_384
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a ledger of two segments: five frames, the third of 35 records."""
+    """Give a ledger of two segments: five frames, the third of 35 records; none is sealed yet."""
     path = tmp_path_factory.mktemp("inspect")
     ledger = open_ledger(
         path,
@@ -36,9 +37,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def sealed(made: Path, tmp_path: Path) -> Path:
+    """Give a copy whose first segment is sealed."""
+    return Path(shutil.copytree(made, tmp_path / "sealed"))
+
+
+def unseal(directory: Path) -> None:
+    """Put the segments back to what they were before they were sealed."""
+    for path in directory.glob("*.seal"):
+        path.with_suffix(".seg").write_bytes(raw_of(path.read_bytes()))
+        path.unlink()
+    for path in directory.glob("*.snap"):
+        path.unlink()
+
+
+@pytest.fixture
 def directory(made: Path, tmp_path: Path) -> Path:
     """Give a copy that the test may spoil."""
-    return Path(shutil.copytree(made, tmp_path / "ledger"))
+    copy = Path(shutil.copytree(made, tmp_path / "ledger"))
+    unseal(copy)
+    return copy
 
 
 def look(directory: Path, frame: int | None = None) -> list[Finding]:
@@ -132,3 +150,47 @@ def test_noise_never_stops_it(directory: Path) -> None:
         for path in files:
             assert covered(found, path.name) >= path.stat().st_size
         look(directory, 3)
+
+
+def test_sealed_segment_is_shown_whole_with_the_frames_it_had(
+    sealed: Path, directory: Path
+) -> None:
+    found = look(sealed)
+    assert all(finding.sound for finding in found)
+    for name in ("00000001.seal", "00000001.snap", "00000002.seal"):
+        assert covered(found, name) == (sealed / name).stat().st_size
+    raw = [finding.values["hash"] for finding in look(directory) if finding.what == "frame"]
+    assert [finding.values["hash"] for finding in found if finding.what == "frame"] == raw
+    assert [r.values for r in look(sealed, 2)[1:]] == [r.values for r in look(directory, 2)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("offset", "what"),
+    [
+        (10, "sealed segment header, does not verify"),
+        (4096 + 2 * 128 + 5, "block checksum wrong"),
+        (-1, "block checksums, do not verify"),
+    ],
+)
+def test_changed_byte_of_a_sealed_segment_is_named(sealed: Path, offset: int, what: str) -> None:
+    path = sealed / "00000001.seal"
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 0x10
+    path.write_bytes(content)
+    bad = [finding.what for finding in look(sealed) if not finding.sound]
+    assert what in bad
+
+
+def test_noise_in_sealed_files_never_stops_it(sealed: Path) -> None:
+    rng = random.Random(6)
+    for path in (sealed / "00000001.seal", sealed / "00000001.snap"):
+        content = path.read_bytes()
+        for _ in range(40):
+            noisy = bytearray(content[: rng.choice((len(content), rng.randrange(len(content))))])
+            for _ in range(rng.randrange(4)):
+                if noisy:
+                    noisy[rng.randrange(len(noisy))] = rng.randrange(256)
+            path.write_bytes(noisy)
+            assert covered(look(sealed), path.name) >= path.stat().st_size
+            look(sealed, 2)
+        path.write_bytes(content)
