@@ -28,10 +28,11 @@ class InProcessChannel:
         persist: Callable[[CardImage], None] | None = None,
         faults: Iterable[Fault] = (),
         trace: Trace | None = None,
+        contactless: bool = False,
     ) -> None:
-        """Put the card into the slot."""
+        """Put the card into the slot, or with `contactless` into a reader's field."""
         self.card = card
-        self.layer = FaultLayer(card, faults, trace)
+        self.layer = FaultLayer(card, faults, trace, contactless=contactless)
         self.inserted = True
         self._powered = False
         self._events: asyncio.Queue[CardEvent | None] = asyncio.Queue(limits.SLOT_EVENTS)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from cardsim import alterations, key_faults, limits
+from cardsim import alterations, field, key_faults, limits
 from cardsim.card import Card
 from cardsim.errors import FaultPlanError
 from cardsim.fault import GET_RESPONSE, POWER, UNKNOWN, Fault, FaultAction
@@ -71,13 +71,25 @@ class Reaction:
 class FaultLayer:
     """A card with its faults; every exchange is traced."""
 
-    __slots__ = ("_card_blocked", "_counts", "_total", "card", "faults", "trace")
+    __slots__ = ("_card_blocked", "_counts", "_total", "card", "contactless", "faults", "trace")
 
     def __init__(
-        self, card: Card, faults: Iterable[Fault] = (), trace: Trace | None = None
+        self,
+        card: Card,
+        faults: Iterable[Fault] = (),
+        trace: Trace | None = None,
+        *,
+        contactless: bool = False,
     ) -> None:
-        """Lay the plan over the card; raise FaultPlanError for a plan beyond its bound."""
+        """Lay the plan over the card; raise FaultPlanError for a plan beyond its bound.
+
+        `contactless`: the card is in a reader's field, which has an ATR of its own and answers
+        for its serial number. Raises FaultPlanError for a card that has no contactless form.
+        """
+        if contactless and not card.tap_directory:
+            raise FaultPlanError("this card has no contactless form.")
         self.card = card
+        self.contactless = contactless
         self.faults = tuple(faults)
         if len(self.faults) > limits.FAULTS:
             raise FaultPlanError(f"fault plan: more than {limits.FAULTS} faults.")
@@ -91,7 +103,7 @@ class FaultLayer:
         fault = self._match(POWER)
         if fault is not None and fault.action is FaultAction.COUNTER_ADVANCED:
             self._advance(fault.count or 1)
-        reaction = Reaction(ReactionKind.ANSWER, self.card.power())
+        reaction = Reaction(ReactionKind.ANSWER, self._powered())
         if fault is not None:
             reaction = self._alter(fault, reaction.data)
         answered = reaction.kind is ReactionKind.ANSWER
@@ -100,8 +112,22 @@ class FaultLayer:
         )
         return reaction
 
+    @property
+    def atr(self) -> bytes:
+        """Give the ATR that a reader shows before power."""
+        return field.CONTACTLESS_ATR if self.contactless else self.card.image.atr
+
+    def _powered(self) -> bytes:
+        own = self.card.power()
+        return self.atr if self.contactless else own
+
     def exchange(self, command: bytes) -> Reaction:
         """Give the reaction to a command."""
+        if self.contactless and self.card.powered:
+            answer = field.reader_answer(command, self.card.image)
+            if answer is not None:
+                self.trace.note(command, answer)
+                return Reaction(ReactionKind.ANSWER, answer)
         name = command_name(command)
         fault = self._match(name)
         if fault is None and not self.card.powered:

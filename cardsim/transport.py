@@ -67,9 +67,15 @@ class CardOnWire:
         trace: Trace | None = None,
         mute_ms: int = MUTE_MS,
         away_s: float = AWAY_S,
+        contactless: bool = False,
     ) -> None:
-        """Take the card; it is in no reader yet, and will be in the first that is reached."""
-        self.layer = FaultLayer(card, faults, _NoTrace() if trace is None else trace)
+        """Take the card; it is in no reader yet, and will be in the first that is reached.
+
+        `contactless`: the readers are contactless ones; raises FaultPlanError for a card without
+        that form.
+        """
+        kept = _NoTrace() if trace is None else trace
+        self.layer = FaultLayer(card, faults, kept, contactless=contactless)
         if any(len(fault.data) > CARD_BODY_BYTES_MAX for fault in self.layer.faults):
             raise FaultPlanError(f"fault: no reader takes more than {CARD_BODY_BYTES_MAX} bytes.")
         self.inserted = True

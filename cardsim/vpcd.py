@@ -86,7 +86,7 @@ class VpcdSlot:
 
     def _present(self) -> bytes:
         # Before power the driver only wants to know that a card is there.
-        return self.layer.card.image.atr if self._atr is None else self._atr
+        return self.layer.atr if self._atr is None else self._atr
 
 
 _CONTROLS = frozenset(int(control) for control in Control)

@@ -43,7 +43,9 @@ def read_fault_plan(file: Path | None) -> tuple[Fault, ...]:
 
 
 @contextlib.contextmanager
-def card_from(file: Path, *, faults: tuple[Fault, ...], trace: bool) -> Iterator[CardOnWire]:
+def card_from(
+    file: Path, *, faults: tuple[Fault, ...], trace: bool, contactless: bool = False
+) -> Iterator[CardOnWire]:
     """Give the card of an image file for a reader, and hold the file until the block ends.
 
     Raises CardImageError for a file that is no card, or whose card is in another process's
@@ -55,6 +57,7 @@ def card_from(file: Path, *, faults: tuple[Fault, ...], trace: bool) -> Iterator
             persist=lambda changed: changed.save(file),
             faults=faults,
             trace=EchoingTrace(file.stem) if trace else None,
+            contactless=contactless,
         )
 
 

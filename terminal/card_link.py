@@ -12,8 +12,8 @@ from protocols.emv.errors import ApduError
 from protocols.emv.trace import masked_command, masked_response
 from protocols.errors import LumbungError
 from terminal.card_channel import CardChannel, CardMuteError, CardRemovedError
-from terminal.kernel import completion, transaction
-from terminal.kernel.atr import Atr, AtrError, parse_atr
+from terminal.kernel import completion, tap, transaction
+from terminal.kernel.atr import Atr, AtrError, is_contactless, parse_atr
 from terminal.kernel.configuration import TerminalData, TransactionInput
 from terminal.kernel.context import KernelContext
 from terminal.kernel.outcomes import (
@@ -29,6 +29,9 @@ from terminal.kernel.reasons import reason
 APDU_TIMEOUT_MS = 3_000
 #: Most TPDUs for one command on T=0: Le retry, GET RESPONSE and its own retry, with room.
 T0_ROUNDS = 8
+
+#: Longest information field in a reader's field: a frame of 256 bytes. ISO/IEC 14443-4, 5.2.3.
+_CONTACTLESS_BYTES = 253
 
 Outcome = TypeVar("Outcome")
 TraceLine = Callable[[str, str], None]
@@ -63,14 +66,19 @@ class CardLink:
         self._timeout_ms = timeout_ms
         self._trace = trace
         self._atr: Atr | None = None
+        #: Whether the card that was opened last is in a contactless reader's field.
+        self.contactless = False
 
     async def open(self) -> Atr:
         """Power the card and check its ATR, with one warm reset for a bad one.
 
+        A card in a contactless reader's field has the ATR that PC/SC gives it: `contactless` then.
         Raises CardLinkError, CardRemovedError, CardMuteError. Source: EMV 4.4 Book 1, 8.4.
         """
         try:
-            self._atr = parse_atr(await self._channel.connect())
+            raw = await self._channel.connect()
+            self.contactless = is_contactless(raw)
+            self._atr = Atr(1, _CONTACTLESS_BYTES) if self.contactless else parse_atr(raw)
         except AtrError:
             try:
                 self._atr = parse_atr(await self._channel.reset())
@@ -130,10 +138,11 @@ class CardLink:
             steps.close()
 
     async def start(self, data: TerminalData, given: TransactionInput) -> KernelOutcome:
-        """Open the card and run the first half; never raises for a card."""
+        """Open the card and run the first half, a tap in a field; never raises for a card."""
         try:
             await self.open()
-            return await self.run(transaction.start_transaction(data, given))
+            begin = tap.start_tap if self.contactless else transaction.start_transaction
+            return await self.run(begin(data, given))
         except CardLinkError as error:
             return _failed(OutcomeKind.CARD_ERROR, error.reason_code)
         except CardRemovedError:
@@ -148,17 +157,26 @@ class CardLink:
         issuer_authentication: bytes | None = None,
         scripts: Sequence[tuple[str, bytes]] = (),
     ) -> CompletionOutcome:
-        """Run the second half with the host's answer; never raises for a card."""
+        """Run the second half with the host's answer; never raises for a card.
+
+        After a tap nothing is sent: the card has left the field.
+        """
+        if self.contactless:
+            return tap.finish_tap(context, arc)
         steps = completion.complete_online(context, arc, issuer_authentication, scripts)
         return await self._finish(steps, context, arc, arc in completion.APPROVING)
 
     async def complete_without_host(self, context: KernelContext) -> CompletionOutcome:
         """Run the second half when no answer came; never raises for a card."""
+        if self.contactless:
+            return tap.finish_tap(context, completion.ARC_UNABLE_DECLINED)
         steps = completion.unable_to_go_online(context)
         return await self._finish(steps, context, completion.ARC_UNABLE_DECLINED, False)
 
     async def give_up(self, context: KernelContext) -> CompletionOutcome:
         """End the card's transaction with a decline, for want of a PIN; never raises for a card."""
+        if self.contactless:
+            return tap.finish_tap(context, completion.ARC_UNABLE_DECLINED)
         steps = completion.give_up(context)
         return await self._finish(steps, context, completion.ARC_UNABLE_DECLINED, False)
 

@@ -34,8 +34,8 @@ class Hand:
         self._insert()
 
 
-def fresh_card(*faults: Fault, profile: str = "ssn") -> CardOnWire:
-    return CardOnWire(make_card(make_image(profile)), faults=faults)
+def fresh_card(*faults: Fault, profile: str = "ssn", contactless: bool = False) -> CardOnWire:
+    return CardOnWire(make_card(make_image(profile)), faults=faults, contactless=contactless)
 
 
 @asynccontextmanager
@@ -79,10 +79,11 @@ class PcscReaders:
 
     @asynccontextmanager
     async def slot(
-        self, faults: tuple[Fault, ...], profile: str = "ssn"
+        self, faults: tuple[Fault, ...], profile: str = "ssn", *, contactless: bool = False
     ) -> AsyncIterator["PcscSlot"]:
         reader = await self._free.get()
-        slot = PcscSlot(self.daemon, reader, fresh_card(*faults, profile=profile))
+        card = fresh_card(*faults, profile=profile, contactless=contactless)
+        slot = PcscSlot(self.daemon, reader, card)
         try:
             await slot.insert()
             yield slot

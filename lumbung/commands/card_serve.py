@@ -27,11 +27,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--unix", "path", type=_FILE, help="A unix socket that only you can open.")
 @click.option("--vpcd", default="", metavar="HOST:PORT", help="A vpcd that listens.")
 @click.option("--faults", type=_FILE, help="A fault plan (docs/reference/card.md).")
+@click.option("--contactless", is_flag=True, help="As in a contactless reader's field.")
 @click.option("--trace", is_flag=True, help="Each exchange on standard error, masked.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 def serve(
     file: Path, listen: str, path: Path | None, vpcd: str, faults: Path | None,
-    trace: bool, as_json: bool,
+    contactless: bool, trace: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Offer the card in FILE to one reader at a time until Ctrl-C; every write is durable.
 
@@ -46,7 +47,7 @@ def serve(
         said = {"card": str(file), "where": where}
         click.echo(json.dumps(said) if as_json else f"{file}: {where}")
 
-    with card_from(file, faults=plan, trace=trace) as card:
+    with card_from(file, faults=plan, trace=trace, contactless=contactless) as card:
         asyncio.run(_until_told(_serve(card, listen, path, vpcd, tell)))
 
 

@@ -23,13 +23,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--readers", type=click.IntRange(1, READERS_MAX),
               help="Without it one per card; those without a card stay empty.")  # fmt: skip
 @click.option("--faults", type=_FILE, help="A fault plan for every card (docs/reference/card.md).")
+@click.option("--contactless", is_flag=True, help="The readers are contactless ones.")
 @click.option("--trace", is_flag=True, help="Each exchange on standard error, masked.")
 @click.option("--json", "as_json", is_flag=True,
               help="Readers and exit code as one object on standard error.")  # fmt: skip
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(
-    cards: tuple[Path, ...], readers: int | None, faults: Path | None, trace: bool,
-    as_json: bool, command: tuple[str, ...],
+    cards: tuple[Path, ...], readers: int | None, faults: Path | None,
+    contactless: bool, trace: bool, as_json: bool, command: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run COMMAND with a private pcscd whose readers hold the given cards.
 
@@ -42,7 +43,10 @@ def execute(
         raise click.UsageError(f"{len(cards)} cards do not fit {count} readers")
     plan = read_fault_plan(faults)
     with ExitStack() as held:
-        inside = [held.enter_context(card_from(file, faults=plan, trace=trace)) for file in cards]
+        inside = [
+            held.enter_context(card_from(file, faults=plan, trace=trace, contactless=contactless))
+            for file in cards
+        ]
         names, code = asyncio.run(_execute(inside, count, list(command)))
     if as_json:
         click.echo(json.dumps({"readers": names, "exit": code}), err=True)

@@ -98,6 +98,7 @@ async def buy(
             return Purchase(outcome)
         assert outcome.context is not None
         context = outcome.context
+        tap = tap or link.contactless
         if arc is None:
             if tap:
                 return Purchase(outcome)
@@ -127,7 +128,7 @@ async def _first_half(
 
     try:
         await link.open()
-        if tap:
+        if tap or link.contactless:
             return await link.run(start_tap(terminal, given))
         return await link.run(start_transaction(terminal, given, entered, random_bytes))
     except CardLinkError as error:

@@ -10,6 +10,8 @@ _SPECIFIC_MODE = 0x10
 _SHORTEST_IFSC, _LONGEST_IFSC = 0x10, 0xFE
 _LARGEST_BWI, _LARGEST_CWI = 4, 5
 _DEFAULT_IFSC = 32
+#: TS, T0, TD1, TD2 and TCK of a contactless ATR, around its historical bytes.
+_CONTACTLESS_FIXED = 5
 
 
 class AtrError(Exception):
@@ -56,6 +58,20 @@ def parse_atr(raw: bytes) -> Atr:
     if protocol == 0:
         return Atr(0, _DEFAULT_IFSC)
     return Atr(1, _check_third(third, groups[0].get("TC", 0)))
+
+
+def is_contactless(raw: bytes) -> bool:
+    """Tell whether a reader made this ATR for a card in its field: T=CL under the name of T=1.
+
+    Source: PC/SC Part 3, 3.1.3.2.3.1 (ISO/IEC 14443 type A and B).
+
+    >>> is_contactless(bytes.fromhex("3B80800101")), is_contactless(bytes.fromhex("3B600000"))
+    (True, False)
+    """
+    if not 5 <= len(raw) <= _LONGEST or raw[0] != _DIRECT or raw[1] & 0xF0 != 0x80:
+        return False
+    whole = len(raw) == _CONTACTLESS_FIXED + (raw[1] & 0x0F)
+    return whole and raw[2:4] == b"\x80\x01" and reduce(xor, raw[1:]) == 0
 
 
 def _interface_bytes(raw: bytes) -> tuple[list[dict[str, int]], int]:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from cardsim.faults import Fault, FaultAction
+from cardsim.field import CONTACTLESS_ATR, serial_number
 from lumbung.pcsc import READERS_MAX, PrivatePcscd
 from lumbung.testing.channels import CHECKS, SELECT, Check, SlotMaker, connected
 from terminal.card_channel import CardMuteError, CardRemovedError
@@ -83,6 +84,19 @@ async def test_whole_purchase_over_pcsc_is_approved_with_a_genuine_cryptogram(
     text = "\n".join(lines)
     assert PAN.reveal() not in text
     assert ("00C00000" in text) == (profile == "nsiccs-debit")
+
+
+async def test_tap_over_a_contactless_reader_is_approved_and_the_reader_tells_the_serial_number(
+    readers: PcscReaders,
+) -> None:
+    async with readers.slot((), contactless=True) as slot:
+        assert await connected(slot) == CONTACTLESS_ATR
+        number = await slot.channel.transmit(bytes.fromhex("FFCA000000"), timeout_ms=TIMEOUT_MS)
+        assert number == serial_number(slot.card.layer.card.image) + b"\x90\x00"
+        outcome, completion, _lines = await sell(slot)
+        assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
+        assert completion.kind is CompletionKind.APPROVED
+        assert completion.reason.code == "approved-tap"
 
 
 async def test_two_readers_hold_two_cards_that_sell_at_once(readers: PcscReaders) -> None:
@@ -193,9 +207,10 @@ async def test_card_given_back_loses_its_power_at_once(readers: PcscReaders) -> 
         await slot.channel.transmit(SELECT, timeout_ms=TIMEOUT_MS)
         assert slot.card.layer.card.powered
         await slot.channel.disconnect()
-        async with asyncio.timeout(0.4):
-            while slot.card.layer.card.powered:
-                await asyncio.sleep(0.005)
+        deadline = time.monotonic() + 0.4
+        while slot.card.layer.card.powered:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
 
 
 async def test_card_held_by_one_channel_is_not_there_for_another(readers: PcscReaders) -> None:
