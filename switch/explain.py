@@ -1,16 +1,19 @@
 """Which rule decides about this kind of sale: the pipeline's own functions, asked one by one.
 
-For people who write rules or wonder about a refusal. Only what a rule file says is looked at: no
-card, no shop's state, no balance.
+For people who write rules or wonder about a refusal. Rules are asked, and the registry's shop and
+card where they are given; no limit that is used up, no PIN, no balance.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from programme.registry_port import CardView, MerchantView
 from protocols.refusals import Refusal, outcome_texts
 from switch.pipeline.amount import sale_refusal
-from switch.pipeline.food_rule import category_refusal
+from switch.pipeline.card_state import card_refusal
+from switch.pipeline.city_rules import basket_refusal, hours_refusal
+from switch.pipeline.food_rule import category_refusal, shop_refusal
 from switch.pipeline.no_cash_out import cash_refusal
 from switch.rules import RuleBook, RuleReference
 
@@ -69,18 +72,60 @@ class Explanation:
         yield f"{self.code}: {told}"
 
 
-def explain(
-    rules: RuleBook, *, category: str, registered: bool, processing_code: str, amount_sen: int
-) -> Explanation:
-    """Give what each rule says of a sale in a designated shop of this category.
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A sale to be judged. `shop` and `card` are the registry's; without them a shop of `category`
+    (`registered`: by name, decision 12) that is designated, and a card that is active."""
 
-    `registered` tells that the shop is registered with the category by name (decision 12).
-    """
+    processing_code: str
+    amount_sen: int
+    now_ns: int
+    category: str = ""
+    registered: bool = False
+    shop: MerchantView | None = None
+    card: CardView | None = None
+    items: tuple[str, ...] = ()
+
+    @property
+    def purse_code(self) -> str:
+        """Give the account type that DE3 names."""
+        return self.processing_code[2:4]
+
+
+def explain(rules: RuleBook, sale: Sale) -> Explanation:
+    """Give what each rule in force says of a sale, in the order of the pipeline."""
     questions: list[tuple[str, Callable[[], Refusal | None]]] = [
-        ("no-cash-out", lambda: cash_refusal(rules, processing_code[:2])),
-        ("food-only", lambda: category_refusal(rules, category, registered=registered)),
-        ("amount", lambda: sale_refusal(rules, amount_sen)),
+        ("terminal-and-shop", lambda: _suspended(rules, sale)),
+        ("card-state", lambda: card_refusal(rules, sale.card, sale.now_ns) if sale.card else None),
+        ("no-cash-out", lambda: cash_refusal(rules, sale.processing_code[:2])),
+        ("food-only", lambda: _food(rules, sale)),
+        ("hours", lambda: hours_refusal(rules, sale.now_ns)),
+        ("basket", lambda: _basket(rules, sale)),
+        ("amount", lambda: sale_refusal(rules, sale.amount_sen)),
     ]
     return Explanation(
         tuple(RuleAnswer(rules.references[rule_id], ask()) for rule_id, ask in questions)
     )
+
+
+def _suspended(rules: RuleBook, sale: Sale) -> Refusal | None:
+    suspended = sale.shop is not None and sale.shop.suspended
+    return rules.refuse("terminal-and-shop", "03") if suspended else None
+
+
+def _food(rules: RuleBook, sale: Sale) -> Refusal | None:
+    purse = rules.rules.food_only.purse_by_account_type.get(sale.purse_code)
+    if purse is None or (sale.card is not None and sale.card.purse != purse):
+        return rules.refuse("food-only", "57", "P03")
+    if sale.shop is not None:
+        return shop_refusal(rules, sale.shop, purse)
+    return category_refusal(rules, sale.category, registered=sale.registered)
+
+
+def _basket(rules: RuleBook, sale: Sale) -> Refusal | None:
+    if not rules.rules.basket.enabled:
+        return None
+    lines = [{"item": item, "amount": 0} for item in sale.items]
+    if lines:
+        lines[0]["amount"] = sale.amount_sen
+    return basket_refusal(rules, lines, sale.amount_sen)

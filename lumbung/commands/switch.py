@@ -1,4 +1,4 @@
-"""`lumbung switch run|check|rules check|rules explain`."""
+"""`lumbung switch run|check`."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,6 @@ from switch.config import SwitchConfig, load
 from switch.control import CommandTable
 from switch.control_commands import add_standard_commands
 from switch.control_server import ControlServer
-from switch.explain import explain
 from switch.journal import JournalWriter
 from switch.rules import load_rules
 from switch.server import SwitchServer
@@ -179,42 +178,3 @@ def check(file: Path, as_json: bool) -> None:
         click.echo(json.dumps({"valid": True, "node": config.node, "listen": listen}))
     else:
         click.echo(f"{file}: valid, node {config.node}, listens as {', '.join(listen)}")
-
-
-@click.command()
-@click.argument("file", type=FILE)
-@JSON_OPTION
-def rules_check(file: Path, as_json: bool) -> None:
-    """Check a rule file: every fault with file:line."""
-    book = load_rules(file)
-    if as_json:
-        click.echo(json.dumps({"valid": True, "version": book.version}))
-    else:
-        click.echo(f"{file}: valid, version {book.version}")
-
-
-@click.command()
-@click.option("--category", required=True, help="Merchant category as registered (ISO 18245).")
-@click.option("--registered", is_flag=True, help="The shop is registered with it by name.")
-@click.option("--processing-code", default="009800", show_default=True, help="DE3, six digits.")
-@click.option("--amount", type=int, default=25_000, show_default=True, help="Whole rupiah.")
-@click.option("--rules", "file", type=FILE, help="A rule file; the built-in rules without it.")
-@JSON_OPTION
-def rules_explain(
-    category: str, registered: bool, processing_code: str, amount: int, file: Path | None,
-    as_json: bool,
-) -> None:  # fmt: skip
-    """Say which rule decides: this kind of shop, this processing code, this amount.
-
-    Exit code 1 when the sale would be refused.
-    """
-    told = explain(
-        load_rules(file), category=category, registered=registered,
-        processing_code=processing_code, amount_sen=amount * 100,
-    )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(told.as_json(), ensure_ascii=False))
-    else:
-        click.echo("\n".join(told.lines()))
-    if told.code != "00":
-        raise click.exceptions.Exit(1)

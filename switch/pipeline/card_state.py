@@ -2,8 +2,10 @@
 
 from programme.registry_port import CardStatus, CardView
 from protocols.business_time import wita
+from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
+from switch.rules import RuleBook
 
 
 def find_card(context: Context) -> CardView | None:
@@ -27,18 +29,25 @@ def check_collected_card(context: Context) -> Verdict:
 def check_card_state(context: Context) -> Verdict:
     """Refuse 14 unknown, 78 not active yet, 41, 43 or 62 blocked, 62 replaced, 54 expired."""
     desk = context.desk
-    refuse = desk.rules.refuse
     card = find_card(context)
+    refusal = card_refusal(desk.rules, card, desk.now_ns)
+    if refusal is not None:
+        return refusal
+    context.card = card
+    return CONTINUE
+
+
+def card_refusal(rules: RuleBook, card: CardView | None, now_ns: int) -> Refusal | None:
+    """Give why a card may not pay now, None when it may."""
+    refuse, rule = rules.refuse, rules.rules.card_state
     if card is None:
         return refuse("card-state", "14")
-    context.card = card
-    rule = desk.rules.rules.card_state
     if card.status is CardStatus.BLOCKED:
         reason = card.block_reason
         code = rule.by_block_reason.get(reason, "62") if reason is not None else "62"
         return refuse("card-state", code, reason or "")
     if card.status is not CardStatus.ACTIVE:
         return refuse("card-state", rule.by_status.get(card.status, "62"))
-    if wita(desk.now_ns).date() > card.expires_on:
+    if wita(now_ns).date() > card.expires_on:
         return refuse("card-state", "54")
-    return CONTINUE
+    return None

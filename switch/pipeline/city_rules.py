@@ -18,11 +18,18 @@ _PROXY_LETTER = "W"
 
 def check_hours(context: Context) -> Verdict:
     """Refuse with 05 and H01 a sale outside the hours that the city sets."""
-    desk = context.desk
-    rule = desk.rules.rules.hours
-    if rule.enabled and not rule.is_open(wita(desk.now_ns).time()):
-        return desk.rules.refuse("hours", "05", "H01")
-    return CONTINUE
+    rules = context.desk.rules
+    if not rules.rules.hours.enabled:
+        return CONTINUE
+    return hours_refusal(rules, context.desk.now_ns) or CONTINUE
+
+
+def hours_refusal(rules: RuleBook, now_ns: int) -> Refusal | None:
+    """Give 05 and H01 for an instant at which no shop may sell."""
+    rule = rules.rules.hours
+    if rule.enabled and not rule.is_open(wita(now_ns).time()):
+        return rules.refuse("hours", "05", "H01")
+    return None
 
 
 def check_basket(context: Context) -> Verdict:

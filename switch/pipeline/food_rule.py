@@ -4,6 +4,7 @@ The ledger cannot do otherwise either: only approved shops have an account in th
 (design decision 3).
 """
 
+from programme.registry_port import MerchantView
 from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Continue, Verdict
@@ -29,19 +30,26 @@ def check_food_rule(context: Context) -> Verdict:
     verdict = check_purse(context)
     if not isinstance(verdict, Continue):
         return verdict
-    rules, merchant = context.desk.rules, context.merchant
+    merchant = context.merchant
     assert merchant is not None, "the shop stage runs before the food rule"
+    refusal = shop_refusal(context.desk.rules, merchant, context.purse)
+    if refusal is not None:
+        return refusal
+    context.payable_account_id = merchant.payable_accounts[context.purse]
+    return CONTINUE
+
+
+def shop_refusal(rules: RuleBook, merchant: MerchantView, purse: int) -> Refusal | None:
+    """Give why a shop may not be paid from a purse: its category, designation or account."""
     registered = merchant.category in merchant.conditional_categories
     refusal = category_refusal(rules, merchant.category, registered=registered)
     if refusal is not None:
         return refusal
     if not merchant.designated:
         return rules.refuse("food-only", "03")
-    account = merchant.payable_accounts.get(context.purse)
-    if account is None:
+    if purse not in merchant.payable_accounts:
         return rules.refuse("food-only", "58", "P01")
-    context.payable_account_id = account
-    return CONTINUE
+    return None
 
 
 def category_refusal(rules: RuleBook, category: str, *, registered: bool) -> Refusal | None:
