@@ -137,7 +137,9 @@ class CardDesk:
         if not self.needs_offline_pin:
             return None
         tries = self._known.pin_tries_left
-        return Refused("55", "refused.pin_offline_wrong", {"tries": str(tries or "?")})
+        if tries is None:
+            return Refused("55", "refused.pin_offline_again")
+        return Refused("55", "refused.pin_offline_wrong", {"tries": str(tries)})
 
     @property
     def last_four(self) -> str:

@@ -1,6 +1,6 @@
 """Settlement at the terminal: by the operator or at cut-off, and complaints (R15, R36)."""
 
-from protocols.business_time import utc, wita
+from protocols.business_time import wita
 from protocols.values import rupiah
 from terminal.journal.batches import BatchStatus
 from terminal.journal.records import Complaint, Kind
@@ -58,7 +58,8 @@ class Settling(Station):
     async def _keep_complaint(self, category: str, stan: int) -> SaleResult:
         now = self._exchange.now()
         count = len(self.journal.complaints) + 1
-        number = f"P{self.config.terminal_id}{utc(now.utc_ns):%y%m%d%H%M}{count % 1000:03d}"
+        day = f"{wita(now.utc_ns):%y%m%d}"
+        number = f"P{self.config.terminal_id}-{day}-{count % 1000:03d}"
         complaint = Complaint(number=number, stan=stan, category=category, noted_ns=now.utc_ns)
         self._exchange.session.note_complaint(complaint)
         await self._exchange.write_down()

@@ -54,10 +54,12 @@ def check_voucher(left_sen: int, amount_sen: int) -> Refused | None:
 def voucher_number(terminal_id: str, stan: int) -> str:
     """Give the number of a voucher, as it is printed and sent in element 60.
 
+    A letter parts its digits: a run of 13 and more is masked everywhere as a card number.
+
     >>> voucher_number("12400017", 42)
-    'V12400017000042'
+    'V12400017N000042'
     """
-    return f"V{terminal_id}{stan:06d}"
+    return f"V{terminal_id}N{stan:06d}"
 
 
 def limit_fact(left_sen: int) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from protocols.catalogue import LANGUAGES, keys
+from protocols.catalogue import LANGUAGES, keys, template
 from terminal.journal.records import Kind, SaleItem
 from terminal.limits import AMOUNT_MAX_SEN, BASKET_ITEMS_MAX, ITEM_NAME_MAX, ITEM_QUANTITY_MAX
 from terminal.purchase.basket import check_basket, choose, items
@@ -19,6 +19,8 @@ from terminal.purchase.table import (
     FlowState,
     means_something,
 )
+from terminal.wording import word
+from tests.test_protocols.test_refusals import BLAME
 
 
 def reachable(start: FlowState) -> set[FlowState]:
@@ -211,3 +213,47 @@ def test_flow_cut_short_goes_back_to_where_one_can_start() -> None:
         flow.abandon()
         logged_on = state not in (FlowState.OFF_DUTY, FlowState.LOGGING_ON)
         assert flow.state is (FlowState.MENU if logged_on else FlowState.OFF_DUTY)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_the_terminal_says_blames_nobody(lang: str) -> None:
+    spoken = ("flow.", "refused.", "slip.", "receipt.", "menu.", "complaint.")
+    said = {key: template(key, lang) for key in keys(lang) if key.startswith(spoken)}
+    assert [key for key, words in said.items() if BLAME.search(words)] == []
+
+
+def test_every_refusal_of_the_terminal_has_words_icon_and_next_step() -> None:
+    """The DE39 that the terminal gives itself stand in the table, beside its own sentences."""
+    own = {"12", "13", "14", "17", "25", "54", "55", "57", "62", "68", "76", "77", "88", "90"}
+    for code in own | {"91", "95", "98"}:
+        for lang in LANGUAGES:
+            words = word(code, lang=lang)
+            assert words.line_1
+            assert words.sentence
+            assert words.next_step
+            assert words.icon
+            assert words.actor
+
+
+def test_pin_change_walks_through_three_entries() -> None:
+    flow = OperatorFlow(state=FlowState.MENU)
+    assert flow.handle(FlowEvent.PIN_CHANGE) is Effect.WAIT_CARD
+    assert flow.kind is Kind.PIN_CHANGE
+    flow.handle(FlowEvent.CARD_INSERTED)
+    assert flow.handle(FlowEvent.PIN_WANTED) is Effect.ASK_PIN
+    assert flow.handle(FlowEvent.OLD_PIN_TAKEN) is Effect.ASK_NEW_PIN
+    assert flow.handle(FlowEvent.PIN_TAKEN) is Effect.ASK_NEW_PIN_AGAIN
+    assert flow.handle(FlowEvent.PIN_DIFFERS) is Effect.ASK_NEW_PIN
+    assert flow.handle(FlowEvent.PIN_TAKEN) is Effect.ASK_NEW_PIN_AGAIN
+    assert flow.handle(FlowEvent.PIN_TAKEN) is Effect.ASK_HOST
+
+
+def test_watcher_hears_every_change_of_the_screen() -> None:
+    flow = OperatorFlow(state=FlowState.MENU, facts={"batch": "000001", "count": "0"})
+    seen: list[str] = []
+    flow.watcher = lambda: seen.append(flow.screen)
+    flow.handle(FlowEvent.REFUND)
+    flow.enter_trace(7, None)
+    flow.enter_part(14_150_000, 5_000_000)
+    assert seen[-1].startswith("Dari trace 000007 paling banyak Rp50.000")
+    assert len(seen) >= 3

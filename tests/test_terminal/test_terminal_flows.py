@@ -241,7 +241,7 @@ async def test_outage_sale_is_signed_by_the_chip_and_cleared_when_the_line_is_ba
     await cut(server)
     result = await terminal.buy(2_500_000, slot, pin_of("123456"), voucher_question=yes)
     assert result.approved
-    assert result.voucher == f"V12400017{result.stan:06d}"
+    assert result.voucher == f"V12400017N{result.stan:06d}"
     assert result.voucher in result.receipt_pembeli
     assert "Saldo dipotong setelah bank" in " ".join(result.receipt_pembeli.split())
     again = await terminal.buy(2_500_000, slot, pin_of("123456"), voucher_question=yes)

@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocols.catalogue import text
 from protocols.refusals import outcome_texts
 from protocols.values import DIGIT_RUN
-from terminal.journal.records import Kind, LastPurchase, MonthLeft, SaleItem
-from terminal.paper import NARROW as COLUMNS
+from terminal.journal.records import (
+    Kind,
+    LastPurchase,
+    MonthLeft,
+    SaleItem,
+    StatementLine,
+    Totals,
+)
+from terminal.paper import NARROW, WIDE
 from terminal.receipt import render
 from terminal.slip import Copy, Shop, Slip, SlipStatus
 
@@ -57,6 +65,31 @@ FAILED = replace(
     months=(),
     slip_code="",
 )
+SETTLED = replace(
+    SALE,
+    kind=Kind.SETTLEMENT,
+    amount_sen=152_550_000,
+    stan=360,
+    rrn="600522000360",
+    approval_code="",
+    last_four="",
+    items=(),
+    balance_sen=None,
+    months=(),
+    slip_code="",
+    pin_verified=False,
+    totals=(
+        Totals(
+            sales=12,
+            sales_sen=169_800_000,
+            voids=1,
+            voids_sen=14_150_000,
+            refunds=1,
+            refunds_sen=3_100_000,
+        ),
+    ),
+    paid_on="2026-01-06",
+)
 CASES: dict[str, tuple[Slip, Copy, bool, str]] = {
     "sale_customer": (SALE, Copy.CUSTOMER, False, "id"),
     "sale_merchant": (SALE, Copy.MERCHANT, False, "id"),
@@ -88,6 +121,88 @@ CASES: dict[str, tuple[Slip, Copy, bool, str]] = {
         replace(SALE, kind=Kind.VOID, stan=346, rrn="600509000346", original_stan=345, items=()),
         *(Copy.CUSTOMER, False, "id"),
     ),
+    "sale_wide": (SALE, Copy.CUSTOMER, False, "id"),
+    "sale_partial": (
+        replace(SALE, items=(), amount_sen=10_000_000, asked_sen=14_150_000, response_code="10"),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "sale_by_proxy": (replace(SALE, items=(), proxy=True), Copy.MERCHANT, False, "id"),
+    "sale_training": (
+        replace(SALE, items=(), shop=replace(SHOP, training=True)),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "refund": (
+        replace(
+            SALE, kind=Kind.REFUND, stan=347, original_stan=345, items=(), amount_sen=3_100_000
+        ),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "voucher": (
+        replace(
+            FAILED,
+            kind=Kind.VOUCHER,
+            status=SlipStatus.VOUCHER,
+            amount_sen=2_500_000,
+            items=(),
+            voucher="V12400017N000348",
+            pin_verified=False,
+        ),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "voucher_unpaid": (
+        replace(
+            FAILED,
+            kind=Kind.VOUCHER,
+            status=SlipStatus.UNPAID,
+            response_code="51",
+            amount_sen=2_500_000,
+            voucher="V12400017N000348",
+        ),
+        *(Copy.MERCHANT, True, "id"),
+    ),
+    "statement": (
+        replace(
+            SALE,
+            kind=Kind.STATEMENT,
+            amount_sen=0,
+            months=(),
+            slip_code="",
+            pin_verified=False,
+            statement=(
+                StatementLine(date="2026-01-05", amount_sen=-14_150_000, shop="BERKAH SEMPAJA"),
+                StatementLine(date="2026-01-02", amount_sen=30_000_000, shop="BANTUAN MASUK"),
+            ),
+        ),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "pin_change": (
+        replace(
+            SALE,
+            kind=Kind.PIN_CHANGE,
+            amount_sen=0,
+            balance_sen=None,
+            months=(),
+            slip_code="",
+            approval_code="",
+            notice=text("slip.pin_changed"),
+        ),
+        *(Copy.CUSTOMER, False, "id"),
+    ),
+    "settlement": (SETTLED, Copy.MERCHANT, False, "id"),
+    "settlement_wide": (SETTLED, Copy.MERCHANT, False, "id"),
+    "settlement_waiting": (
+        replace(SETTLED, status=SlipStatus.WAITING, paid_on="", bank_totals=()),
+        *(Copy.MERCHANT, False, "id"),
+    ),
+    "settlement_disputed": (
+        replace(
+            SETTLED,
+            status=SlipStatus.DISPUTED,
+            response_code="95",
+            bank_totals=(Totals(sales=11, sales_sen=155_650_000),),
+        ),
+        *(Copy.MERCHANT, False, "en"),
+    ),
     "balance_zero": (
         replace(
             SALE,
@@ -112,7 +227,9 @@ CASES: dict[str, tuple[Slip, Copy, bool, str]] = {
 def test_receipt_equals_its_golden_file(name: str) -> None:
     slip, copy, reprint, lang = CASES[name]
     golden = (GOLDEN / f"{name}.txt").read_text("utf-8")
-    assert render(slip, copy, reprint=reprint, lang=lang) == golden
+    columns = WIDE if name.endswith("_wide") else NARROW
+    assert render(slip, copy, reprint=reprint, lang=lang, columns=columns) == golden
+    assert not DIGIT_RUN.search(golden.replace(SHOP.merchant_id, ""))
 
 
 def test_every_golden_file_has_its_case() -> None:
@@ -168,6 +285,6 @@ def test_no_line_is_wider_than_the_paper_and_no_long_number_shows(
             MonthLeft(period=f"2026-{i + 1:02d}", amount_sen=sen) for i, sen in enumerate(months)
         ),
     )
-    text = render(slip, copy, lang=lang)
-    assert all(len(line) <= COLUMNS for line in text.splitlines())
-    assert not DIGIT_RUN.search(text.replace(name.strip(), ""))
+    printed = render(slip, copy, lang=lang)
+    assert all(len(line) <= NARROW for line in printed.splitlines())
+    assert not DIGIT_RUN.search(printed.replace(name.strip(), ""))
