@@ -82,8 +82,6 @@ BATCH_UPLOADS_MAX = 20_000
 SETTLED_DAYS_KEPT = 400
 #: Counters of one chip that are told apart below its highest: what a stored voucher may lag behind.
 ATC_WINDOW = 64
-#: Bytes read from one connection at a time: some hundred messages, and one buffer for all.
-RECEIVE_BUFFER_BYTES = 65_536
 #: Items that a rule may forbid by name: a city's list has some hundred.
 BASKET_ITEMS_MAX = 1_000
 #: Cards in a row that a stack alarm may look at: what a terminal serves in a morning.
