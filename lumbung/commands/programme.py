@@ -16,12 +16,14 @@ from lumbung.commands.programme_desk import (
     open_desk,
     say,
 )
+from lumbung.data_directory import DataDirectory
 from programme.actors import Actor, Agency
 from programme.decree import (
     DecreeDiff,
     DecreeFile,
     compare_decree,
     import_decree,
+    nik_at,
     read_decree,
     template,
 )
@@ -59,6 +61,13 @@ LINES_SHOWN_MAX = 100
     show_default=True,
     help="Who acts: a name at Diskominfo, or agency:name.",
 )
+@click.option(
+    "--distinct",
+    "lines",
+    type=click.IntRange(1),
+    multiple=True,
+    help="With FILE: attest that the person of this line is not another of that name.",
+)
 @click.option("--template", "show_template", is_flag=True, help="Print an empty file and end.")
 @JSON_OPTION
 def import_decree_file(
@@ -68,6 +77,7 @@ def import_decree_file(
     decree: int | None,
     stage: str | None,
     officer: Actor,
+    lines: tuple[int, ...],
     show_template: bool,
     as_json: bool,
 ) -> None:
@@ -89,26 +99,52 @@ def import_decree_file(
         raise click.UsageError("give a FILE, or --decree N, or --template for an empty file")
     if dry_run and directory is None:
         raise click.UsageError("--dry-run compares with a registry: give its --data")
-    found = read_decree(file, on_lines=_tell_progress)
+    if lines:
+        _attest(file, directory, lines, officer, as_json=as_json)
+        return
+    found = _read(file, directory)
     if directory is not None and len(found.rows) >= PROGRESS_LINES:
         click.echo(f"{len(found.rows):,} people are compared with the registry", err=True)
     values: dict[str, Any] = {
         "decree": found.name, "lines": len(found.rows), "total_sen_per_month": found.total_sen,
         "period_first": found.period_first, "period_last": found.period_last, "applied": False,
     }  # fmt: skip
-    lines = [f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"]
+    said = [f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"]
     if directory is None:
-        lines.append("dry run: nothing was taken in; --data DIRECTORY takes it in")
+        said.append("dry run: nothing was taken in; --data DIRECTORY takes it in")
     elif dry_run:
         with look_at_registry(directory) as parts:
             diff = compare_decree(parts.registry, found)
         values |= {"diff": _diff_values(diff)}
-        lines += [*_diff_lines(diff), "dry run: nothing was taken in"]
+        said += [*_diff_lines(diff), "dry run: nothing was taken in"]
     else:
         with open_desk(directory) as desk:
             values |= _take_in(desk, found, officer)
-        lines += _taken_lines(values)
-    say(values, lines, as_json=as_json)
+        said += _taken_lines(values)
+    say(values, said, as_json=as_json)
+
+
+def _read(file: Path, directory: Path | None) -> DecreeFile:
+    """Read the file; with a registry, it knows who was seen to be another of the same name."""
+    if directory is None or not DataDirectory.beside(directory).keystore.exists():
+        return read_decree(file, on_lines=_tell_progress)
+    with look_at_registry(directory) as parts:
+        known = parts.registry.people.is_distinct
+        return read_decree(file, on_lines=_tell_progress, distinct=known)
+
+
+def _attest(
+    file: Path, directory: Path | None, lines: tuple[int, ...], officer: Actor, *, as_json: bool
+) -> None:
+    if directory is None:
+        raise click.UsageError("--distinct goes with --data")
+    numbers = [nik_at(file, line) for line in lines]
+    with open_desk(directory) as desk:
+        for nik in numbers:
+            desk.parts.registry.people.attest_distinct(nik, officer)
+    told = [f"line {line}: attested as another person than the one of the same name"
+            for line in lines]  # fmt: skip
+    say({"attested": list(lines)}, told, as_json=as_json)
 
 
 def _tell_progress(done: int, of: int) -> None:

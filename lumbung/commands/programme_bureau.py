@@ -20,6 +20,7 @@ from programme.offices import Office
 from programme.registry import CardRequest, LineOutcome
 from programme.registry.cards import LIVE
 from programme.registry_port import CardView
+from programme.roles import require
 from protocols.clock import RandomBytes
 from protocols.crypto.emv_keys import icc_master_key
 from protocols.crypto.pin import ibm3624_offset
@@ -43,6 +44,7 @@ def issue_cards(
     Chips and letters are on disk before the registry knows the cards; then all are registered, or
     none: a kill in between leaves files that no one knows, which the next run overwrites.
     """
+    require(actor, "card.printed")
     registry, purse = parts.registry, parts.registry.decrees.get(decree).purse
     entries = registry.lists.cards()
     have = {x.recipient_number for x in entries if x.status in LIVE and x.purse == purse}
@@ -68,6 +70,7 @@ def replace_card(parts: Offices, office: Office, number: int, actor: Actor) -> C
 
     Chip and letter are on disk before the registry knows the card, as for `issue_cards`.
     """
+    require(actor, "card.replaced")
     recipient = office.recipient_of(number)
     old = parts.registry.card(number)
     assert old is not None, "recipient_of looked it up"

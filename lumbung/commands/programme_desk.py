@@ -87,8 +87,8 @@ def open_desk(directory: Path) -> Iterator[Desk]:
 def look_at_registry(directory: Path) -> Offices:
     """Open keystore and registry for reading; makes neither. Use as a context manager."""
     data = DataDirectory.beside(directory)
-    for path in (data.keystore, data.registry):
-        if not path.exists():
+    for path in (data.keystore, data.registry_place()):
+        if isinstance(path, Path) and not path.exists():
             raise DataDirectoryError(
                 f"{path}: is not there, so there is nothing to look at.",
                 fix="Take a decree in first: lumbung programme import FILE --data DIRECTORY",

@@ -3,7 +3,7 @@
 from programme.decree.diff import DecreeDiff, compare_decree
 from programme.decree.faults import DecreeFileError, Fault
 from programme.decree.importing import ImportResult, import_decree
-from programme.decree.reader import DecreeFile, DecreeRow, read_decree
+from programme.decree.reader import DecreeFile, DecreeRow, nik_at, read_decree
 from programme.decree.template import template
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "ImportResult",
     "compare_decree",
     "import_decree",
+    "nik_at",
     "read_decree",
     "template",
 ]

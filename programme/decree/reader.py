@@ -120,6 +120,23 @@ def read_decree(
     )
 
 
+def nik_at(path: str | Path, line: int) -> str:
+    """Give the NIK of a line of a file whose head is sound; raise DecreeFileError for no person.
+
+    For who attests that the person of a line is not another of the same name.
+    """
+    path, faults = Path(path), FaultList()
+    lines = _lines(path, _content(path, faults), faults)
+    head, header_at = _head(lines, faults)
+    if head is not None:
+        for number, parts in _records(lines, header_at, head.delimiter, faults):
+            if number == line and cells.digits16(parts[0]) is None:
+                return parts[0]
+    if not faults.faults:
+        faults.add(line, "file", "decree.no_people")
+    raise DecreeFileError(path, faults.faults)
+
+
 def _content(path: Path, faults: FaultList) -> bytes:
     try:
         with path.open("rb") as file:
@@ -317,20 +334,28 @@ class _Twice:
     def __init__(self, faults: FaultList, distinct: Callable[[str], bool]) -> None:
         self.faults = faults
         self._distinct = distinct
-        self._seen: tuple[dict[str, int], ...] = ({}, {}, {})
+        self._lines: tuple[dict[str, int], ...] = ({}, {}, {})
+        self._nik_of: dict[int, str] = {}
         self._by_family = policy().one_card_per is CardHolder.FAMILY
 
     def check(self, number: int, nik: str, person: str, family: str) -> None:
         """Note the first way in which the person of a line was met before."""
+        self._nik_of[number] = nik
         told = False
         for value, known, (column, key) in zip(
-            (nik, person, family), self._seen, _TWICE, strict=True
+            (nik, person, family), self._lines, _TWICE, strict=True
         ):
             if column == "nomor_kk" and not self._by_family:
                 continue
-            if column == "nama" and value in known and self._distinct(nik):
-                continue
             other = known.setdefault(value, number)
-            if other != number and not told:
-                self.faults.add(number, column, key, other=other)
-                told = True
+            if other == number or told:
+                continue
+            if column == "nama" and self._seen_apart(number, other):
+                known[value] = other if self._distinct(nik) else number
+                continue
+            self.faults.add(number, column, key, other=other)
+            told = True
+
+    def _seen_apart(self, one: int, other: int) -> bool:
+        """Give whether an office has seen that one of two lines only looks like the other."""
+        return self._distinct(self._nik_of[one]) or self._distinct(self._nik_of[other])

@@ -100,7 +100,7 @@ BOTH_DATABASES = frozenset(
     f"test_programme_{name}"
     for name in (
         "audit", "decree_diff", "disbursement", "equations", "proposals", "proxies", "registry",
-        "reports", "roles", "shops", "sweep", "tokens",
+        "refunds", "reports", "roles", "spelling", "sweep",
     )
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ terminal.register KDB | terminal.switch KDB | terminal.log_on KDBES | terminal.r
 proxy.register KDB | proxy.end KDB | account.open WKDB
 disbursement.propose D | disbursement.approve WDB | sweep.propose D | sweep.approve WDB
 release.propose D | release.approve WDB | refund.propose DB | refund.approve DB
-key.propose KB | key.approve KB | proposal.read WKDBA
+key.propose KB | key.approve KB | proposal.read WKDBAO
 report.read WKDBAO | audit.read WKDA | token.issue KO | token.revoke KO
 """
 LETTERS = dict(zip("WKDBEAOS", (
