@@ -47,6 +47,9 @@ class _Core(Protocol):
     def encode_signed(self, message: Message, context: object, padding: int) -> bytes | None:
         """Give the bytes of a message with its MAC."""
 
+    def mask(self, raw: bytes) -> bytes | None:
+        """Give the bytes without what nobody may see."""
+
     def receive(self, raw: bytes, keys: SenderKeys, sender: int) -> tuple[Message, int] | None:
         """Give the message and the index of the key that proves it."""
 
@@ -117,6 +120,11 @@ class NativeCodec(PureCodec):
         wanted = [n for n in (self.spec.peek if elements is None else elements) if n > 0]
         found = self._core.peek(raw, wanted) if raw.__class__ is bytes else None
         return super().peek(raw, wanted) if found is None else found
+
+    def mask(self, raw: bytes) -> bytes:
+        """Give the bytes with everything sensitive overwritten, as the pure twin does."""
+        masked = self._core.mask(raw) if raw.__class__ is bytes else None
+        return super().mask(raw) if masked is None else masked
 
     def encode_signed(self, message: Message, key: RetailMac) -> bytes:
         """Give the message's bytes with its retail MAC, as the pure twin does."""

@@ -11,6 +11,7 @@ from protocols.iso8583.errors import MessageError, Reason
 from protocols.iso8583.inspect import Inspection, inspect_message
 from protocols.iso8583.lazy import LazyMessage, PureLazyMessage
 from protocols.iso8583.limits import MESSAGE_BYTES_MAX
+from protocols.iso8583.mask import mask_message
 from protocols.iso8583.message import Message
 from protocols.iso8583.model import Kind, Spec
 from protocols.iso8583.plan_decode import DecodePlans
@@ -173,6 +174,13 @@ class PureCodec:
         else:
             mti, found = whole.mti, whole.elements
         return Message(mti, {n: v for n, v in found.items() if n in wanted}, self.spec)
+
+    def mask(self, raw: bytes) -> bytes:
+        """Give the bytes with everything sensitive overwritten (`protocols.iso8583.mask`).
+
+        Raises: MessageError for what is no bytes; damage only makes it hide more.
+        """
+        return mask_message(self.spec, as_bytes(raw))
 
     def inspect(self, raw: bytes) -> Inspection:
         """Give what can be read and where it went wrong; never raises."""

@@ -65,7 +65,9 @@ raw = codec.encode_signed(answer, key)   # encode and retail MAC in one call
 - A lazy message refuses at once what is wrong with MTI, bitmaps and lengths, and a value when it is
   read; its `message()` refuses all that `decode` refuses.
 - `receive` uses nothing of a message but element 41 before its MAC holds, and says PROVED only when
-  a key of that terminal made it over the bytes as they came. `receive_batch` gives the same for many.
+  a key of that terminal made it over the bytes as they came. `receive_batch` does so for many.
+- `mask` gives bytes as long as they came that decode and hold no card number, track, PIN block or
+  name; what the spec does not know and what stands behind a fault is zero.
 - The pure-Python and the native codec give the same values, bytes and errors.
 - Tags that the spec does not know are kept under their hexadecimal tag.
 - Refused are a message above 16,384 bytes, above 64 tags in one element, parts nested more than 4

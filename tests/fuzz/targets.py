@@ -100,6 +100,9 @@ def run_codec(name: str, raw: bytes) -> None:
     assert inspect_message(spec, raw).is_valid == accepted
     shown = [lazily(one, raw) for one in codecs_of(name)]
     assert all(one == shown[0] for one in shown), "the twins differ when lazy"
+    masks = [one.mask(raw) for one in codecs_of(name)]
+    assert all(one == masks[0] for one in masks), "the twins mask differently"
+    assert len(masks[0]) == len(raw), "a mask changes a length"
     peeks = [peeked(one, raw) for one in codecs_of(name)]
     assert all(one == peeks[0] for one in peeks), "the twins peek differently"
     with contextlib.suppress(MessageError):

@@ -5,7 +5,9 @@
 //! packer, which decides and words the error; so both twins have one set of errors.
 
 mod ffi;
+mod hex;
 mod lazy;
+mod mask;
 mod packed;
 mod read;
 mod read_parts;
@@ -111,6 +113,15 @@ impl CodecCore {
         };
         let spec = self.spec.bind(py).clone();
         self.message.message(mti, elements, spec).map(Some)
+    }
+
+    /// Give the bytes with everything sensitive overwritten; None when it is not plainly right.
+    fn mask<'py>(&self, raw: &Bound<'py, PyBytes>) -> Option<Bound<'py, PyBytes>> {
+        let bytes = raw.as_bytes();
+        read::message(raw.py(), &self.table, &self.templates, bytes)?;
+        let mut copy = bytes.to_vec();
+        mask::message(&self.table, &mut copy)?;
+        Some(PyBytes::new(raw.py(), &copy))
     }
 
     /// Give the bytes of a message.

@@ -119,6 +119,16 @@ pub fn message<'py>(
     })
 }
 
+/// Step over the MTI, which a reading has proved.
+pub fn skip_mti(table: &Table, raw: &[u8], at: &mut usize) -> Option<()> {
+    let size = if matches!(table.mti, Encoding::Bcd) {
+        2
+    } else {
+        4
+    };
+    take(raw, at, size, raw.len()).map(|_| ())
+}
+
 pub fn mti<'py>(py: Python<'py>, table: &Table, raw: &[u8], at: &mut usize) -> Option<Value<'py>> {
     if matches!(table.mti, Encoding::Bcd) {
         let field = take(raw, at, 2, raw.len())?;
@@ -180,7 +190,7 @@ pub fn to_ascii(encoding: &Encoding, byte: u8) -> u8 {
 }
 
 pub fn hex_digit(encoding: &Encoding, byte: u8) -> Option<u8> {
-    super::table::hex_value(to_ascii(encoding, byte))
+    super::hex::hex_value(to_ascii(encoding, byte))
 }
 
 /// The number that a prefix states.
@@ -228,7 +238,7 @@ fn units_of_count(element: &Element, counts: Counts, count: usize) -> Option<usi
 }
 
 /// The value's units where only its bytes are known.
-fn units_of_size(element: &Element, field: &[u8]) -> Option<usize> {
+pub fn units_of_size(element: &Element, field: &[u8]) -> Option<usize> {
     match element.encoding {
         Encoding::Bcd => {
             let exact = element.min == element.max && element.max.div_ceil(2) == field.len();

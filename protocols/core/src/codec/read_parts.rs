@@ -102,7 +102,7 @@ fn unknown_key<'py>(py: Python<'py>, form: &Form, tag: &[u8]) -> Option<Value<'p
 }
 
 /// One tag and its value.
-fn part<'a>(
+pub fn part<'a>(
     table: &Table,
     form: &Form,
     field: &'a [u8],

@@ -1,5 +1,6 @@
 //! A spec as a flat table: what the reader and the writer look at instead of Python objects.
 
+use super::hex::tag_bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -71,6 +72,16 @@ pub enum Charset {
     Listed(Box<[bool; 256]>),
 }
 
+/// What a mask leaves of a value.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Shown {
+    All,
+    /// What its parts leave; nothing of a part that the spec does not know.
+    Parts,
+    LastFour,
+    Nothing,
+}
+
 /// Where the padding half-byte of an odd count stands, and what it is.
 #[derive(Clone, Copy)]
 pub struct Odd {
@@ -89,6 +100,7 @@ pub struct Element {
     pub prefix: Option<Prefix>,
     pub odd: Odd,
     pub charset: Charset,
+    pub shown: Shown,
     pub subs: Vec<Element>,
     pub tag: Vec<u8>,
     /// Tag as a number -> index in `subs`, sorted.
@@ -184,6 +196,12 @@ impl Element {
             },
             odd: odd(&text(given, "odd")?),
             charset: charset_of(tables, &charset)?,
+            shown: match text(given, "sensitive")?.as_str() {
+                "none" => Shown::All,
+                "emv" => Shown::Parts,
+                "pan" => Shown::LastFour,
+                _ => Shown::Nothing,
+            },
             subs,
             tag,
             by_tag,
@@ -329,27 +347,6 @@ fn odd(rule: &str) -> Odd {
     Odd {
         left: rule.starts_with("left"),
         nibble: if rule.ends_with('f') { 0x0F } else { 0 },
-    }
-}
-
-/// The bytes of a tag that the spec writes: hex digits, or the characters themselves.
-fn tag_bytes(tag: &str) -> Vec<u8> {
-    let is_hex = tag.len().is_multiple_of(2) && tag.bytes().all(|c| hex_value(c).is_some());
-    if !is_hex {
-        return tag.as_bytes().to_vec();
-    }
-    tag.as_bytes()
-        .chunks_exact(2)
-        .filter_map(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?))
-        .collect()
-}
-
-/// The value of an upper-case hex digit.
-pub fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 

@@ -114,7 +114,7 @@ fn write_bitmap(table: &Table, words: &mut [u64; 3], out: &mut Vec<u8>) {
     }
 }
 
-fn from_ascii(encoding: &Encoding, character: u8) -> u8 {
+pub fn from_ascii(encoding: &Encoding, character: u8) -> u8 {
     match encoding {
         Encoding::Page(page) | Encoding::Hex(Some(page)) => {
             page.from_ascii[usize::from(character & 0x7F)]
@@ -123,7 +123,7 @@ fn from_ascii(encoding: &Encoding, character: u8) -> u8 {
     }
 }
 
-fn write_hex(encoding: &Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+pub fn write_hex(encoding: &Encoding, bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
         out.push(from_ascii(encoding, DIGITS[usize::from(byte >> 4)]));

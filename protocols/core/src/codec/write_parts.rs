@@ -1,7 +1,8 @@
 //! Writing composites: groups, tagged elements, elements with a bitmap of their own.
 
+use super::hex::hex_value;
 use super::packed;
-use super::table::{hex_value, Element, Form, Table};
+use super::table::{Element, Form, Table};
 use super::write::{with_simple, write_composite, write_count, write_element, write_simple, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
