@@ -10,8 +10,8 @@ use crate::movement::{self, Pendings};
 use crate::record::{Kind, Record};
 use crate::scan::Position;
 use crate::segments::{place_of, FramePlace, SegmentReader};
-use crate::state::{History, State};
-use crate::wire::RECORD_SIZE;
+use crate::state::{expiry, History, State};
+use crate::wire::{AMOUNT_MAX, RECORD_SIZE};
 
 /// Records that a walk has passed.
 pub struct Past<'a> {
@@ -122,6 +122,46 @@ impl Shadow {
     }
 }
 
+impl Shadow {
+    /// What its arithmetic rests upon; whether the record was allowed was decided before.
+    fn check(&self, record: &Record) -> Result<(), &'static str> {
+        let known = self.balances.len();
+        match record.kind {
+            Kind::Account if record.debit as usize == known + 1 => return Ok(()),
+            Kind::Account => return Err("an account record is not the next account's"),
+            Kind::Refusal => return Ok(()),
+            _ => {}
+        }
+        let is_known = |number: u32| (1..=known).contains(&(number as usize));
+        if !is_known(record.debit) || !is_known(record.credit) || record.debit == record.credit {
+            return Err("a record does not name two accounts");
+        }
+        if matches!(record.kind, Kind::Transfer | Kind::Pending) {
+            let debit = &self.balances[record.debit as usize - 1];
+            let credit = &self.balances[record.credit as usize - 1];
+            let fits = |pending: u64, posted: u64| {
+                u128::from(pending) + u128::from(posted) + u128::from(record.amount) <= AMOUNT_MAX
+            };
+            let sums_fit = fits(debit.debits_pending, debit.debits_posted)
+                && fits(credit.credits_pending, credit.credits_posted)
+                && expiry(record.timestamp, record.timeout).is_some();
+            return sums_fit
+                .then_some(())
+                .ok_or("a record's amount leaves the range of sums");
+        }
+        let resolves = self
+            .open
+            .get(&record.pending_sequence)
+            .is_some_and(|pending| {
+                (pending.debit, pending.credit) == (record.debit, record.credit)
+                    && record.amount <= pending.amount
+            });
+        resolves
+            .then_some(())
+            .ok_or("a record does not resolve an open reservation of its accounts")
+    }
+}
+
 impl Absorber for Shadow {
     fn last_sequence(&self) -> u64 {
         self.last_sequence
@@ -148,12 +188,11 @@ impl Absorber for Shadow {
         if record.timestamp <= self.last_timestamp {
             return wrong("a record's timestamp does not increase");
         }
+        if let Err(what) = self.check(record) {
+            return wrong(what);
+        }
         self.last_sequence = record.sequence;
         self.last_timestamp = record.timestamp;
-        let known = self.balances.len();
-        if record.debit as usize > known + 1 || record.credit as usize > known {
-            return wrong("a record names an account that does not exist yet");
-        }
         match record.kind {
             Kind::Account => self.balances.push(movement::newborn(record)),
             Kind::Refusal => {}
@@ -163,10 +202,8 @@ impl Absorber for Shadow {
                 self.open.insert(record.sequence, pending);
             }
             Kind::Post | Kind::Void | Kind::Expire => {
-                let Some(pending) = self.open.remove(&record.pending_sequence) else {
-                    return wrong("a record resolves what is no open reservation");
-                };
-                movement::resolve(&mut self.balances, &pending, record);
+                let pending = self.open.remove(&record.pending_sequence);
+                movement::resolve(&mut self.balances, &pending.expect("checked"), record);
             }
         }
         Ok(())

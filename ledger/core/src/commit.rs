@@ -109,6 +109,7 @@ impl Engine {
         let (touched, accounts) = (&built.touched, built.accounts);
         hold(&self.durable).publish(&frame, place, touched, accounts, frontier, writer.tip());
         writer.write_mark()?;
+        self.marking.note();
         if has_closed {
             self.segment_closed(in_use);
         }

@@ -15,6 +15,7 @@ use crate::durable::Durable;
 use crate::fault::{Fault, FaultKind};
 use crate::frames::RecentFrames;
 use crate::limits::{BATCH_EVENTS_MAX, FRAME_RECORDS_MAX};
+use crate::marking::Marking;
 use crate::merkle::Frontier;
 use crate::opening::OpenedWriter;
 use crate::pages::{frame_bytes, HEADER};
@@ -68,6 +69,7 @@ pub struct Engine {
     /// Seals the segments behind it; whoever holds it may take any other lock.
     pub sealer: Mutex<Sealer>,
     pub(crate) sealing: SealingThread,
+    pub(crate) marking: Marking,
     pub(crate) spare: Arc<crate::spare::Shared>,
     stopping: AtomicBool,
     poisoned: AtomicBool,
@@ -157,8 +159,10 @@ impl Engine {
             segment_in_use: AtomicU64::new(segment),
             sealer: Mutex::new(sealer),
             sealing: SealingThread::new(schedule, pace),
+            marking: Marking::default(),
         });
         engine.start_sealing();
+        engine.start_marking(schedule);
         engine
     }
 
@@ -302,6 +306,7 @@ impl Engine {
         while !hold(&self.queue).is_empty() {
             self.process(hold(&self.turn));
         }
+        self.marking.finish();
         let sealed = self.finish_sealing();
         let _turn = hold(&self.turn);
         let mut writer = hold(&self.writer);

@@ -9,6 +9,8 @@ mod cold;
 mod commit;
 mod cooling;
 mod creation;
+#[cfg(test)]
+mod damage_tests;
 mod desk;
 mod disk;
 mod durable;
@@ -20,6 +22,9 @@ mod forms;
 mod frames;
 mod index;
 mod limits;
+mod marking;
+#[cfg(test)]
+mod memory_storage;
 mod merkle;
 mod movement;
 mod opening;

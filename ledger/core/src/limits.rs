@@ -16,6 +16,8 @@ pub const SEGMENT_SIZE_MIN: u64 = 16_384;
 pub const SEGMENT_SIZE_MAX: u64 = 1 << 30;
 /// Sealed segments kept open for reading at once.
 pub const FILES_OPEN_MAX: usize = 128;
+/// Nothing committed for so long is an idle moment: the commit mark is synced then.
+pub const IDLE_BEFORE_MARK: std::time::Duration = std::time::Duration::from_millis(10);
 /// Zero bytes written at a time while a segment is prepared.
 pub const ZERO_CHUNK_BYTES: usize = 1 << 20;
 /// Memory for the id fingerprints of sealed segments, the newest ones: those of 12 million ids.

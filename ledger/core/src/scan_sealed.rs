@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::absorb::Absorber;
 use crate::fault::Fault;
+use crate::limits::FRAME_RECORDS_MAX;
 use crate::pages::{CommitMark, FrameHeader, BLOCK_U64};
 use crate::scan::Scan;
 use crate::seal_page::raw_frame_bytes;
@@ -42,7 +43,9 @@ impl<T: Absorber> Scan<T> {
                 .map(|count| raw_frame_bytes(*count))
                 .sum::<u64>();
         if together != u64::from(sealed.page().counts.records)
-            || counts.contains(&0)
+            || counts
+                .iter()
+                .any(|count| !(1..=FRAME_RECORDS_MAX).contains(&usize::from(*count)))
             || raw_bytes > header.segment_size
         {
             return Err(wrong("the frame counts contradict the number of records"));
