@@ -9,6 +9,7 @@ checksums, hash chain, Merkle tree. A peer that is not here is named, never left
 
 import asyncio
 import os
+import random
 import sys
 import tempfile
 import time
@@ -40,7 +41,7 @@ from ledger_tigerbeetle import TigerBeetle, TigerBeetleMissingError
 
 from ledger import open_ledger
 from ledger.native import NATIVE_AVAILABLE
-from ledger.port import Ledger
+from ledger.port import Ledger, StatementFilter
 from ledger.statuses import CreateTransferStatus as Status
 from ledger.structures import RESULT_SIZE, Account, AccountFlags
 
@@ -52,6 +53,9 @@ BATCHES = {1: 2_000, 64: 64_000, 1_000: 250_000, 8_189: 327_560}
 IN_FLIGHT = {16: 16_000, 256: 102_400}
 #: Peers whose work is done in processes of their own.
 SERVERS = (Postgres, TigerBeetle)
+#: Reads of each kind, and rows of a statement.
+READS = 500
+STATEMENT_ROWS = 100
 _CREATED = int(Status.CREATED).to_bytes(4, "little")
 
 
@@ -118,6 +122,7 @@ def measure() -> list[figures.Row]:
             rows += in_flight_case(subjects, tasks, drawer.batches(1, total))
         for subject in subjects:
             if isinstance(subject, Ours):
+                rows += reads_case(subject, drawer)
                 rows += verify_case(subject)
                 rows += restart_case(subject, directory)
     say(f"machine {figures.machine()}")
@@ -251,6 +256,42 @@ async def post_all(
 
     await asyncio.gather(*(one() for _ in range(tasks)))
     return len(took), time.perf_counter() - started, took
+
+
+def reads_case(ours: Ours, drawer: Drawer) -> list[figures.Row]:
+    """Ask for statements and balances of the past, cards and shops in turn, all over the history.
+
+    LUMBUNG_BENCH_RECORDS grows the ledger to so many records first: 10000000 is the row that the
+    design asks for.
+    """
+    ledger, grown_to = ours.ledger, int(os.environ.get("LUMBUNG_BENCH_RECORDS", "0"))
+    while ledger.last_sequence < grown_to:
+        for batch in drawer.batches(8_189, min(327_560, grown_to - ledger.last_sequence + 8_189)):
+            ours.post(ours.prepare(batch))
+    records = ledger.last_sequence
+    chance = random.Random(SEED)
+    accounts = [
+        chance.choice((FIRST_CARD + chance.randrange(CARDS), FIRST_SHOP + chance.randrange(SHOPS)))
+        for _ in range(READS)
+    ]
+    asked: dict[str, Callable[[int], Any]] = {
+        f"statement-{STATEMENT_ROWS}": lambda account: ledger.statement(
+            StatementFilter(account_id=account, limit=STATEMENT_ROWS, reverse=chance.random() < 0.5)
+        ),
+        "balance-at": lambda account: ledger.balance_at(
+            account, sequence=chance.randrange(1, records + 1)
+        ),
+    }
+    rows = []
+    for case, ask in asked.items():
+        took = []
+        for account in accounts:
+            before = time.perf_counter()
+            ask(account)
+            took.append(time.perf_counter() - before)
+        found = latency_rows(f"{case}-of-{records}", ours.name, len(took) / sum(took), took)
+        rows += noted(found)
+    return rows
 
 
 def verify_case(ours: Ours) -> list[figures.Row]:
