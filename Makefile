@@ -42,7 +42,7 @@ bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUI
 sim: setup-dev ## replay a simulation (SUITE=ledger SEED=n COUNT=m ROUNDS=r)
 	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-soak: setup-dev ## many transfers, then small batches: worst commit, memory, bytes (SUITE=ledger SOAK_ARGS="--transfers 10000000")
+soak: setup-bench ## a grown ledger, or an hour of purchases: what grows (SUITE=ledger|switch SOAK_ARGS="--minutes 5")
 	@$(RUN) scripts/soak.py $(or $(SUITE),ledger) $(SOAK_ARGS)
 
 injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named test must catch each

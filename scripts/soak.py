@@ -1,4 +1,6 @@
-"""`make soak SUITE=ledger [SOAK_ARGS=...]`: many transfers, then small batches on the grown ledger.
+"""`make soak SUITE=ledger|switch [SOAK_ARGS=...]`: for the switch see `tests/bench/soak_switch.py`.
+
+The ledger: many transfers, then small batches on the grown ledger.
 
 The question is whether a grown ledger still answers small batches quickly, and what it costs in
 memory and on disk. A process of its own grows the ledger and posts; at the end it is killed with
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("ledger",)
+SUITES = ("ledger", "switch")
 #: A real disk: /tmp is memory on many machines.
 DIRECTORY = ROOT / "build"
 BULK = 8_189
@@ -51,9 +53,15 @@ def main() -> int:
     parser.add_argument("--engine", choices=("native", "pure"), default="native")
     parser.add_argument("--directory", type=Path, default=DIRECTORY)
     parser.add_argument("--worst-ms", type=float, help="fail when a small commit takes longer")
-    given = parser.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
+    import soak_switch
+
+    soak_switch.add_arguments(parser)
+    given = parser.parse_args()
     given.directory.mkdir(exist_ok=True)
+    if given.suite == "switch":
+        with tempfile.TemporaryDirectory(dir=given.directory) as directory:
+            return soak_switch.soak(Path(directory), given)
     with tempfile.TemporaryDirectory(dir=given.directory) as name:
         directory = Path(name)
         worst_ms = in_a_process_that_is_killed(lambda: soak(directory, given))
