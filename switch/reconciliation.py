@@ -7,7 +7,7 @@ one row, with both figures. Reading only: people decide what a difference means.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     TERMINAL = "terminal total"
     UPLOAD = "uploaded record"
     NOT_UPLOADED = "record not uploaded"
+    ANSWER = "answer without its record"
     NO_BATCH = "record in no batch"
     LATE = "reversed after settlement"
     NOT_SETTLED = "not settled"
@@ -76,6 +77,10 @@ class Reconciliation:
     settled: int
     totals: BatchTotals
     differences: tuple[Difference, ...]
+
+    def with_more(self, more: Iterable[Difference]) -> "Reconciliation":
+        """Give the result with further differences."""
+        return replace(self, differences=(*self.differences, *more))
 
     @property
     def agrees(self) -> bool:

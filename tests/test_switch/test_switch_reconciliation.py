@@ -1,6 +1,7 @@
 """Reconciliation: nothing differs after honest work; each kind of difference is found and named."""
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
 from protocols.iso8583 import Message
+from switch.journal import Entry, EntryKind
+from switch.journal_audit import approved_answers, unposted
 from switch.reconciliation import Kind, Reconciliation, reconcile
+from tests.test_switch.switch_edc import CODEC
 
 TODAY = date(2026, 1, 5)
 
@@ -179,3 +183,45 @@ def test_any_run_of_honest_work_reconciles(counter, seed):
             mine[place + 1] += amount
     assert code(counter, edc.settlement(tuple(mine), batch=batch)) == "00", seed
     assert result_of(counter).differences == (), seed
+
+
+def journalled(counter, *messages: Message) -> list[Entry]:
+    """Give the journal's entries of the answers to messages."""
+    answers = counter.world.exchange(*(counter.edc.encode(one) for one in messages))
+    now = counter.world.clock.now
+    return [Entry(now, EntryKind.ANSWER, "edc", 1, payload=payload) for payload in answers]
+
+
+def unposted_of(counter, entries: list[Entry]) -> list:
+    ledger = counter.world.ledger
+    answers = list(approved_answers(entries, {"edc": CODEC}))
+    return list(unposted(answers, lambda one: ledger.lookup_entries([one])[0], {"12400017": 17}))
+
+
+def test_every_approved_answer_of_the_journal_has_its_record(worked):
+    edc, chip = worked.edc, worked.chip
+    sale = edc.purchase(chip, 100_000)
+    entries = journalled(worked, sale)
+    for message in (
+        edc.void(sale),
+        edc.refund(chip, worked.sold[2], 100_000),
+        edc.voucher(chip, 200_000),
+        edc.purchase(chip, 100_000_000),
+        edc.balance(chip),
+    ):
+        entries += journalled(worked, message)
+    assert len(list(approved_answers(entries, {"edc": CODEC}))) == 4
+    assert unposted_of(worked, entries) == []
+
+
+def test_answer_whose_record_is_missing_or_differs_is_found(counter):
+    (entry,) = journalled(counter, counter.edc.purchase(counter.chip, 100_000))
+    answer = CODEC.decode(entry.payload)
+    forged = [answer.replace(de4="000000200000"), answer.replace(de11="999999")]
+    entries = [replace(entry, payload=counter.edc.encode(one)) for one in forged]
+    found = unposted_of(counter, entries)
+    assert [(one.kind, one.ledger_sen, one.other_sen) for one in found] == [
+        (Kind.ANSWER, 100_000, 200_000),
+        (Kind.ANSWER, 0, 100_000),
+    ]
+    assert found[0].terminal_number == 17
