@@ -170,19 +170,46 @@ def spec_check(name: str, as_json: bool) -> None:
 def spec_doctor(message: str, as_json: bool) -> None:
     """Say which shipped specifications fit MESSAGE, best first, and where each stops.
 
-    Exit code 1 when none fits.
+    When none fits, what usually stands in front of a message is taken off and tried as well.
+    Exit code 1 when none fits as it is.
     """
-    found = specs_that_fit(read_bytes(message), [load_spec(name) for name in shipped_names()])
+    raw = read_bytes(message)
+    found = specs_that_fit(raw, [load_spec(name) for name in shipped_names()])
     rows = [
         {"spec": one.spec.name, "valid": one.is_valid, "understood": one.consumed,
          "of": one.size, "stopped": "" if one.error is None else str(one.error)}
         for one in found
     ]  # fmt: skip
+    fits = any(row["valid"] for row in rows)
+    hints = [] if fits else framed(raw)
     if as_json:
-        click.echo(json.dumps({"specs": rows}, ensure_ascii=False))
+        click.echo(json.dumps({"specs": rows, "hints": hints}, ensure_ascii=False))
     else:
+        for hint in hints:
+            click.echo(hint)
         for row in rows:
             fit = "fits" if row["valid"] else f"stops after {row['understood']}: {row['stopped']}"
             click.echo(f"{row['spec']:<8} {fit}")
-    if not any(row["valid"] for row in rows):
+    if not fits:
         raise click.exceptions.Exit(1)
+
+
+#: What stands in front of a message on a line, by its bytes. Source: domain.md 4.1.
+_IN_FRONT = {
+    2: "length header",
+    4: "length in ASCII digits",
+    5: "TPDU",
+    7: "length header and TPDU",
+    9: "length in ASCII digits and TPDU",
+}
+
+
+def framed(raw: bytes) -> list[str]:
+    """Give a line for each shipped specification that fits once a frame's front is taken off."""
+    specs = [load_spec(name) for name in shipped_names()]
+    return [
+        f"{one.spec.name:<8} fits without the first {size} bytes: {name}"
+        for size, name in _IN_FRONT.items()
+        for one in specs_that_fit(raw[size:], specs)
+        if one.is_valid
+    ]
