@@ -62,10 +62,17 @@ class Mains:
         """Switch on."""
         self.cut_at = cut_at
         self.steps: list[str] = []
+        self._cut_on = ""
+
+    def cut_on(self, name: str) -> None:
+        """Go out at the next step of this name, such as `answer: arrived` or `journal: after`."""
+        self._cut_on = name
 
     def step(self, name: str) -> None:
         """Count a step; raise PowerCutError at the cut and ever after."""
         self.steps.append(name)
+        if name == self._cut_on:
+            self.cut_at, self._cut_on = len(self.steps), ""
         if self.cut_at and len(self.steps) >= self.cut_at:
             raise PowerCutError(f"power cut at step {self.cut_at}: {self.steps[self.cut_at - 1]}")
 

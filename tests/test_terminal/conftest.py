@@ -24,12 +24,10 @@ from tests.terminal_kit import (
     TMK,
     TRACK,
     CounterBytes,
-    HostServer,
-    RealMonotonic,
     ScriptedHost,
     StoryClock,
-    StoryLine,
 )
+from tests.terminal_lines import HostServer, RealMonotonic, StoryLine
 
 
 @pytest.fixture
