@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin/python
-.PHONY: help demo test test-native unit lint format bench fuzz damage soak sim injected-bugs lock docs clean setup setup-dev setup-bench
+.PHONY: help kills demo test test-native unit lint format bench fuzz damage soak sim injected-bugs lock docs clean setup setup-dev setup-bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ sim: setup-dev ## replay a simulation (SUITE=ledger SEED=n COUNT=m ROUNDS=r)
 
 soak: setup-bench ## a grown ledger, or an hour of purchases: what grows (SUITE=ledger|switch SOAK_ARGS="--minutes 5")
 	@$(RUN) scripts/soak.py $(or $(SUITE),ledger) $(SOAK_ARGS)
+
+kills: setup-dev ## kill the switch and break the line while people buy (KILLS=50 FAULT_SALES=20 SEED=n)
+	@LUMBUNG_KILLS=$(or $(KILLS),50) LUMBUNG_FAULT_SALES=$(or $(FAULT_SALES),20) LUMBUNG_SEED=$(or $(SEED),20260105) \
+	  $(RUN) -m pytest -q tests/test_switch/test_switch_kill.py tests/test_switch/test_switch_faults.py
 
 injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named test must catch each
 	@$(RUN) scripts/injected_bugs.py $(BUGS)

@@ -49,6 +49,7 @@ SLOW_FILES = frozenset(
         "test_programme_sweep.py",
         "test_switch_control.py",
         "test_switch_journal.py",
+        "test_switch_dialler.py",
         "test_switch_links.py",
         "test_switch_mux.py",
         "test_switch_certification.py",
