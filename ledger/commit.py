@@ -227,7 +227,7 @@ class Committer:
                 self.stage.publish()
         _deliver(group)
         if bodies:
-            self._log.frontier.extend(bodies)
+            self._log.grow_tree(bodies)
             self._log.write_mark()
             self.housekeeper.prepare_spare()
         if closing:

@@ -7,6 +7,7 @@ counts and the segment's header alone, so whoever builds it from the same record
 import struct
 import sys
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
@@ -17,26 +18,28 @@ from zlib import crc32
 from ledger.frame import BLOCK_BYTES, VERSION, frame_header
 from ledger.merkle import Frontier, Nodes
 from ledger.pages import SegmentHeader
-from ledger.record import BODY_BYTES, RECORD_BYTES, TIMESTAMP, Kind
+from ledger.record import BODY_BYTES, KIND_OFFSET, RECORD_BYTES, TIMESTAMP, Kind
 
 _MAGIC = b"LMBSEL"
 _PAGE = struct.Struct("<6s134s7IQQ16s16s32s32sI")
 _CRC = struct.Struct("<I")
-#: What the index takes from a record: id, debit, credit, pending_sequence, kind.
-_INDEXED = struct.Struct("<16xQQII8xQ40xB31x")
+#: A record as u64 words: 2 and 3 are the id, 4 is debit and credit, 6 is pending_sequence.
+_RECORD_WORDS = RECORD_BYTES // 8
 _ALIGNMENT_BYTES = 64
 _FILTER_BLOCK_BYTES = 64
 _FILTER_BLOCK_BITS = 512
 _FILTER_BITS_PER_ID = 10
 _MASK = (1 << 64) - 1
 _ORDINAL_BITS = 32
+_U32_MAX = (1 << 32) - 1
 #: Leaves that are hashed into the tree at a time.
 _FOLD_LEAVES = 8_192
 assert _PAGE.size == 284
-assert _INDEXED.size == RECORD_BYTES
 
 #: Kinds whose record moves or reserves money, and so stands in the postings of two accounts.
 _POSTED_FIRST, _POSTED_LAST = int(Kind.TRANSFER), int(Kind.EXPIRE)
+_RESOLVING = frozenset({int(Kind.POST), int(Kind.VOID), int(Kind.EXPIRE)})
+_WITHOUT_ID = frozenset({int(Kind.ACCOUNT), int(Kind.EXPIRE)})
 
 
 class Place(NamedTuple):
@@ -66,6 +69,13 @@ class Parts(NamedTuple):
     nodes: Place
     frame_counts: Place
     checksums: Place
+
+
+class Ends(NamedTuple):
+    """What the log is bound to behind a segment."""
+
+    chain_head: bytes
+    root: bytes
 
 
 class SealedHeader(NamedTuple):
@@ -145,7 +155,10 @@ def fingerprint(transfer_id: int) -> int:
     >>> hex(fingerprint(1))
     '0x5692161d100b05e5'
     """
-    low, high = transfer_id & _MASK, transfer_id >> 64
+    return _mix(transfer_id & _MASK, transfer_id >> 64)
+
+
+def _mix(low: int, high: int) -> int:
     mixed = low
     if high:
         mixed ^= ((high << 32 & _MASK | high >> 32) * 0x9E3779B97F4A7C15) & _MASK
@@ -214,24 +227,31 @@ def frame_headers(segment: SegmentHeader, records: bytes, counts: Sequence[int])
 
 def record_ids(records: bytes) -> Iterator[int]:
     """Yield the ids of the records that take one: all but accounts and expiries."""
-    for low, high, _, _, _, kind in _INDEXED.iter_unpack(records):
-        if kind not in (Kind.ACCOUNT, Kind.EXPIRE):
+    words, kinds = memoryview(read_column("Q", records)), records[KIND_OFFSET::RECORD_BYTES]
+    for low, high, kind in zip(
+        words[2::_RECORD_WORDS], words[3::_RECORD_WORDS], kinds, strict=True
+    ):
+        if kind not in _WITHOUT_ID:
             yield low | high << 64
 
 
-def build_sealed(
-    segment: SegmentHeader, records: bytes, counts: Sequence[int], chain_head: bytes, tree: Frontier
-) -> bytes:
-    """Give the whole file. `tree` is the frontier before the segment and is extended by it."""
-    index = _Index(records)
+def tree_nodes(records: bytes, tree: Frontier) -> Nodes:
+    """Extend the tree by records; give the nodes that a sealed segment keeps of it."""
     nodes: Nodes = {}
+    for start in range(0, len(records), RECORD_BYTES * _FOLD_LEAVES):
+        stop = min(len(records), start + RECORD_BYTES * _FOLD_LEAVES)
+        starts = range(start, stop, RECORD_BYTES)
+        tree.extend([records[at : at + BODY_BYTES] for at in starts], nodes)
+    return nodes
+
+
+def build_sealed(
+    segment: SegmentHeader, records: bytes, counts: Sequence[int], ends: Ends, nodes: Nodes
+) -> bytes:
+    """Give the whole file. `nodes` are those that the records completed in the tree."""
+    index = _Index(records)
     count = len(records) // RECORD_BYTES
     assert count == sum(counts)
-    assert tree.size == segment.first_sequence - 1
-    for start in range(0, count, _FOLD_LEAVES):
-        stop = min(count, start + _FOLD_LEAVES)
-        starts = range(RECORD_BYTES * start, RECORD_BYTES * stop, RECORD_BYTES)
-        tree.extend([records[at : at + BODY_BYTES] for at in starts], nodes)
     hashes = [node for level in sorted(nodes) for node in nodes[level]]
     header = SealedHeader(
         segment=segment,
@@ -246,8 +266,8 @@ def build_sealed(
         last_timestamp=int.from_bytes(records[-RECORD_BYTES:][TIMESTAMP], "little"),
         id_min=index.id_min,
         id_max=index.id_max,
-        chain_head=chain_head,
-        root=tree.root(),
+        chain_head=ends.chain_head,
+        root=ends.root,
         checksums_crc=0,
     )
     contents = (
@@ -280,30 +300,34 @@ class _Index:
     """The columns of the index over a segment's records."""
 
     def __init__(self, records: bytes) -> None:
-        keys: list[int] = []
-        ids: list[int] = []
-        legs: dict[int, list[int]] = {}
-        ends: list[tuple[int, int]] = []
-        for ordinal, (low, high, debit, credit, pending, kind) in enumerate(
-            _INDEXED.iter_unpack(records)
-        ):
-            if _POSTED_FIRST <= kind <= _POSTED_LAST:
-                legs.setdefault(debit, []).append(ordinal)
-                legs.setdefault(credit, []).append(ordinal)
-                if pending:
-                    ends.append((pending, ordinal))
-                if kind == Kind.EXPIRE:
-                    continue
-            elif kind == Kind.ACCOUNT:
-                continue
-            transfer_id = low | high << 64
-            ids.append(transfer_id)
-            keys.append(fingerprint(transfer_id) << _ORDINAL_BITS | ordinal)
+        words, kinds = memoryview(read_column("Q", records)), records[KIND_OFFSET::RECORD_BYTES]
+        id_words = (words[2::_RECORD_WORDS].tolist(), words[3::_RECORD_WORDS].tolist())
+        legs: defaultdict[int, list[int]] = defaultdict(list)
+        for ordinal, both in enumerate(words[4::_RECORD_WORDS].tolist()):
+            if _POSTED_FIRST <= kinds[ordinal] <= _POSTED_LAST:
+                legs[both & _U32_MAX].append(ordinal)
+                legs[both >> 32].append(ordinal)
+        ends = [
+            (pending, ordinal)
+            for ordinal, pending in enumerate(words[6::_RECORD_WORDS].tolist())
+            if pending and kinds[ordinal] in _RESOLVING
+        ]
+        keys = [
+            _mix(low, high) << _ORDINAL_BITS | ordinal
+            for ordinal, (low, high) in enumerate(zip(*id_words, strict=True))
+            if kinds[ordinal] not in _WITHOUT_ID
+        ]
+        highs = [
+            (high, low)
+            for low, high, kind in zip(*id_words, kinds, strict=True)
+            if kind not in _WITHOUT_ID
+        ]
+        low_high = (min(highs, default=(0, 0)), max(highs, default=(0, 0)))
+        self.id_min, self.id_max = (high << 64 | low for high, low in low_high)
         keys.sort()
         ends.sort()
         self.fingerprints = [key >> _ORDINAL_BITS for key in keys]
         self.ordinals = [key & (1 << _ORDINAL_BITS) - 1 for key in keys]
-        self.id_min, self.id_max = min(ids, default=0), max(ids, default=0)
         self.accounts = sorted(legs)
         self.postings = [ordinal for number in self.accounts for ordinal in legs[number]]
         self.ends: list[int] = []

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from ledger.books import Books
-from ledger.dense import SealedHeader, build_sealed, frame_headers
+from ledger.dense import Ends, build_sealed, frame_headers
 from ledger.errors import LedgerCorruptError
-from ledger.frame import BLOCK_BYTES, HEADER_BYTES, FrameHeader
+from ledger.frame import HEADER_BYTES, FrameHeader
 from ledger.limits import SNAPSHOTS_KEPT
 from ledger.log import RawSegment, SegmentedLog
 from ledger.pages import seal_name, segment_name, snapshot_name
@@ -106,7 +106,6 @@ class Housekeeper:
     def _seal_one(self, segment: RawSegment) -> None:
         storage, number = self._log.storage, segment.number
         content = seal_bytes(self._log, segment)
-        self._check_successor(segment, content)
         storage.create(SEAL_TEMPORARY_NAME, content)
         storage.sync(SEAL_TEMPORARY_NAME)
         if storage.read(SEAL_TEMPORARY_NAME, 0, len(content) + 1) != content:
@@ -117,15 +116,6 @@ class Housekeeper:
         self._log.adopt_sealed(number)
         self._books.cool_all(self._log.segments, self._state_lock)
         storage.remove(segment_name(number))
-
-    def _check_successor(self, segment: RawSegment, content: bytes) -> None:
-        """Check that the next segment goes on where this one's records end."""
-        header = SealedHeader.read(content[:BLOCK_BYTES])
-        following = self._log.segments[segment.number].segment
-        stated = (following.previous_hash, following.previous_root)
-        if header is None or (header.chain_head, header.root) != stated:
-            name = segment_name(segment.number)
-            corrupt(self._log, name, 0, "the records are not what the next segment continues")
 
     def _write_snapshot(self, snapshot: Snapshot) -> None:
         storage = self._log.storage
@@ -156,5 +146,9 @@ def seal_bytes(log: SegmentedLog, segment: RawSegment) -> bytes:
         if rebuilt != heads[index]:
             offset = segment.offsets()[index]
             corrupt(log, name, offset, "the frame does not verify any more")
-    head = sha256(heads[-1]).digest()
-    return build_sealed(segment.segment, records, counts, head, segment.tree.copy())
+    # The records are those that were hashed into the tree: the chain of the frames says so.
+    following = log.segments[segment.number].segment
+    ends = Ends(sha256(heads[-1]).digest(), following.previous_root)
+    if ends.chain_head != following.previous_hash:
+        corrupt(log, name, 0, "the records are not what the next segment continues")
+    return build_sealed(segment.segment, records, counts, ends, segment.nodes)

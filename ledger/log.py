@@ -16,7 +16,7 @@ from ledger.frame import (
     genesis_hash,
     segment_records,
 )
-from ledger.merkle import NODE_LEVEL_MIN, Frontier
+from ledger.merkle import NODE_LEVEL_MIN, Frontier, Nodes
 from ledger.pages import ZERO_BLOCK, CommitMark, Identity, SegmentHeader, segment_name
 from ledger.record import RECORD_BYTES, seal, unseal
 from ledger.sealed import SealedSegment
@@ -32,13 +32,13 @@ SUPERBLOCK_TEMPORARY_NAME = "superblock.tmp"
 class RawSegment:
     """A segment as it was written: which records stand where. Its last one grows."""
 
-    def __init__(self, storage: Storage, header: SegmentHeader, tree: Frontier) -> None:
+    def __init__(self, storage: Storage, header: SegmentHeader) -> None:
         self.segment = header
         self.number = header.number
         self.first_sequence = header.first_sequence
         self.last_sequence = header.first_sequence - 1
-        #: The Merkle tree before the first record.
-        self.tree = tree
+        #: The nodes of the Merkle tree that its records completed.
+        self.nodes: Nodes = {}
         self._name = segment_name(header.number)
         self._storage = storage
         self._firsts: list[int] = []
@@ -147,7 +147,7 @@ class SegmentedLog:
         self.storage.sync(SPARE_NAME)
         self.storage.rename(SPARE_NAME, segment_name(number))
         self.storage.sync_directory()
-        self.enter(RawSegment(self.storage, header, self.frontier.copy()))
+        self.enter(RawSegment(self.storage, header))
 
     def enter(self, segment: Segment) -> None:
         """Take the next segment as the one that the next frames stand in."""
@@ -162,7 +162,7 @@ class SegmentedLog:
     def append(self, bodies: list[bytes], random_bytes: Callable[[int], bytes]) -> None:
         """Write one frame and sync it. When this returns, the records are durable.
 
-        The caller extends `frontier` by the same bodies before the next append; it may answer
+        The caller calls `grow_tree` with the same bodies before the next append; it may answer
         first, so that hashing the tree delays nobody.
         """
         assert self.frontier.size == self.last_sequence
@@ -176,6 +176,11 @@ class SegmentedLog:
         self.storage.write(name, self.offset, frame)
         self.storage.sync(name)
         self.note_frame(number, frame_hash, len(bodies))
+
+    def grow_tree(self, bodies: list[bytes]) -> None:
+        """Take the bodies of the last frame into the Merkle tree."""
+        segment = self.segments[-1]
+        self.frontier.extend(bodies, segment.nodes if isinstance(segment, RawSegment) else None)
 
     def note_frame(self, number: int, frame_hash: bytes, count: int) -> None:
         """Take a durable frame of the current segment into the log's view of itself."""

@@ -222,7 +222,7 @@ class Scanner:
         if header is None or header.number != number:
             corrupt(log, name, 0, "the segment's header page does not verify")
         self._check_header(header, name)
-        log.enter(RawSegment(log.storage, header, log.frontier.copy()))
+        log.enter(RawSegment(log.storage, header))
         while not self._stopped and self._scan_frame():
             pass
         if self._stop_frame is None or not self._stopped:
@@ -253,7 +253,7 @@ class Scanner:
             offset = records + RECORD_BYTES * (log.last_sequence + 1 - sealed.first_sequence)
             bodies = self._bodies(payload, offset, sealed.name)
             log.note_frame(number, frame_hash, len(bodies))
-            log.frontier.extend(bodies)
+            log.grow_tree(bodies)
             self._check_mark(sealed.name, offset)
         header, stamp = sealed.header, struct.Struct("<8xQ").unpack_from
         found = tuple(
@@ -292,7 +292,7 @@ class Scanner:
         bodies = self._bodies(payload, start + HEADER_BYTES, segment_name(log.segment_number))
         head = self._data[start : start + HEADER_BYTES]
         log.note_frame(header.number, sha256(head).digest(), len(bodies))
-        log.frontier.extend(bodies)
+        log.grow_tree(bodies)
         self._check_mark(segment_name(log.segment_number), start)
         return True
 

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from ledger.books import Books
-from ledger.dense import build_sealed
+from ledger.dense import Ends, build_sealed, tree_nodes
 from ledger.errors import LedgerCorruptError
 from ledger.log import Segment, SegmentedLog
 from ledger.merkle import Frontier
@@ -91,10 +91,10 @@ class _Derived:
         """Compare the segment's file and its snapshot with what the replay gave."""
         if isinstance(segment, SealedSegment):
             place = segment.parts.records
-            due = build_sealed(
-                segment.segment, segment.records(), segment.counts(), self._log.chain_head,
-                self._tree,
-            )  # fmt: skip
+            records, tree = segment.records(), self._tree
+            nodes = tree_nodes(records, tree)
+            ends = Ends(self._log.chain_head, tree.root())
+            due = build_sealed(segment.segment, records, segment.counts(), ends, nodes)
             for offset in range(0, len(due), place.offset):
                 stored = self._log.storage.read(segment.name, offset, place.offset)
                 if stored != due[offset : offset + place.offset]:
