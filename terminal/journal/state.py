@@ -306,8 +306,9 @@ class JournalState:
     def _is_needed(self, transaction: Transaction) -> bool:
         if transaction.status in IN_USE:
             return True
-        stands = transaction.intent.kind.counts and transaction.status is Status.COMPLETED
-        return stands and self._is_unsettled(transaction)
+        kind = transaction.intent.kind
+        stands = kind.counts and transaction.status is Status.COMPLETED
+        return (stands or kind is Kind.SETTLEMENT) and self._is_unsettled(transaction)
 
     def _forget(self) -> None:
         while len(self.transactions) > REMEMBERED_TRANSACTIONS_MAX:

@@ -241,3 +241,62 @@ async def test_tap_with_online_pin_is_approved(day: Day) -> None:
     slot = day.counter.slot(who)
     result = await terminal.buy(20_000 * RUPIAH, slot, typed(who.pin), tap=True)
     assert (result.outcome, day.balance(who)) == ("00", 280_000 * RUPIAH)
+
+
+@pytest.mark.parametrize("processing_code", ["029800", "200098"], ids=["void", "refund"])
+async def test_money_back_whose_answer_is_lost_is_undone_and_the_totals_agree(
+    day: Day, processing_code: str
+) -> None:
+    who = day.holders[0]
+    sale = await day.counter.sell(who, 50_000 * RUPIAH)
+    codec = Codec(load_spec("edc"))
+    line = LostAnswerLine(
+        day.counter.tcp_line(),
+        lambda payload: (
+            codec.decode(payload).get(3) == processing_code and codec.peek(payload).mti == "0200"
+        ),
+    )
+    await day.counter.use_line(line)
+    terminal = day.counter.terminal
+    if processing_code == "029800":
+        result = await terminal.void(sale.stan)
+    else:
+        slot = day.counter.slot(who)
+        result = await terminal.refund(sale.stan, 10_000 * RUPIAH, slot, typed(who.pin))
+    assert (result.outcome, result.reversed) == ("68", True)
+    assert await terminal.settle_outstanding() == 0
+    assert day.balance(who) == 250_000 * RUPIAH
+    settled = await terminal.settle()
+    assert settled.totals == (Totals(sales=1, sales_sen=50_000 * RUPIAH),)
+    kinds = [t.intent.processing_code for t in terminal.journal.transactions.values()]
+    assert (settled.outcome, "960000" in kinds) == ("00", False)
+
+
+async def test_pin_change_whose_answer_is_lost_leaves_a_card_that_one_of_both_opens(
+    day: Day,
+) -> None:
+    who = day.holders[0]
+    codec = Codec(load_spec("edc"))
+    line = LostAnswerLine(day.counter.tcp_line(), lambda p: codec.peek(p).mti == "0100")
+    await day.counter.use_line(line)
+    terminal = day.counter.terminal
+    entries = iter((who.pin, "778899", "778899"))
+
+    async def holder_types() -> str:
+        return next(entries)
+
+    result = await terminal.change_pin(day.counter.slot(who), holder_types)
+    assert result.outcome == "68"
+    assert "PIN baru" in result.detail
+    assert not terminal.owed_reversals
+    assert (await day.counter.sell(who, 10_000 * RUPIAH, pin="778899")).outcome == "00"
+
+
+async def test_cut_off_settles_the_day_before_by_itself(day: Day) -> None:
+    terminal, who = day.counter.terminal, day.holders[0]
+    await day.counter.sell(who, 50_000 * RUPIAH)
+    day.pass_seconds(24 * 60 * 60)
+    again = await day.counter.sell(who, 60_000 * RUPIAH)
+    assert again.approved
+    assert terminal.journal.batches[1].status is BatchStatus.CLOSED
+    assert terminal.journal.transactions[again.stan].intent.batch == 2
