@@ -51,7 +51,6 @@ SLOW_FILES = frozenset(
         "test_switch_journal.py",
         "test_switch_dialler.py",
         "test_switch_links.py",
-        "test_switch_mux.py",
         "test_switch_certification.py",
         "test_switch_server.py",
         "test_terminal_device.py",
