@@ -39,6 +39,8 @@ def parse_faults(text: str, where: str) -> tuple[Fault, ...]:
     """
     try:
         table = tomllib.loads(text)
+    except RecursionError:
+        raise FaultPlanError(f"{where}:1: no TOML that a person writes: nested too deep.") from None
     except tomllib.TOMLDecodeError as error:
         raise FaultPlanError(f"{where}:{line_of_error(error)}: no TOML: {error}") from None
     entries = table.get("fault", [])

@@ -122,7 +122,7 @@ class CardImage:
         """Give the image of a JSON text; raise CardImageError naming `where`."""
         try:
             document = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _damaged(where, "no JSON") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise _damaged(where, f"no {FORMAT} file")

@@ -17,6 +17,7 @@ from cardsim import limits
 from cardsim.application import AC_TAGS
 from cardsim.authority import PUBLISHED
 from cardsim.errors import ProfileError
+from protocols.emv import tlv
 from protocols.emv.afl import AflEntry, build_afl
 from protocols.emv.dol import build_dol
 from protocols.emv.errors import EmvDataError
@@ -165,6 +166,8 @@ def parse_profile(text: str, where: str) -> Profile:
     """Give the profile of a TOML text; raise ProfileError with `where:line:`."""
     try:
         table = tomllib.loads(text)
+    except RecursionError:
+        raise ProfileError(f"{where}:1: no TOML that a person writes: nested too deep.") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{where}:{line_of_error(error)}: no TOML: {error}") from None
     try:
@@ -304,6 +307,7 @@ def _record(entry: Any, index: int) -> RecordTemplate:
         if not (isinstance(item, list) and len(item) == 2 and all(type(x) is str for x in item)):
             raise _Fault((*path, "objects"), "an object is [tag, value]")
         tag, value = item
+        _check_tag(tag, path)
         if value not in PLACEHOLDERS:
             _octets(value, (*path, "objects"), 1, limits.RECORD_BYTES)
         objects.append((tag, value))
@@ -311,6 +315,13 @@ def _record(entry: Any, index: int) -> RecordTemplate:
     if authenticated and any(value == "{signature}" for _, value in objects):
         raise _Fault((*path, "objects"), "a signature cannot stand in a record that it signs")
     return RecordTemplate(entry["sfi"], entry["number"], tuple(objects), authenticated)
+
+
+def _check_tag(tag: str, path: tuple[str | int, ...]) -> None:
+    try:
+        tlv.build([(tag, b"")])
+    except (EmvDataError, ValueError):
+        raise _Fault((*path, "objects"), f"{tag[:16]!r} is no tag") from None
 
 
 def _check_records(records: tuple[RecordTemplate, ...]) -> None:

@@ -41,6 +41,7 @@ from protocols.iso8583.loader import shipped_text
 from protocols.serial_line import ACK, ENQ, LineSpec, SerialLine, block
 from protocols.serial_table import LineState
 from protocols.values import Pan, SecretBytes
+from tests.fuzz import card_targets
 
 TESTS = Path(__file__).resolve().parents[1]
 KINDS = TESTS / "test_protocols" / "iso8583_kinds.toml"
@@ -361,5 +362,10 @@ TARGETS: dict[str, Target] = {
         Target("decree", run_decree, lambda: [template().encode(), template(",").encode()]),
         Target("spec-file", run_spec_file, _spec_files),
         Target("importers", run_importers, _samples),
+        Target("card", card_targets.run_card, card_targets.purchases),
+        Target("card-image", card_targets.run_image, card_targets.images),
+        Target("card-profile", card_targets.run_profile, card_targets.profiles),
+        Target("card-faults", card_targets.run_plan, card_targets.plans),
+        Target("card-wire", card_targets.run_wire, card_targets.wires),
     )
 }  # fmt: skip

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cardsim import CardImage, CardImageError, ProfileError, load_profile, parse_profile
+from cardsim import (
+    CardImage,
+    CardImageError,
+    FaultPlanError,
+    ProfileError,
+    load_profile,
+    parse_profile,
+)
+from cardsim.fault_plan import parse_faults
 from cardsim.personalisation import card_name
 from protocols.emv import tlv
 from terminal.kernel import start_transaction
@@ -120,6 +128,15 @@ def test_image_that_is_missing_too_large_or_binary_is_one_clear_error(tmp_path: 
         CardImage.load(tmp_path / "binary")
     with pytest.raises(CardImageError, match="cannot be written"):
         make_image().save(tmp_path / "no" / "card.json")
+
+
+def test_files_nested_too_deep_are_one_clear_error() -> None:
+    with pytest.raises(CardImageError, match="no JSON"):
+        CardImage.from_json("[" * 200_000)
+    with pytest.raises(ProfileError, match=r"^mine.toml:1: .*nested too deep"):
+        parse_profile("a = " + "[" * 20_000, "mine.toml")
+    with pytest.raises(FaultPlanError, match=r"^plan.toml:1: .*nested too deep"):
+        parse_faults("a = " + "[" * 20_000, "plan.toml")
 
 
 def test_image_and_card_show_no_content_in_their_repr() -> None:

@@ -97,6 +97,8 @@ WRONG = [
     ('aip = "1C00"', 'aip = "1C"', "aip is 2 to 2 bytes"),
     ('  ["5A", "{pan}"],\n', "", "no record holds 5A"),
     ('  ["5A", "{pan}"],\n', '  ["5A", "{number}"],\n', "objects is no hex text"),
+    ('["5F20", "{name}"]', '["5F20name", "{name}"]', "'5F20name' is no tag"),
+    ('["5F20", "{name}"]', '["5F", "{name}"]', "'5F' is no tag"),
     ('"9F37 4", "9F35 1"', '"9F35 1"', "cdol1 does not ask for 9F37"),
     ('label = "SSN PANGAN"\n', "", "key 'label' is missing"),
     ("priority = 1", 'priority = "1"', "priority must be of type int"),

@@ -1,0 +1,172 @@
+"""Fuzz targets of virtual cards: commands, image files, profiles, fault plans, reader's wire."""
+
+import contextlib
+import datetime
+import json
+import random
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from cardsim import Card, CardImage, CardImageError, FaultPlanError, ProfileError, personalise
+from cardsim.fault_kinds import fault_kinds
+from cardsim.faults import FaultLayer, parse_faults
+from cardsim.profile import parse_profile, profile_names
+from cardsim.transport_wire import FramingError
+from cardsim.vpcd import VpcdSlot
+from protocols.values import Pan, SecretBytes
+
+KEY = SecretBytes(bytes(range(16)))
+PAN = Pan("9360099900000018")
+#: A whole purchase of the food card: SELECT, GPO, records, GENERATE AC, EXTERNAL AUTHENTICATE.
+PURCHASE = (
+    "00A4040005F053534E0100",
+    "80A80000078305036003600000",
+    "00B2010C00",
+    f"80AE800021{'00' * 33}00",
+    f"008200000A{'00' * 10}",
+    f"80AE40001F{'00' * 31}00",
+)
+
+
+class StillClock:
+    """A clock that stands."""
+
+    def now_ns(self) -> int:
+        """Give 0."""
+        return 0
+
+    def monotonic_ns(self) -> int:
+        """Give 0."""
+        return 0
+
+
+@cache
+def image_text(profile: str) -> str:
+    """Give a personalised card's file."""
+    made = personalise(
+        profile, pan=PAN, expiry=datetime.date(2030, 12, 31), psn="01", name="FUZZ", pin="123456",
+        udk_ac=KEY, udk_mac=KEY, udk_encipherment=KEY, random_bytes=random.Random(1).randbytes,
+    )  # fmt: skip
+    return made.to_json()
+
+
+def powered(text: str) -> Card:
+    """Give a powered card of an image's text."""
+    card = Card(CardImage.from_json(text), StillClock(), random.Random(2).randbytes)
+    card.power()
+    return card
+
+
+def run_card(raw: bytes) -> None:
+    """Send commands, each behind its length, to a card of the profile that the first byte names."""
+    names = profile_names()
+    card = powered(image_text(names[raw[0] % len(names)] if raw else names[0]))
+    at, counter = 1, 0
+    while at < len(raw):
+        command = raw[at + 1 : at + 1 + raw[at]]
+        at += 1 + raw[at]
+        answer = card.apdu(command)
+        assert 2 <= len(answer) <= 258
+        assert KEY.reveal() not in answer
+        now = card.image.applications[0].state.atc
+        assert now >= counter, "a counter ran back"
+        counter = now
+
+
+def purchases() -> list[bytes]:
+    """Give whole purchases as the card target reads them."""
+    sent = [bytes.fromhex(text) for text in PURCHASE]
+    body = b"".join(bytes((len(command),)) + command for command in sent)
+    return [bytes((number,)) + body for number in range(len(profile_names()))]
+
+
+def run_image(raw: bytes) -> None:
+    """Read a card file with this content and its checksum; what comes out works and writes back."""
+    text = raw.decode("ascii", "replace")
+    with contextlib.suppress(ValueError, RecursionError):
+        content = json.loads(text)
+        canonical = json.dumps(content, separators=(",", ":"), sort_keys=True).encode("ascii")
+        document = {"format": "lumbung-card", "version": 2, "card": content}
+        text = json.dumps({**document, "checksum": sha256(canonical).hexdigest()})
+    try:
+        image = CardImage.from_json(text)
+        card = Card(image, StillClock(), random.Random(2).randbytes)
+    except (CardImageError, ValueError):
+        # A list that misses cryptogram data is refused when the card is made.
+        return
+    card.power()
+    assert len(card.apdu(bytes.fromhex(PURCHASE[0]))) >= 2
+    assert CardImage.from_json(image.to_json()).to_json() == image.to_json()
+
+
+def images() -> list[bytes]:
+    """Give the content of every product's card, and JSON that is nested too deep."""
+    cards = [json.loads(image_text(name))["card"] for name in profile_names()]
+    return [*(json.dumps(card).encode() for card in cards), b"[" * 5_000]
+
+
+def run_profile(raw: bytes) -> None:
+    """Read a profile; one that comes out makes a card, or is refused for what it says."""
+    try:
+        profile = parse_profile(raw.decode("utf-8", "replace"), "fuzz.toml")
+        made = personalise(
+            profile, pan=PAN, expiry=datetime.date(2030, 12, 31), psn="01", name="FUZZ",
+            udk_ac=KEY, random_bytes=random.Random(1).randbytes,
+        )  # fmt: skip
+    except ProfileError:
+        return
+    assert powered(made.to_json()).apdu(bytes.fromhex("00A4040000"))[-2:] == b"\x67\x00"
+
+
+def profiles() -> list[bytes]:
+    """Give the built-in profiles."""
+    folder = files("cardsim").joinpath("profiles")
+    return [folder.joinpath(f"{name}.toml").read_bytes() for name in profile_names()]
+
+
+def run_plan(raw: bytes) -> None:
+    """Read a fault plan and run a purchase under it."""
+    try:
+        plan = parse_faults(raw.decode("utf-8", "replace"), "plan.toml")
+        layer = FaultLayer(powered(image_text("ssn")), plan)
+    except FaultPlanError:
+        return
+    for text in PURCHASE:
+        layer.exchange(bytes.fromhex(text))
+    assert KEY.reveal().hex() not in layer.trace.text().lower()
+
+
+def plans() -> list[bytes]:
+    """Give plans of several kinds as TOML."""
+    named = sorted({fault.action.value for kind in fault_kinds().values() for fault in kind.faults})
+    return [
+        f'seed = 7\n[[fault]]\naction = "{action}"\ncommand = "READ_RECORD"\nevery = true\n'
+        f'tag = "57"\ndata = "9F36"\nprobability = 0.5\n'.encode()
+        for action in named
+    ]
+
+
+def run_wire(raw: bytes) -> None:
+    """Feed the reader's bytes whole and one at a time: the same requests, the same reactions.
+
+    A frame that is none ends the connection, and what came with it in one piece is never seen.
+    """
+    seen, broken = [], False
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+        slot = VpcdSlot(FaultLayer(powered(image_text("ssn"))))
+        reactions = []
+        try:
+            for piece in pieces:
+                reactions += [slot.react(request) for request in slot.receive(piece)]
+        except FramingError:
+            broken = True
+        seen.append([None if item is None else (item.kind, item.data) for item in reactions])
+    assert seen[0] == seen[1][: len(seen[0])]
+    assert broken or len(seen[0]) == len(seen[1])
+
+
+def wires() -> list[bytes]:
+    """Give a session of the driver: on, ATR, commands, off."""
+    frames = [b"\x01", b"\x04", *(bytes.fromhex(text) for text in PURCHASE), b"\x02", b"\x00"]
+    return [b"".join(len(body).to_bytes(2, "big") + body for body in frames)]
