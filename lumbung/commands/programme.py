@@ -16,7 +16,6 @@ from lumbung.commands.programme_desk import (
     open_desk,
     say,
 )
-from lumbung.data_directory import DataDirectory
 from programme.actors import Actor, Agency
 from programme.decree import (
     DecreeDiff,
@@ -29,7 +28,7 @@ from programme.decree import (
 )
 from programme.decree.diff import TermChange
 from programme.limits import PROGRESS_LINES
-from programme.registry import DecreeState
+from programme.registry import DecreeState, Registry
 from programme.reports.table import shown_rupiah
 
 #: Stages that an officer moves a decree to; execution begins with the first disbursement.
@@ -102,35 +101,38 @@ def import_decree_file(
     if lines:
         _attest(file, directory, lines, officer, as_json=as_json)
         return
-    found = _read(file, directory)
-    if directory is not None and len(found.rows) >= PROGRESS_LINES:
-        click.echo(f"{len(found.rows):,} people are compared with the registry", err=True)
-    values: dict[str, Any] = {
+    if directory is None:
+        found = read_decree(file, on_lines=_tell_progress)
+        told = ["dry run: nothing was taken in; --data DIRECTORY takes it in"]
+        values = _file_values(found)
+    elif dry_run:
+        with look_at_registry(directory) as parts:
+            found = _read(file, parts.registry)
+            diff = compare_decree(parts.registry, found)
+        values = {**_file_values(found), "diff": _diff_values(diff)}
+        told = [*_diff_lines(diff), "dry run: nothing was taken in"]
+    else:
+        with open_desk(directory) as desk:
+            found = _read(file, desk.parts.registry)
+            values = {**_file_values(found), **_take_in(desk, found, officer)}
+        told = list(_taken_lines(values))
+    head = f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"
+    say(values, [head, *told], as_json=as_json)
+
+
+def _file_values(found: DecreeFile) -> dict[str, Any]:
+    return {
         "decree": found.name, "lines": len(found.rows), "total_sen_per_month": found.total_sen,
         "period_first": found.period_first, "period_last": found.period_last, "applied": False,
     }  # fmt: skip
-    said = [f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"]
-    if directory is None:
-        said.append("dry run: nothing was taken in; --data DIRECTORY takes it in")
-    elif dry_run:
-        with look_at_registry(directory) as parts:
-            diff = compare_decree(parts.registry, found)
-        values |= {"diff": _diff_values(diff)}
-        said += [*_diff_lines(diff), "dry run: nothing was taken in"]
-    else:
-        with open_desk(directory) as desk:
-            values |= _take_in(desk, found, officer)
-        said += _taken_lines(values)
-    say(values, said, as_json=as_json)
 
 
-def _read(file: Path, directory: Path | None) -> DecreeFile:
-    """Read the file; with a registry, it knows who was seen to be another of the same name."""
-    if directory is None or not DataDirectory.beside(directory).keystore.exists():
-        return read_decree(file, on_lines=_tell_progress)
-    with look_at_registry(directory) as parts:
-        known = parts.registry.people.is_distinct
-        return read_decree(file, on_lines=_tell_progress, distinct=known)
+def _read(file: Path, registry: Registry) -> DecreeFile:
+    """Read the file; the registry knows who was seen to be another of the same name."""
+    found = read_decree(file, on_lines=_tell_progress, distinct=registry.people.is_distinct)
+    if len(found.rows) >= PROGRESS_LINES:
+        click.echo(f"{len(found.rows):,} people are compared with the registry", err=True)
+    return found
 
 
 def _attest(

@@ -71,13 +71,15 @@ class Office:
             self.switch.communicate(timeout=20)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_office_guide_leads_from_nothing_to_a_purchase_and_its_reports(tmp_path: Path) -> None:
     office = Office(tmp_path)
     said = {}
     try:
         for line in _lines():
             said[line] = office.run(line)
+            if "card unblock" in line:
+                _buy_with_the_new_card(office)
     finally:
         office.close()
     (bought,) = [text for line, text in said.items() if line.startswith("lumbung terminal buy")]
@@ -86,37 +88,27 @@ def test_office_guide_leads_from_nothing_to_a_purchase_and_its_reports(tmp_path:
     assert ";250000" in balances, "Rp300,000 came, Rp50,000 went"
     (verified,) = [text for line, text in said.items() if "audit verify" in line]
     assert "the chain is whole" in verified
-    (zero,) = [text for line, text in said.items() if "report zero" in line]
-    assert zero.count("\n") == 1
-    assert (tmp_path / "turnover.html").read_text("utf-8").count("50.000") >= 1
+    assert "70.000" in (tmp_path / "turnover.html").read_text("utf-8")
+
+
+def _buy_with_the_new_card(office: Office) -> None:
+    """Buy again after the guide replaced the card: the person presents the new one."""
+    data = "--data ./samarinda"
+    told = ""
+    for step, officer in (("deliver", "diskominfo:k-01"), ("collect", "bank:b-01"),
+                          ("activate", "bank:b-01")):  # fmt: skip
+        told = office.run(f"lumbung programme card {step} 2 --officer {officer} {data}")
+    last_four = re.search(r"card 2 \*\*\*\* (\d{4}): active", told)
+    assert last_four is not None
+    (switch,) = [line for line in _lines() if "switch run" in line]
+    office.run(switch)
+    slip = office.run(f"lumbung terminal buy 20000 {data} --host 127.0.0.1:8583")
+    office.run("kill %1")
+    assert "BENAR, TANPA TTD" in slip
+    assert f"**** {last_four[1]} " in slip
 
 
 @pytest.mark.timeout(120)
-def test_replaced_card_is_the_one_that_the_person_presents(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    lines = _lines()
-    money = next(at for at, line in enumerate(lines) if "switch run" in line)
-    try:
-        for line in lines[:money]:
-            office.run(line)
-        data = "--data ./samarinda"
-        for line in (
-            f"lumbung programme card replace 1 --officer diskominfo:k-01 {data}",
-            f"lumbung programme card deliver --all --officer diskominfo:k-01 {data}",
-            f"lumbung programme card collect --all --officer bank:b-01 {data}",
-            f"lumbung programme card activate --all --officer bank:b-01 {data}",
-        ):
-            told = office.run(line)
-        last_four = re.search(r"card 2 \*\*\*\* (\d{4})", told)
-        assert last_four is not None
-        office.run(lines[money])
-        slip = office.run(f"lumbung terminal buy 20000 {data} --host 127.0.0.1:8583")
-        assert "BENAR, TANPA TTD" in slip
-        assert f"**** {last_four[1]} " in slip
-    finally:
-        office.close()
-
-
 def test_launch_killed_at_random_and_run_again_pays_everybody_once(tmp_path: Path) -> None:
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
