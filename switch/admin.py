@@ -45,7 +45,9 @@ class AdminServer:
         self._open += 1
         try:
             # A peer that leaves, drips or talks too long gets no answer, and that is all it gets.
-            with suppress(OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+            with suppress(
+                OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError
+            ):
                 async with asyncio.timeout(ADMIN_SECONDS_MAX):
                     head = await reader.readuntil(b"\r\n\r\n")
                     is_room = self._open <= ADMIN_CONNECTIONS_MAX

@@ -47,6 +47,7 @@ SLOW_FILES = frozenset(
         "test_programme_roles.py",
         "test_programme_spelling.py",
         "test_programme_sweep.py",
+        "test_switch_admin.py",
         "test_switch_control.py",
         "test_switch_journal.py",
         "test_switch_dialler.py",
