@@ -90,6 +90,21 @@ def test_without_a_switch_the_operator_is_told_and_nothing_breaks(city: tuple[Pa
     assert "Periksa jaringan" in done.stdout
 
 
+def test_damaged_journal_is_told_in_one_sentence_and_nothing_is_sold(
+    city: tuple[Path, str],
+) -> None:
+    by_line(city, "12\n", "--terminal", "12400008")
+    (journal,) = city[0].rglob("*12400008*/journal")
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    journal.write_bytes(content)
+    done = by_line(city, "12\n1\n25000\n41\n", "--terminal", "12400008")
+    assert done.returncode not in (0, 1)
+    assert "Jangan berjualan dengan EDC ini" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert journal.read_bytes() == bytes(content)
+
+
 class Window:
     """A window on a pty: keys in, what stands on it out."""
 

@@ -77,3 +77,31 @@ async def test_sale_cancelled_while_its_intent_is_written_is_owed_back_in_order(
     assert await again.settle_outstanding() == 0
     assert again.journal.transactions[owed.intent.stan].status is Status.REVERSED
     assert host.standing_sen() == 0
+
+
+async def test_write_that_waits_for_the_disk_is_not_taken_back_by_a_cancel(
+    terminal: Terminal,
+    open_terminal: Callable[..., Terminal],
+    slot: InProcessChannel,
+    pin_of: PinPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = terminal._exchange._disk
+    let_go, handed_over = threading.Event(), asyncio.Event()
+    disk.submit(let_go.wait, 20)
+    real = disk.submit
+
+    def submit(*arguments: Any) -> Any:
+        handed_over.set()
+        return real(*arguments)
+
+    monkeypatch.setattr(disk, "submit", submit)
+    sale = asyncio.create_task(terminal.buy(AMOUNT, slot, pin_of("123456")))
+    await handed_over.wait()
+    sale.cancel()
+    threading.Timer(0.05, let_go.set).start()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sale
+    await terminal.close()
+    again = open_terminal()
+    assert await again.settle_outstanding() == 0

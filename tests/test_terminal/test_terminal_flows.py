@@ -8,6 +8,7 @@ import pytest
 from cardsim.channel import InProcessChannel
 from terminal.device import Terminal
 from terminal.errors import JournalVersionError
+from terminal.host import lanes
 from terminal.journal.batches import BatchStatus
 from terminal.journal.records import Totals
 from terminal.journal.transactions import Status
@@ -406,3 +407,56 @@ async def test_reprint_of_the_newest_and_of_a_settlement_is_a_copy(
     assert again is not None
     assert "CETAK ULANG" in again.receipt_toko
     assert again.totals == settled.totals
+
+
+async def test_stored_message_that_is_never_answered_goes_to_the_dead_letters(
+    open_terminal: Open,
+    host: Any,
+    server: Any,
+    slot: InProcessChannel,
+    pin_of: PinPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "DELIVERY_TRANSMISSIONS_MAX", 3)
+    terminal = await logged_on(open_terminal, outage=CITY)
+    await cut(server)
+    sold = await terminal.buy(2_500_000, slot, pin_of("123456"), voucher_question=yes)
+    await server.start()
+    host.refuse = "96"
+    assert await terminal.settle_outstanding() == 1
+    assert await terminal.settle_outstanding() == 0
+    assert [t.intent.stan for t in terminal.journal.dead_letters()] == [sold.stan]
+    assert terminal.journal.transactions[sold.stan].status is Status.DEAD
+    assert len([m for m in host.seen if m.mti[:3] == "022"]) == 3
+    assert terminal.dead_letters == 1
+
+
+async def test_full_batch_sells_no_more_until_it_is_settled(
+    terminal: Terminal,
+    slot: InProcessChannel,
+    pin_of: PinPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("terminal.sale.UNSETTLED_TRANSACTIONS_MAX", 1)
+    assert (await terminal.buy(AMOUNT, slot, pin_of("123456"))).approved
+    full = await terminal.buy(2 * AMOUNT, slot, pin_of("123456"))
+    assert (full.outcome, full.stan) == ("90", 0)
+    assert "settlement dahulu" in full.detail
+    assert (await terminal.balance(slot)).outcome == "00"
+    assert (await terminal.settle()).outcome == "00"
+    assert (await terminal.buy(2 * AMOUNT, slot, pin_of("123456"))).approved
+
+
+async def test_outage_sales_end_when_the_lane_is_full(
+    open_terminal: Open,
+    server: Any,
+    slot: InProcessChannel,
+    pin_of: PinPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("terminal.purchase.outage.VOUCHERS_QUEUED_MAX", 1)
+    terminal = await logged_on(open_terminal, outage=CITY)
+    await cut(server)
+    assert (await terminal.buy(100, slot, pin_of("123456"), voucher_question=yes)).approved
+    assert (await terminal.buy(200, slot, pin_of("123456"), voucher_question=yes)).outcome == "98"
+    await server.start()
