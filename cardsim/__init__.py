@@ -9,7 +9,7 @@ from cardsim.card import Card
 from cardsim.errors import CardImageError, FaultPlanError, ProfileError
 from cardsim.image import ApplicationImage, ApplicationState, CardImage
 from cardsim.memory import OrderedWriter, PowerLost
-from cardsim.personalisation import personalise
+from cardsim.personalisation import personalise, together
 from cardsim.profile import Profile, load_profile, parse_profile, profile_names
 from cardsim.states import CardState
 
@@ -32,4 +32,5 @@ __all__ = [
     "personalise",
     "profile_names",
     "published_authority",
+    "together",
 ]

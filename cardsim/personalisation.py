@@ -1,6 +1,7 @@
 """Making cards: a profile and what one card has of its own give an image."""
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 from cardsim import limits
@@ -81,6 +82,22 @@ def personalise(
     )
     serial = random_bytes(8).hex()
     return CardImage(template.name, serial, template.protocol, template.atr, (image,))
+
+
+def together(first: CardImage, *others: CardImage) -> CardImage:
+    """Give one card with the applications of several, in this order.
+
+    Protocol, answer to reset and serial are the first's; the profile's name joins all names.
+    Raises ProfileError for an application that two of them have, or too many.
+    Source: EMV 4.4 Book 1, 12.1 (several applications on one card).
+    """
+    applications = tuple(item for image in (first, *others) for item in image.applications)
+    if len({item.aid for item in applications}) != len(applications):
+        raise ProfileError("an application stands twice on one card.")
+    if len(applications) > limits.APPLICATIONS:
+        raise ProfileError(f"a card has at most {limits.APPLICATIONS} applications.")
+    name = "+".join(image.profile for image in (first, *others))
+    return replace(first, profile=name, applications=applications)
 
 
 def _application_data(

@@ -23,17 +23,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--profile", default="ssn", show_default=True,
-              help=f"{', '.join(profile_names())}, or a TOML file of your own.")  # fmt: skip
+@click.option("--profile", "profiles", multiple=True, default=("ssn",), show_default=True,
+              help=f"{', '.join(profile_names())}, or a TOML file of your own. "
+              "Once per application on the card.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="The same seed gives the same card.")  # fmt: skip
 @click.option("--name", default="PENERIMA CONTOH", show_default=True, help="Name on the chip.")
 @JSON_OPTION
-def new(file: Path, profile: str, seed: int, name: str, as_json: bool) -> None:
+def new(file: Path, profiles: tuple[str, ...], seed: int, name: str, as_json: bool) -> None:
     """Personalise a virtual card into FILE; refuses to overwrite one."""
     if file.exists():
         raise click.BadParameter(f"{file}: a file is there already", param_hint="FILE")
-    image = make_image(profile, seed, name=name)
+    image = make_image(profiles, seed, name=name)
     image.save(file)
     _say({"file": str(file), **_summary(image)}, as_json=as_json)
 

@@ -1,11 +1,11 @@
 """Virtual cards for tests: one call makes a card with its issuer, its slot and its trace."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cardsim import Card, CardImage, Profile, personalise
+from cardsim import Card, CardImage, Profile, personalise, together
 from cardsim.channel import InProcessChannel
 from cardsim.faults import Fault, Reaction, ReactionKind, parse_faults
 from cardsim.trace import Trace
@@ -113,8 +113,7 @@ def _data_of(reaction: Reaction) -> bytes:
 
 
 def virtual_card(
-    profile: str | Profile = "ssn",
-    *,
+    *profiles: str | Profile,
     seed: int = 1,
     faults: Iterable[Fault] | str = (),
     file: Path | None = None,
@@ -122,27 +121,36 @@ def virtual_card(
 ) -> VirtualCard:
     """Give a new card of a profile (a name, or the path of a TOML file), the same under a seed.
 
-    `faults` are values or the text of a fault plan. `file` is where the card is kept. `content`
-    goes to `cardsim.personalise`: name, pin, expiry, balance_sen ... Number and keys come from the
-    seed. Raises ProfileError, FaultPlanError.
+    Without a profile it is an SSN card; with several it has all their applications. `faults` are
+    values or the text of a fault plan. `file` is where the card is kept. `content` goes to
+    `cardsim.personalise`: name, pin, expiry, balance_sen ... Number and keys come from the seed.
+    Raises ProfileError, FaultPlanError.
 
     >>> card = virtual_card(seed=7)
     >>> card.send("00A404000E315041592E5359532E444446303100").sw
     36864
     """
-    image = make_image(profile, seed, **content)
+    image = make_image(profiles or ("ssn",), seed, **content)
     if file is not None:
         image.save(file)
     plan = parse_faults(faults, "fault plan") if isinstance(faults, str) else tuple(faults)
     return VirtualCard(image, seed=seed, faults=plan, file=file)
 
 
-def make_image(profile: str | Profile, seed: int, **content: Any) -> CardImage:
-    """Give the image of a test card; number and keys come from the seed unless they are given."""
+def make_image(
+    profiles: str | Profile | Sequence[str | Profile], seed: int, **content: Any
+) -> CardImage:
+    """Give the image of a test card with the applications of one profile or several.
+
+    Number and keys come from the seed unless they are given; all applications have the same.
+    """
+    wanted = (profiles,) if isinstance(profiles, (str, Profile)) else tuple(profiles)
     random_bytes = seeded_random(seed, "card new")
     pan = content.pop("pan", None) or pan_of(seed, 1)
     psn = content.pop("psn", "01")
     masters = [SecretBytes(random_bytes(_KEY_BYTES)) for _ in _KEYS]
     keys = {name: icc_master_key(key, pan, psn) for name, key in zip(_KEYS, masters, strict=True)}
     given = {"expiry": _EXPIRY, "name": "PENERIMA CONTOH", **keys, **content}
-    return personalise(profile, pan=pan, psn=psn, random_bytes=random_bytes, **given)
+    return together(
+        *(personalise(one, pan=pan, psn=psn, random_bytes=random_bytes, **given) for one in wanted)
+    )

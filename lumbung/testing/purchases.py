@@ -62,7 +62,7 @@ def terminal_for(profile: str) -> TerminalData:
     >>> terminal_for("ssn").terminal_capabilities.hex()
     '204800'
     """
-    of_the_laboratory = profile.startswith("emv-")
+    of_the_laboratory = any(name.startswith("emv-") for name in profile.split("+"))
     make = laboratory_terminal_data if of_the_laboratory else default_terminal_data
     return make(terminal_id="12400017", merchant_id="EW0000000000017")
 

@@ -121,3 +121,12 @@ def test_new_from_a_wrong_profile_is_refused_with_file_and_line(
     assert (where, line.isdigit()) == (str(profile), True)
     assert says in what
     assert not file.exists()
+
+
+def test_new_with_two_profiles_makes_one_card_of_both(tmp_path: Path) -> None:
+    file = tmp_path / "both.json"
+    done = run("new", str(file), "--profile", "ssn", "--profile", "nsiccs-debit")
+    assert done.exit_code == 0
+    assert "SSN PANGAN" in done.output
+    assert "GPN DEBIT" in done.output
+    assert run("trace", str(file)).output.endswith("cryptogram genuine\n")

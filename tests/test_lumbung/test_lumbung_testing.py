@@ -3,13 +3,21 @@
 import datetime
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cardsim import CardImage, FaultPlanError, ProfileError
+from cardsim import CardImage, FaultPlanError, ProfileError, together
 from cardsim.faults import Fault, FaultAction
-from lumbung.testing import CardIssuer, VirtualCard, issuer_script, virtual_card
+from lumbung.testing import (
+    CardIssuer,
+    VirtualCard,
+    buy,
+    issuer_script,
+    terminal_for,
+    virtual_card,
+)
 from lumbung.testing.cards import make_image
 from protocols.business_time import WITA
 from protocols.card_slot import CardMuteError, CardRemovedError
@@ -156,3 +164,37 @@ def test_plugin_gives_cards_and_shows_the_traces_of_a_failed_test(tmp_path: Path
 
 def test_virtual_card_is_what_the_package_exports() -> None:
     assert isinstance(virtual_card(), VirtualCard)
+
+
+async def test_card_of_two_profiles_has_both_applications_and_sells_with_either() -> None:
+    card = virtual_card("ssn", "nsiccs-debit", "emv-generic", seed=7)
+    assert card.image.profile == "ssn+nsiccs-debit+emv-generic"
+    labels = [item.label for item in card.image.applications]
+    assert labels == ["SSN PANGAN", "GPN DEBIT", "EMV UJI"]
+    used = set()
+    for index, application in enumerate(card.image.applications):
+        terminal = terminal_for(card.image.profile)
+        only = tuple(a for a in terminal.applications if application.aid.startswith(a.aid))
+        bought = await buy(
+            card.channel, CardIssuer.of(card.image, index), AMOUNT_SEN,
+            terminal=replace(terminal, applications=only),
+        )  # fmt: skip
+        assert (bought.approved, bought.is_genuine) == (True, True), bought.text
+        used.add(bought.outcome.aid)
+    assert used == {item.aid for item in card.image.applications}
+    assert [item.state.atc for item in card.image.applications] == [1, 1, 1]
+    assert (await card.buy(AMOUNT_SEN, tap=True)).outcome.aid == card.image.applications[0].aid
+
+
+def test_card_with_an_application_twice_is_refused() -> None:
+    with pytest.raises(ProfileError, match="twice"):
+        virtual_card("ssn", "ssn")
+    image = make_image("ssn", 1)
+    first = image.applications[0]
+    others = [
+        replace(image, applications=(replace(first, aid=bytes((0xF0, *range(4), n))),))
+        for n in range(16)
+    ]
+    assert len(together(*others).applications) == 16
+    with pytest.raises(ProfileError, match="at most 16"):
+        together(image, *others)
