@@ -201,16 +201,28 @@ def test_totals_are_rebuilt_by_a_restart(busy, keep_marks, days):
     assert running(busy) == before
 
 
-def test_marks_kept_while_work_is_under_way_lose_no_total(counter):
+def test_cut_over_while_work_is_under_way_loses_no_total(counter):
+    """What is durable and not yet taken into account must be replayed behind the kept marks."""
     world, edc = counter.world, counter.edc
     assert world.receive(edc.encode(edc.purchase(counter.chip, 100_000))) == []
     work = world.node.core.next_work()
     world.node.state.commit(work.changes)
     world.ledger.create_transfers([one for step in work.steps for one in step.transfers])
-    world.node.core.keep_marks()
+    world.clock.advance(86_400)
+    assert world.receive(edc.encode(edc.network("301")))
     world.node.state.commit(tuple(world.node.core._desk.memory.changes))
     world.restart()
     assert running(counter) == BatchTotals(1, 100_000)
+
+
+@pytest.mark.parametrize("declared", [(0,) * 6, (9,) * 6])
+def test_answer_of_a_settlement_leaves_after_its_decision_is_durable(counter, declared):
+    world, edc = counter.world, counter.edc
+    assert world.receive(edc.encode(edc.settlement(declared))) == []
+    assert world.finish(world.node.core.next_work()) == []
+    work = world.node.core.next_work()
+    assert work.changes
+    assert len(world.finish(work)) == 1
 
 
 def test_sale_in_the_turn_of_its_settlement_is_counted_or_waits(counter):
