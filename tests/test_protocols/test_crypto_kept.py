@@ -72,6 +72,12 @@ def test_issuer_key_does_not_believe_a_changed_chip(changes: dict[str, bytes]) -
     assert not IssuerKey(IMK).check(ChipClaim(PAN, PSN, chip(**changes))).holds
 
 
+@pytest.mark.parametrize("size", [4, 5, 6, 7])
+def test_issuer_key_does_not_believe_a_part_of_a_cryptogram(size: int) -> None:
+    whole = issuer_cryptogram(IMK, PAN, PSN, TAGS["9F36"], arqc_data_nsiccs(TAGS))
+    assert not IssuerKey(IMK).check(ChipClaim(PAN, PSN, chip(_9F26=whole[:size]))).holds
+
+
 def test_issuer_key_proves_only_the_card_that_it_is_asked_about() -> None:
     key = IssuerKey(IMK)
     assert not key.check(ChipClaim(Pan("9360099912344822"), PSN, chip())).holds
@@ -172,6 +178,19 @@ def test_pin_verifier_tells_a_block_without_pin_from_a_wrong_pin() -> None:
         (good, PAN, TdesCipher(IMK)),
     ):
         assert verifier.check(cipher, block, pan, "000000") is PinCheck.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["0612345AFFFFFFFF", "06123456FFFFFF0F", "03123FFFFFFFFFFF", "0D1234567890123F",
+     "16123456FFFFFFFF", "061234567FFFFFFF"],
+)  # fmt: skip
+def test_pin_verifier_calls_every_broken_field_malformed(field: str) -> None:
+    pan_field = bytes.fromhex("0000" + PAN.reveal()[-13:-1])
+    clear = bytes(a ^ b for a, b in zip(bytes.fromhex(field), pan_field, strict=True))
+    block = PinBlock(TdesCipher(KEY).encipher_ecb(clear))
+    found = PinVerifier(IMK).check(TdesCipher(KEY), block, PAN, "000000")
+    assert found is PinCheck.MALFORMED
 
 
 @pytest.mark.parametrize("offset", ["", "123", "12345x", "1234567890123", "١٢٣٤٥٦"])

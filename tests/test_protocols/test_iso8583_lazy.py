@@ -158,3 +158,17 @@ def peeked(codec: PureCodec, raw: bytes, wanted: list[int]) -> object:
         return codec.peek(raw, wanted).elements
     except MessageError as error:
         return _error(error)
+
+
+@twins
+@specs
+def test_lazy_message_with_a_byte_too_many_is_refused_like_decode(
+    codec_class: type[PureCodec], spec: Spec
+) -> None:
+    codec = WARM[codec_class, spec.name]
+    raw = codec.encode(sample_messages(spec)[-1]) + b"\x00"
+    with pytest.raises(MessageError) as by_decode:
+        codec.decode(raw)
+    with pytest.raises(MessageError) as caught:
+        codec.decode_lazy(raw)
+    assert _error(caught.value) == _error(by_decode.value)
