@@ -178,23 +178,20 @@ def _check(
 ) -> None:
     number = record.decree_number
     if not record.state.creditable:
-        raise DisbursementError(
-            f"decree {number} is at `{record.state.value}`, not determined (art. 10).",
-            fix="The Mayor determines it first.",
+        raise DisbursementError.of(
+            "programme.not_determined", decree=number, state=record.state.value
         )
     if not (_is_month(period) and record.period_first <= period <= record.period_last):
-        raise DisbursementError(
-            f"the month is not within {record.period_first} to {record.period_last} "
-            f"of decree {number}.",
-            fix="Give a month as YYYY-MM that the decree covers.",
+        raise DisbursementError.of(
+            "programme.month_outside",
+            decree=number,
+            first=record.period_first,
+            last=record.period_last,
         )
     if not lines:
-        raise DisbursementError(f"decree {number} has no eligible person.")
+        raise DisbursementError.of("programme.nobody_eligible", decree=number)
     if amount_sen is not None and any(line.amount_sen != amount_sen for line in lines):
-        raise DisbursementError(
-            f"the control figure is {amount_sen} sen, decree {number} says otherwise.",
-            fix="Compare the figure with the decree.",
-        )
+        raise DisbursementError.of("programme.control_figure", decree=number, amount=amount_sen)
 
 
 def _is_month(text: str) -> bool:

@@ -149,9 +149,7 @@ class Office:
         """
         record = self.registry.decrees.get(decree)
         if not record.state.creditable:
-            raise RuleError(
-                f"decree {decree} is at `{record.state.value}`: only a determined decree ends aid."
-            )
+            raise RuleError.of("programme.aid_not_ended", decree=decree, state=record.state.value)
         outcomes = {x.recipient_number: x.outcome for x in self.registry.decrees.lines(decree)}
         before = self.registry.decrees.before(record.purse, record.source, below=decree)
         earlier = [] if before is None else self.registry.decrees.lines(before.decree_number)

@@ -247,14 +247,12 @@ def check_release(registry: Registry, decree: int, budget_year: int) -> DecreeRe
     """Give the decree that may release what a year's end held; raise DisbursementError."""
     record = registry.decrees.get(decree)
     if not record.state.creditable:
-        raise DisbursementError(
-            f"decree {decree} is at `{record.state.value}`, not determined (art. 10).",
-            fix="The Mayor determines it first.",
+        raise DisbursementError.of(
+            "programme.not_determined", decree=decree, state=record.state.value
         )
     if record.budget_year <= budget_year:
-        raise DisbursementError(
-            f"decree {decree} is of budget year {record.budget_year}; money of {budget_year} is "
-            "released by a decree of a later year.",
+        raise DisbursementError.of(
+            "programme.release_year", decree=decree, year=record.budget_year, held=budget_year
         )
     return record
 

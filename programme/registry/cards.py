@@ -174,7 +174,7 @@ class CardBook:
     def set_pin_offset(self, number: int, pin_offset: str, actor: Actor) -> None:
         """Keep the reference of a changed PIN."""
         require(actor, "card.pin")
-        _check_digits("the PIN offset", pin_offset, 6, 6)
+        _check_digits("programme.pin_offset", pin_offset, 6, 6)
         with self._context.change(actor) as unit:
             _view(unit, number)
             table = schema.cards
@@ -200,8 +200,8 @@ class CardBook:
             ]
 
     def _row(self, number: int, request: CardRequest, account: bytes) -> dict[str, Any]:
-        _check_digits("the card sequence number", request.pan_sequence, 2, 3)
-        _check_digits("the PIN offset", request.pin_offset, 6, 6)
+        _check_digits("programme.card_sequence", request.pan_sequence, 2, 3)
+        _check_digits("programme.pin_offset", request.pin_offset, 6, 6)
         return {
             "card_number": number,
             "recipient_number": request.recipient_number,
@@ -302,11 +302,11 @@ def _view(unit: Unit, number: int) -> CardView:
     return view
 
 
-def _check_digits(what: str, text: str, least: int, most: int) -> None:
+def _check_digits(key: str, text: str, least: int, most: int) -> None:
     if not (least <= len(text) <= most and text.isascii() and text.isdigit()):
-        raise RuleError(f"{what} must be {least} to {most} digits.")
+        raise RuleError.of(key)
 
 
 def _check_bulk(count: int) -> None:
     if count > BULK_CARDS_MAX:
-        raise RuleError(f"at most {BULK_CARDS_MAX} cards go in one call.")
+        raise RuleError.of("programme.bulk", limit=BULK_CARDS_MAX)

@@ -168,14 +168,18 @@ class DecreeBook:
         with self._context.change(actor) as unit:
             record = _record(_row(unit.connection, decree_number))
             if record.state not in (DecreeState.INTEGRATION, DecreeState.VERIFICATION):
-                raise RuleError(f"decree {decree_number} is at `{record.state.value}` already.")
+                raise RuleError.of(
+                    "programme.outcome_late", decree=decree_number, state=record.state.value
+                )
             table = schema.decree_lines
             mine = (table.c.decree_number == decree_number) & (
                 table.c.recipient_number == recipient_number
             )
             done = unit.connection.execute(update(table).where(mine).values(outcome=outcome.value))
             if done.rowcount != 1:
-                raise NotFoundError(f"decree {decree_number} does not name {recipient_number}.")
+                raise NotFoundError.of(
+                    "programme.not_named", decree=decree_number, recipient=recipient_number
+                )
             unit.record(DECREE, decree_number, "outcome", f"{recipient_number} {outcome.value}")
 
     def get(self, decree_number: int) -> DecreeRecord:
@@ -235,10 +239,11 @@ class DecreeBook:
         )
         pending = unit.connection.execute(query).all()
         if pending:
-            raise RuleError(
-                f"{len(pending)} people of decree {decree_number} are not verified yet, the first "
-                f"is recipient {pending[0][0]}.",
-                fix="Note each outcome, then validate.",
+            raise RuleError.of(
+                "programme.pending_people",
+                count=len(pending),
+                decree=decree_number,
+                recipient=pending[0][0],
             )
 
 

@@ -98,7 +98,7 @@ class PeopleBook:
         with self._context.storage.reading() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise NotFoundError(f"recipient {recipient_number} is not registered.")
+            raise NotFoundError.of("programme.recipient_unknown", recipient=recipient_number)
         return self._opened(row)
 
     def _opened(self, row: Row[tuple[Any, ...]]) -> PersonRecord:

@@ -258,9 +258,9 @@ class ShopBook:
 
 def _merchant_row(number: int, request: MerchantRequest) -> dict[str, Any]:
     merchant_id = request.merchant_id.rstrip(" ")
-    _check_id("a merchant id", merchant_id, 15)
+    _check_id("merchant_id", merchant_id, 15)
     if merchant_id.isdigit():
-        raise RuleError("a merchant id must hold a letter.")
+        raise RuleError.of("programme.merchant_letter")
     for code in (request.category, *request.conditional_categories):
         _check_category(code)
     _check_text("name", request.name)
@@ -281,8 +281,8 @@ def _merchant_row(number: int, request: MerchantRequest) -> dict[str, Any]:
 
 def _terminal_row(number: int, request: TerminalRequest, unit: Unit) -> dict[str, Any]:
     if len(request.terminal_id) != 8:
-        raise RuleError("a terminal id has 8 characters.")
-    _check_id("a terminal id", request.terminal_id, 8)
+        raise RuleError.of("programme.terminal_length")
+    _check_id("terminal_id", request.terminal_id, 8)
     _check_text("key label", request.key_label)
     value = _check_value(request.key_check_value)
     home = _merchant(unit, request.home_merchant_id).merchant_number
@@ -300,7 +300,7 @@ def _terminal_row(number: int, request: TerminalRequest, unit: Unit) -> dict[str
 def _check_value(text: str) -> str:
     value = text.upper()
     if len(value) != 6 or set(value) - set("0123456789ABCDEF"):
-        raise RuleError("a key check value has 6 hexadecimal digits.")
+        raise RuleError.of("programme.check_value")
     return value
 
 
@@ -347,14 +347,14 @@ def _terminal(unit: Unit, terminal_id: str) -> TerminalView:
 
 def _check_id(what: str, text: str, most: int) -> None:
     if not (1 <= len(text) <= most and text.isascii() and text.isalnum()):
-        raise RuleError(f"{what} is 1 to {most} letters and digits.")
+        raise RuleError.of("programme.id_format", field=what, limit=most)
 
 
 def _check_category(code: str) -> None:
     if not (len(code) == 4 and code.isascii() and code.isdigit()):
-        raise RuleError("a merchant category has 4 digits (ISO 18245).")
+        raise RuleError.of("programme.category")
 
 
 def _check_text(what: str, text: str) -> None:
     if not (text.strip() and len(text) <= CELL_CHARACTERS_MAX and text.isprintable()):
-        raise RuleError(f"the {what} must have 1 to {CELL_CHARACTERS_MAX} printable characters.")
+        raise RuleError.of("programme.text_field", field=what, limit=CELL_CHARACTERS_MAX)

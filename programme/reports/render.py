@@ -73,6 +73,7 @@ def as_html(report: Report) -> str:
     totals = report.totals()
     foot = "" if totals is None else f"<tfoot><tr>{_totals(layout.columns, totals)}</tr></tfoot>"
     count = len(report.rows)
+    unit = " Rupiah." if any(c.kind is CellKind.RUPIAH for c in layout.columns) else ""
     return f"""<!doctype html>
 <html lang="id">
 <head>
@@ -85,7 +86,7 @@ def as_html(report: Report) -> str:
 <body>
 <h1>{escape(layout.title_id)} <span class="en" lang="en">{escape(layout.title_en)}</span></h1>
 <p>{escape(layout.note_id)} <span class="en" lang="en">{escape(layout.note_en)}</span></p>
-<p>{count} baris <span class="en" lang="en">{count} lines</span>. Rupiah.</p>
+<p>{count} baris <span class="en" lang="en">{count} lines</span>.{unit}</p>
 <div class="wide">
 <table>
 <thead><tr>{head}</tr></thead>
