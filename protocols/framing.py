@@ -116,6 +116,13 @@ class Framer:
         if self._error is not None:
             raise FramingError(self._error.external)
         spec, size = self._spec, self._spec.length_size
+        if not self._buffer and self._order is not None:
+            # One read, one frame: what nearly every message of a live link is.
+            length = int.from_bytes(data[:size], self._order)
+            is_sound = self._smallest <= length <= self._largest
+            if is_sound and length + size == len(data) and not spec.header_size:
+                start = size + spec.tpdu_size
+                return [Frame(bytes(data[size:start]), bytes(data[start:]))]
         buffer = self._buffer + data if self._buffer else bytes(data)
         frames: list[Frame] = []
         position, end = 0, len(buffer)
