@@ -9,6 +9,7 @@ value is checked for its length and the end of the message once at the end.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from protocols.iso8583.bits import numbers_of
 from protocols.iso8583.charsets import TEXT_CODECS
 from protocols.iso8583.content import wire_size
 from protocols.iso8583.errors import MessageError
@@ -24,7 +25,7 @@ from protocols.iso8583.plan_source import (
     run_at,
     size_table,
 )
-from protocols.iso8583.walk import Walk, numbers_of
+from protocols.iso8583.walk import Walk
 
 #: Turns the bytes of a composite's content into its value.
 Reader = Callable[[bytes], Value]

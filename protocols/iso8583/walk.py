@@ -9,6 +9,7 @@ plan finds anything odd it gives up and the walk is asked, so an error is worded
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from protocols.iso8583.bits import numbers_of
 from protocols.iso8583.charsets import first_outside
 from protocols.iso8583.content import (
     check_units,
@@ -393,13 +394,3 @@ _COMPOSITE_READERS: dict[Kind, Callable[[Walk, Element, int, int, int], Value]] 
     Kind.BITMAPPED: Walk.bitmapped,
     Kind.DATASET: Walk.dataset,
 }
-
-
-def numbers_of(bits: int, width: int, spec: Spec) -> list[int]:
-    """Give the element numbers of a bitmap of `width` bits, without the bitmaps themselves."""
-    skip = (1, 65) if spec.bitmap_tertiary else (1,)
-    return [
-        number
-        for number in range(1, width + 1)
-        if bits >> (width - number) & 1 and number not in skip
-    ]
