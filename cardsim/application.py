@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cardsim import key_faults
+from cardsim import key_faults, limits
 from cardsim.image import ApplicationImage
 from cardsim.memory import OrderedWriter
 from cardsim.misbehaviour import Misbehaviour
@@ -28,6 +28,7 @@ AC_TAGS = ("9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37")
 #: The log file and what one of its entries holds. EMV 4.4 Book 3, Annex D.
 LOG_SFI = 11
 LOG_TAGS = (("9F27", 1), ("9F02", 6), ("5F2A", 2), ("9A", 3), ("9F36", 2), ("9C", 1))
+assert sum(size for _, size in LOG_TAGS) == limits.LOG_ENTRY_BYTES
 #: Length of 9F10 in NSICCS cards, zeros at the end. emv.md 4.3.
 IAD_BYTES = 28
 #: Which list a value is taken from: CDOL1, CDOL2, or the contactless PDOL.

@@ -15,6 +15,7 @@ from cardsim import image_file, limits
 from cardsim.errors import CardImageError
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.rsa import RsaPrivateKey, private_key
+from protocols.emv.balance_mirror import BalanceMirror
 from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.errors import EmvDataError
 from protocols.values import SecretBytes
@@ -295,12 +296,13 @@ def _decode_state(state: dict[str, Any]) -> ApplicationState:
     fields.update({name: _typed(state[name], bool) for name in _STATE_FLAGS})
     if fields["atc"] > limits.ATC_MAXIMUM or fields["pin_tries"] > limits.PIN_TRIES:
         raise ValueError("counter")
-    return ApplicationState(
-        **fields,
-        pin=_typed(state["pin"], str),
-        balance_mirror=bytes.fromhex(state["balance_mirror"]),
-        log=tuple(bytes.fromhex(entry) for entry in state["log"])[: limits.LOG_ENTRIES],
-    )
+    log = tuple(bytes.fromhex(entry) for entry in state["log"])[: limits.LOG_ENTRIES]
+    if any(len(entry) != limits.LOG_ENTRY_BYTES for entry in log):
+        raise ValueError("log")
+    mirror = bytes.fromhex(state["balance_mirror"])
+    if mirror:
+        BalanceMirror.read(mirror)
+    return ApplicationState(**fields, pin=_typed(state["pin"], str), balance_mirror=mirror, log=log)
 
 
 def _typed(value: Any, kind: type) -> Any:

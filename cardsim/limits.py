@@ -4,6 +4,8 @@
 ATC_MAXIMUM = 0xFFFF
 #: Entries of the transaction log ring. Real cards keep 10 to 30.
 LOG_ENTRIES = 10
+#: Bytes of one: what `cardsim.application.LOG_TAGS` name. EMV 4.4 Book 3, Annex D.
+LOG_ENTRY_BYTES = 15
 #: Applications on one card.
 APPLICATIONS = 16
 #: Records of one application.

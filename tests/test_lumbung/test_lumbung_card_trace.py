@@ -130,3 +130,37 @@ def test_new_with_two_profiles_makes_one_card_of_both(tmp_path: Path) -> None:
     assert "SSN PANGAN" in done.output
     assert "GPN DEBIT" in done.output
     assert run("trace", str(file)).output.endswith("cryptogram genuine\n")
+
+
+def test_show_tells_counters_balance_mirror_and_log(card: Path) -> None:
+    run("trace", str(card), "--amount", "5000")
+    run("trace", str(card), "--amount", "7000", "--host", "decline")
+    [application] = json.loads(run("show", str(card), "--json").output)["applications"]
+    assert (application["atc"], application["last_online_atc"]) == (2, 2)
+    assert (application["unfinished"], application["pin_tries"]) == (False, None)
+    assert application["balance_sen"] == 0
+    assert application["balance_at"].endswith("+08:00")
+    logged = [(e["atc"], e["cryptogram"], e["amount_sen"]) for e in application["log"]]
+    assert logged == [(2, "AAC", 700_000), (1, "TC", 500_000)]
+    shown = run("show", str(card)).output
+    assert "last online ATC 2" in shown
+    assert "log: ATC 1 TC 5,000.00" in shown
+
+
+def test_show_of_a_log_with_an_amount_that_is_none_says_so(card: Path) -> None:
+    image = CardImage.load(card)
+    image.applications[0].state.log = (b"\x33" + b"\xff" * 6 + bytes(8),)
+    image.save(card)
+    assert "log: ATC 0 33 no number on 000000" in run("show", str(card)).output
+
+
+def test_show_of_an_image_with_an_odd_log_or_mirror_is_one_clear_error(card: Path) -> None:
+    image = CardImage.load(card)
+    state = image.applications[0].state
+    for field, value in (("log", (b"\x40",)), ("balance_mirror", bytes(3))):
+        kept = getattr(state, field)
+        setattr(state, field, value)
+        image.save(card)
+        with pytest.raises(CardImageError, match="a field is missing or has another form"):
+            run("show", str(card))
+        setattr(state, field, kept)

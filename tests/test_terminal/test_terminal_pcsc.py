@@ -93,10 +93,11 @@ async def test_tap_over_a_contactless_reader_is_approved_and_the_reader_tells_th
         assert await connected(slot) == CONTACTLESS_ATR
         number = await slot.channel.transmit(bytes.fromhex("FFCA000000"), timeout_ms=TIMEOUT_MS)
         assert number == serial_number(slot.card.layer.card.image) + b"\x90\x00"
-        outcome, completion, _lines = await sell(slot)
+        outcome, completion, lines = await sell(slot)
         assert outcome.de55["9F26"] == expected_arqc(outcome.de55)
         assert completion.kind is CompletionKind.APPROVED
         assert completion.reason.code == "approved-tap"
+        assert not [line for line in lines if line.startswith("80AE")]
 
 
 async def test_two_readers_hold_two_cards_that_sell_at_once(readers: PcscReaders) -> None:
