@@ -10,7 +10,7 @@ from cardsim.faults import FaultAction
 from cardsim.weak_keys import SMALL_PRIMES, betrays_itself
 from lumbung.testing import Purchase, VirtualCard, issuer_script, virtual_card
 from protocols.emv import tlv
-from terminal.kernel import KernelOutcome
+from terminal.kernel import KernelOutcome, OutcomeKind
 
 #: The table of reference/emv.md 4.4, row by row, in the catalogue's words.
 TABLE = {
@@ -67,6 +67,7 @@ async def purchase(kind: FaultKind, card: VirtualCard) -> Purchase:
     return await card.buy(500_000, pin=PIN, timeout_ms=20, scripts=made)
 
 
+@pytest.mark.slow
 def test_fault_of_every_kind_strikes_and_the_terminal_makes_of_it_what_the_catalogue_says() -> None:
     wrong = []
     for kind in fault_kinds().values():
@@ -83,6 +84,7 @@ def test_fault_of_every_kind_strikes_and_the_terminal_makes_of_it_what_the_catal
     assert not wrong
 
 
+@pytest.mark.slow
 def test_fault_of_no_kind_outlives_the_plan() -> None:
     """What pretends leaves the card's content alone; only counters and logs may have moved."""
     wrong = []
@@ -142,6 +144,35 @@ def test_weak_key_betrays_itself_and_a_good_one_does_not(name: str, weak: bool) 
     assert all(modulus % prime in powers[prime] for prime in SMALL_PRIMES) is weak
     assert betrays_itself(modulus) is weak
     assert key.public.modulus not in shown(card)["9F46"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "authority"), [("emv-generic", "published"), ("emv-long", "published-long")]
+)
+def test_expired_certificate_is_the_issuers_own_but_for_its_date(
+    profile: str, authority: str
+) -> None:
+    kind = fault_kinds()["expired issuer certificate"]
+    card = virtual_card(profile, seed=7, faults=kind.faults)
+    objects: dict[str, bytes] = {}
+    card.send(f"00A4040007{card.image.applications[0].aid.hex()}00")
+    card.send("80A8000007" + "8305036020D8C8" + "00")
+    for sfi, number in card.image.applications[0].records:
+        answer = card.send(f"00B2{number:02X}{sfi << 3 | 4:02X}00")
+        objects.update(tlv.parse_flat(answer.data, duplicates=True, leaves=True))
+    ca = published_authority(authority).ca.public
+    own = ca.recover(shown(card)["90"])
+    expired = ca.recover(objects["90"])
+    assert (own[6:8].hex(), expired[6:8].hex()) == ("1249", "1225")
+    assert own[8:-21] == expired[8:-21]
+
+
+def test_counters_are_never_advanced_beyond_the_last() -> None:
+    plan = '[[fault]]\naction = "counter advanced"\ncommand = "POWER"\ncount = 70000\n'
+    card = virtual_card(faults=plan)
+    bought = asyncio.run(card.buy(500_000))
+    assert card.image.applications[0].state.atc == 0xFFFF
+    assert bought.outcome.kind is OutcomeKind.NOT_ACCEPTED
 
 
 def test_foreign_certificate_is_good_but_of_another_number() -> None:

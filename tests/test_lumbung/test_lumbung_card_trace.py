@@ -12,6 +12,8 @@ from cardsim.errors import CardImageError
 from lumbung.cards import held_image
 from lumbung.cli import root
 
+pytestmark = pytest.mark.slow
+
 PLAN = '[[fault]]\naction = "slow"\ncommand = "GENERATE_AC"\ndelay_ms = 1\n'
 
 

@@ -24,6 +24,8 @@ from protocols.card_slot import CardMuteError, CardRemovedError
 from protocols.emv.balance_mirror import BalanceMirror
 from terminal.kernel import KernelOutcome
 
+pytestmark = pytest.mark.slow
+
 AMOUNT_SEN = 500_000
 SELECT_PSE = "00A404000E315041592E5359532E444446303100"
 SELECT_SSN = "00A4040005F053534E0100"
@@ -149,7 +151,6 @@ def test_card_that_is_mute_is_approved(virtual_card):
 """
 
 
-@pytest.mark.slow
 def test_plugin_gives_cards_and_shows_the_traces_of_a_failed_test(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(PLUGIN_CONFTEST)
     (tmp_path / "test_mine.py").write_text(PLUGIN_TEST)
