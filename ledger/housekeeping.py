@@ -100,8 +100,19 @@ class Housekeeper:
             self.seal_error = ""
         except OSError as error:
             self.seal_error = str(error)
+            self._remove_half_made()
         except LedgerCorruptError as error:
             self.damage = error  # The next call of any kind raises it.
+
+    def _remove_half_made(self) -> None:
+        """Give back the space of what could not be finished: a commit may need it."""
+        storage = self._log.storage
+        for name in (SEAL_TEMPORARY_NAME, SNAPSHOT_TEMPORARY_NAME):
+            try:
+                if name in storage.names():
+                    storage.remove(name)
+            except OSError as error:
+                self.seal_error += f"; {name}: {error}"
 
     def _seal_one(self, segment: RawSegment) -> None:
         storage, number = self._log.storage, segment.number

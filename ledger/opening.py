@@ -23,11 +23,13 @@ from ledger.log import (
     SPARE_TEMPORARY_NAME,
     SUPERBLOCK_NAME,
     SUPERBLOCK_TEMPORARY_NAME,
+    RawSegment,
     Segment,
     SegmentedLog,
     adopt_spare,
     create_log,
 )
+from ledger.pages import seal_name
 from ledger.recovery import Scanner, Superblock, list_segments, read_superblock
 from ledger.restoring import capture, find_start, restore
 from ledger.sealed import SealedSegment
@@ -122,9 +124,18 @@ def open_log(
 
 def resume_log(opened: OpenedLog) -> None:
     """Read on, without judging the tail, up to the commit mark that is in force now."""
-    mark = read_superblock(opened.log.storage).mark
-    if mark is not None and mark.frame_number > opened.log.frame_number:
-        opened.scanner.resume(mark)
+    log, books = opened.log, opened.books
+    mark = read_superblock(log.storage).mark
+    if mark is None or mark.frame_number <= log.frame_number:
+        return
+    segments = log.segment_number
+    opened.scanner.resume(mark)
+    if log.segment_number > segments:  # What the writer has sealed need not stay in memory here.
+        names = log.storage.names()
+        for segment in log.segments[len(books.cold) : -1]:
+            if isinstance(segment, RawSegment) and seal_name(segment.number) in names:
+                log.adopt_sealed(segment.number)
+        books.cool_all(log.segments[:-1])
 
 
 def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], bytes]) -> None:

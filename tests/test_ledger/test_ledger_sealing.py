@@ -309,3 +309,6 @@ def test_a_reader_goes_on_while_raw_segments_are_sealed_away_under_it(
     assert reader.refresh() == writer.last_sequence  # type: ignore[attr-defined]
     assert list(reader.entries()) == list(writer.entries())
     assert reader.verify().records == writer.last_sequence
+    if reader.engine == "pure":  # What it has seen sealed does not stay in its memory.
+        books = reader._opened.books  # type: ignore[attr-defined]
+        assert len(books.index) < 200 < len(list(writer.entries()))

@@ -67,7 +67,7 @@ def test_a_disk_error_while_sealing_disturbs_no_commit_and_is_tried_again(
     disk.fails = fails
     work_on(ledger, clock, seed=8, batches=30)
     assert "Input/output" in ledger.housekeeping_error
-    assert not [name for name in disk.names() if name.endswith(fails)]
+    assert not [name for name in disk.names() if name.endswith((fails, "seal.tmp", "shot.tmp"))]
     disk.fails = ""
     ledger.create_transfers([Transfer(id=9_000 + n, **MOVE) for n in range(90)])
     ledger.create_transfers([Transfer(id=9_500 + n, **MOVE) for n in range(90)])
@@ -75,6 +75,26 @@ def test_a_disk_error_while_sealing_disturbs_no_commit_and_is_tried_again(
     assert [name for name in disk.names() if name.endswith(fails)]
     assert len([name for name in disk.names() if name.endswith(".seg")]) == 2  # And the spare.
     assert ledger.verify().records == ledger.last_sequence
+    ledger.close()
+
+
+def test_a_disk_too_full_to_seal_goes_on_and_seals_when_there_is_room(
+    clock: SteppingClock,
+) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = on_disk(disk, clock)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    disk.capacity = 4 * SIZE  # The superblock, two segments and the spare, and nothing more.
+    ledger.create_transfers([Transfer(id=n, **MOVE) for n in range(100, 190)])
+    ledger.create_transfers([Transfer(id=n, **MOVE) for n in range(200, 290)])
+    assert "No space left" in ledger.housekeeping_error
+    assert "seal.tmp" not in disk.names()
+    disk.capacity = 1 << 30
+    ledger.create_transfers([Transfer(id=n, **MOVE) for n in range(300, 390)])
+    ledger.create_transfers([Transfer(id=n, **MOVE) for n in range(400, 490)])
+    assert ledger.housekeeping_error == ""
+    assert "00000001.seal" in disk.names()
+    assert ledger.verify().transfers == 360
     ledger.close()
 
 
