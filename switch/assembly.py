@@ -68,7 +68,7 @@ def assemble(
     doors = {}
     for link in config.all_links:
         codec = codec_of(link.spec)
-        # Keys are of the dialect, not of the port: a repeat may come over another link (decision 5).
+        # Keys are of the dialect, not the port: a repeat may come over another link (decision 5).
         doors[link.link] = Door(codec, Reception(codec, link.spec, registry, key_sets))
     core = SwitchCore(
         doors,

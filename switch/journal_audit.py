@@ -71,8 +71,10 @@ def unposted(
 
 
 def _approved(entry: Entry, message: Message) -> ApprovedAnswer:
+    assert message.spec is not None, "the codec decoded it"
+    # Keys are of the dialect, whatever the port is called (switch.assembly).
     key = MessageKey(
-        entry.link,
+        message.spec.name,
         message.text(32) if 32 in message else "",
         message.text(41),
         message.text(7),

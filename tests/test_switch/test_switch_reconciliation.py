@@ -189,12 +189,12 @@ def journalled(counter, *messages: Message) -> list[Entry]:
     """Give the journal's entries of the answers to messages."""
     answers = counter.world.exchange(*(counter.edc.encode(one) for one in messages))
     now = counter.world.clock.now
-    return [Entry(now, EntryKind.ANSWER, "edc", 1, payload=payload) for payload in answers]
+    return [Entry(now, EntryKind.ANSWER, "shops-south", 1, payload=payload) for payload in answers]
 
 
 def unposted_of(counter, entries: list[Entry]) -> list:
     ledger = counter.world.ledger
-    answers = list(approved_answers(entries, {"edc": CODEC}))
+    answers = list(approved_answers(entries, {"shops-south": CODEC}))
     return list(unposted(answers, lambda one: ledger.lookup_entries([one])[0], {"12400017": 17}))
 
 
@@ -210,7 +210,7 @@ def test_every_approved_answer_of_the_journal_has_its_record(worked):
         edc.balance(chip),
     ):
         entries += journalled(worked, message)
-    assert len(list(approved_answers(entries, {"edc": CODEC}))) == 4
+    assert len(list(approved_answers(entries, {"shops-south": CODEC}))) == 4
     assert unposted_of(worked, entries) == []
 
 
