@@ -213,7 +213,7 @@ class Terminal(Settling):
     async def _log_on(self, merchant_id: str, operator: str) -> str:
         shop = self._exchange.session.profile.merchant_id
         moves = bool(merchant_id) and merchant_id != shop
-        if moves and self.journal.counted(self.journal.batch):
+        if moves and self.journal.count(self.journal.batch):
             return "90"
         try:
             code = await self._exchange.change_keys()

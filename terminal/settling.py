@@ -29,7 +29,7 @@ class Settling(Station):
             if waiting is not None:
                 await self._exchange.settle()
                 await self._exchange.deliver()
-                if not self.journal.counted(self.journal.batch):
+                if not self.journal.count(self.journal.batch):
                     return self._of_batch(waiting.number)
             refused = await self._why_not_settle()
             if refused is not None:
@@ -74,8 +74,8 @@ class Settling(Station):
     def _is_due(self) -> bool:
         """Tell whether a cut-off lies between the open batch's first transaction and now."""
         minute = self.config.cut_off_minute
-        counted = self.journal.counted(self.journal.batch)
-        if minute < 0 or not counted:
+        began_ns = self.journal.began_ns(self.journal.batch)
+        if minute < 0 or not began_ns:
             return False
         now_ns = self._exchange.now().utc_ns
         local = wita(now_ns)
@@ -83,7 +83,7 @@ class Settling(Station):
         since_ns += local.second * 1_000_000_000
         if since_ns < 0:
             since_ns += _DAY_NS
-        return counted[0].intent.started_ns < now_ns - since_ns
+        return began_ns < now_ns - since_ns
 
     async def _why_not_settle(self) -> Refused | None:
         """Drive what must be certain before totals can be: reversals, and vouchers under way."""
@@ -95,7 +95,7 @@ class Settling(Station):
             if stored.intent.kind is Kind.VOUCHER and stored.transmissions:
                 trace = {"trace": f"{stored.intent.stan:06d}"}
                 return Refused("91", "refused.voucher_waits", trace)
-        if not journal.counted(journal.batch):
+        if not journal.count(journal.batch):
             return Refused("12", "refused.batch_empty")
         return None
 

@@ -192,7 +192,7 @@ class Station:
         batch = self.journal.batch
         self.flow.facts |= {
             "batch": f"{batch:06d}",
-            "count": str(len(self.journal.counted(batch))),
+            "count": str(self.journal.count(batch)),
         }
 
     def _check_memory(self) -> None:

@@ -64,6 +64,11 @@ class JournalState:
     transactions: "OrderedDict[int, Transaction]" = field(default_factory=OrderedDict)
     batches: "OrderedDict[int, Batch]" = field(default_factory=OrderedDict)
     complaints: list[Complaint] = field(default_factory=list)
+    #: STANs of what is not at its end, oldest first: all that is ever looked for in a hurry.
+    _live: dict[int, None] = field(default_factory=dict)
+    #: Of each batch: how many transactions stand in it, and when the first one began.
+    _counts: dict[int, int] = field(default_factory=dict)
+    _began_ns: dict[int, int] = field(default_factory=dict)
 
     def next_stan(self) -> int:
         """Give the STAN after the last one given out: 1 to 999999, round, none still in use."""
@@ -94,11 +99,11 @@ class JournalState:
 
     def owed(self) -> tuple[Transaction, ...]:
         """Give the transactions whose reversal has no answer yet, oldest first."""
-        return tuple(t for t in self.transactions.values() if t.owed is not None)
+        return tuple(t for t in self._alive() if t.owed is not None)
 
     def queued(self) -> tuple[Transaction, ...]:
         """Give the stored messages that have no final answer yet, oldest first."""
-        return tuple(t for t in self.transactions.values() if t.status is Status.QUEUED)
+        return tuple(t for t in self._alive() if t.status is Status.QUEUED)
 
     def dead_letters(self) -> tuple[Transaction, ...]:
         """Give what the bank must settle by hand: given up, refused vouchers, refused reversals."""
@@ -113,21 +118,28 @@ class JournalState:
         """Give money requests that neither stand nor are being undone: a power cut hit them."""
         return tuple(
             t
-            for t in self.transactions.values()
+            for t in self._alive()
             if t.status in (Status.OPEN, Status.APPROVED) and t.intent.kind.moves_money
         )
+
+    def _alive(self) -> list[Transaction]:
+        return [self.transactions[stan] for stan in self._live]
 
     # Batches
 
     def counted(self, batch: int) -> tuple[Transaction, ...]:
         """Give the transactions that stand in a batch, oldest first; a voided sale among them."""
         return tuple(
-            t
-            for t in self.transactions.values()
-            if t.intent.batch == batch
-            and t.intent.kind.counts
-            and t.status in (Status.COMPLETED, Status.REDUCING)
+            t for t in self.transactions.values() if t.intent.batch == batch and t.is_counted
         )
+
+    def count(self, batch: int) -> int:
+        """Give how many transactions stand in a batch."""
+        return self._counts.get(batch, 0)
+
+    def began_ns(self, batch: int) -> int:
+        """Give when the first transaction that stands in a batch began, 0 for an empty one."""
+        return self._began_ns.get(batch, 0) if self.count(batch) else 0
 
     def totals(self, batch: int) -> Totals:
         """Give what a batch comes to."""
@@ -140,26 +152,20 @@ class JournalState:
     @property
     def unsettled(self) -> int:
         """Give how many transactions wait for their batch to be settled."""
-        return sum(
-            1
-            for t in self.transactions.values()
-            if t.intent.kind.counts and t.status is Status.COMPLETED and self._is_unsettled(t)
-        )
+        waiting = [batch.number for batch in self.batches.values() if batch.is_pending]
+        return sum(self.count(number) for number in (self.batch, *waiting))
 
     def sale_like(self, pan: Pan, amount_sen: int, since_ns: int) -> Transaction | None:
         """Give the newest sale of this card and amount that stands, not older than given."""
         for transaction in reversed(self.transactions.values()):
             intent = transaction.intent
+            if intent.started_ns < since_ns:
+                return None
             is_sale = intent.kind is Kind.PURCHASE and transaction.stands
             is_voucher = intent.kind is Kind.VOUCHER and (
                 transaction.stands or transaction.status is Status.QUEUED
             )
-            if (
-                (is_sale or is_voucher)
-                and intent.started_ns >= since_ns
-                and intent.amount_sen == amount_sen
-                and intent.pan == pan
-            ):
+            if (is_sale or is_voucher) and intent.amount_sen == amount_sen and intent.pan == pan:
                 return transaction
         return None
 
@@ -185,8 +191,8 @@ class JournalState:
         elif intent.kind is not Kind.UPLOAD:
             self.batch = intent.batch
         status = Status.QUEUED if intent.kind.is_forwarded else Status.OPEN
-        self.transactions.pop(intent.stan, None)
-        self.transactions[intent.stan] = Transaction(intent=intent, status=status)
+        self._drop(intent.stan)
+        self._keep(Transaction(intent=intent, status=status))
         self._forget()
 
     def _begin_settlement(self, intent: Intent) -> None:
@@ -203,6 +209,8 @@ class JournalState:
             if not oldest.is_concluded:
                 return
             del self.batches[oldest.number]
+            self._counts.pop(oldest.number, None)
+            self._began_ns.pop(oldest.number, None)
 
     def _answer(self, answer: Answer) -> None:
         transaction = self._known(answer.stan)
@@ -297,7 +305,23 @@ class JournalState:
         return transaction
 
     def _keep(self, transaction: Transaction) -> None:
-        self.transactions[transaction.intent.stan] = transaction
+        stan = transaction.intent.stan
+        before = self.transactions.get(stan)
+        if before is not None and before.is_counted:
+            self._counts[before.intent.batch] = self.count(before.intent.batch) - 1
+        self.transactions[stan] = transaction
+        if transaction.is_counted:
+            batch = transaction.intent.batch
+            self._counts[batch] = self._counts.get(batch, 0) + 1
+            self._began_ns.setdefault(batch, transaction.intent.started_ns)
+        if transaction.is_at_its_end:
+            self._live.pop(stan, None)
+        else:
+            self._live[stan] = None
+
+    def _drop(self, stan: int) -> None:
+        self.transactions.pop(stan, None)
+        self._live.pop(stan, None)
 
     def _is_unsettled(self, transaction: Transaction) -> bool:
         batch = transaction.intent.batch
@@ -314,7 +338,7 @@ class JournalState:
         while len(self.transactions) > REMEMBERED_TRANSACTIONS_MAX:
             for stan, transaction in self.transactions.items():
                 if not self._is_needed(transaction):
-                    del self.transactions[stan]
+                    self._drop(stan)
                     break
             else:
                 return

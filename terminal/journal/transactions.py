@@ -30,6 +30,11 @@ class Status(Enum):
     DEAD = "given up, the bank settles it"
 
 
+_UNDER_WAY = frozenset(
+    {Status.OPEN, Status.APPROVED, Status.REVERSING, Status.REDUCING, Status.QUEUED}
+)
+
+
 class OrderError(ValueError):
     """A record does not follow from the records before it; the text says how."""
 
@@ -58,6 +63,17 @@ class Transaction:
     def stands(self) -> bool:
         """Tell whether money moved and stayed moved."""
         return self.status in (Status.COMPLETED, Status.REDUCING) and not self.voided_by
+
+    @property
+    def is_counted(self) -> bool:
+        """Tell whether its batch adds it up; a voided sale too, beside its void."""
+        stands = self.status in (Status.COMPLETED, Status.REDUCING)
+        return stands and self.intent.kind.counts
+
+    @property
+    def is_at_its_end(self) -> bool:
+        """Tell whether no record of its own can follow, but for a partial reversal."""
+        return self.status not in _UNDER_WAY
 
     @property
     def amount_sen(self) -> int:

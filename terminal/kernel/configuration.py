@@ -186,6 +186,7 @@ def default_terminal_data(
     )
 
 
+@cache
 def _applications() -> dict[str, dict[str, str]]:
     text = files("terminal.kernel").joinpath("terminal_data.toml").read_text("utf-8")
     table: dict[str, dict[str, str]] = tomllib.loads(text)["application"]

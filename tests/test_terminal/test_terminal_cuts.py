@@ -109,6 +109,10 @@ class Shop:
                 assert posted[f"{result.stan:06d}"] == kept.amount_sen
         assert not journal.owed()
         assert not journal.queued()
+        everything = journal.transactions.values()
+        assert not [t for t in everything if t.owed or t.status is Status.QUEUED]
+        for batch in {t.intent.batch for t in everything}:
+            assert journal.count(batch) == len(journal.counted(batch))
         assert host.pin in ("123456", "778899")
         last = await self.terminal.settle()
         assert last.outcome in ("00", "12"), last.detail

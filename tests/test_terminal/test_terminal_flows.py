@@ -460,3 +460,32 @@ async def test_outage_sales_end_when_the_lane_is_full(
     assert (await terminal.buy(100, slot, pin_of("123456"), voucher_question=yes)).approved
     assert (await terminal.buy(200, slot, pin_of("123456"), voucher_question=yes)).outcome == "98"
     await server.start()
+
+
+async def test_slips_printed_again_after_a_power_cut_differ_by_their_mark_only(
+    open_terminal: Open, server: Any, slot: InProcessChannel, pin_of: PinPad
+) -> None:
+    """Whatever line of a slip was the last on paper: what is printed again is the same slip."""
+    terminal = await logged_on(open_terminal, outage=CITY)
+    sale = await terminal.buy(AMOUNT, slot, pin_of("123456"))
+    refund = await terminal.refund(sale.stan, 100_000, slot, pin_of("123456"))
+    other = await terminal.buy(2 * AMOUNT, slot, pin_of("123456"))
+    void = await terminal.void(other.stan)
+    wrong = await terminal.buy(3 * AMOUNT, slot, pin_of("654321"))
+    statement = await terminal.statement(slot)
+    settled = await terminal.settle()
+    await cut(server)
+    voucher = await terminal.buy(2_500_000, slot, pin_of("123456"), voucher_question=yes)
+    await server.start()
+    terminal.release()
+    again = open_terminal(outage=CITY)
+    mark = "** SALINAN (CETAK ULANG) **"
+    for told in (sale, refund, other, void, wrong, statement, settled, voucher):
+        copy = again.reprint(told.stan)
+        assert copy is not None
+        for before, after in (
+            (told.receipt_toko, copy.receipt_toko),
+            (told.receipt_pembeli, copy.receipt_pembeli),
+        ):
+            lines = [line for line in after.splitlines() if line.strip() != mark]
+            assert lines == before.splitlines()
