@@ -28,20 +28,23 @@ class Dialler:
         self, config: HostConfig, codec: PureCodec, clock: Clock,
         on_report: Callable[[LinkReport], None],
     ) -> None:  # fmt: skip
-        """Take the parts; nothing is dialled before `start`."""
+        """Take the parts; raise ConfigurationError for certificates that cannot be used.
+
+        Nothing is dialled before `start`.
+        """
         self.config = config
         self.link = HostLink(config, codec, clock.monotonic_ns())
         self._clock = clock
         self._on_report = on_report
         self._context: ssl.SSLContext | None = None
+        if config.tls is not None:
+            self._context = client_context(config.tls.authority, config.tls.own)
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to dial; raise ConfigurationError for certificates that cannot be used."""
-        if self.config.tls is not None:
-            self._context = client_context(self.config.tls.authority, self.config.tls.own)
+        """Begin to dial."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def submit(self, token: Hashable, request: Message) -> NotSent | None:

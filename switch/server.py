@@ -155,6 +155,9 @@ class SwitchServer:
         """
         loop = asyncio.get_running_loop()
         contexts = [server_context(link.tls) if link.tls else None for link in self._links]
+        for host in self.config.hosts:
+            told = partial(self._host_reported, host.name)
+            self.hosts[host.name] = Dialler(host, codec_of(host.spec), self.clock, told)
         node = await loop.run_in_executor(
             self._executor,
             lambda: assemble(
@@ -174,10 +177,8 @@ class SwitchServer:
             self._pump, self._runner = None, None
             node.state.close()
             raise
-        for host in self.config.hosts:
-            told = partial(self._host_reported, host.name)
-            self.hosts[host.name] = Dialler(host, codec_of(host.spec), self.clock, told)
-            self.hosts[host.name].start()
+        for dialler in self.hosts.values():
+            dialler.start()
         self._started.turn([])
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
         return self.ports[self.config.listen.link]

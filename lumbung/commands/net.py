@@ -11,7 +11,8 @@ import click
 from lumbung.commands.terminal import HOST_OPTION
 from lumbung.event_loop import run_loop
 from lumbung.proxy import DELAY_SECONDS_MAX, Fault, FaultProxy, Moment, Rule, Side
-from protocols.iso8583 import Codec, MessageError, load_spec
+from protocols.iso8583 import Codec, MessageError, load_spec, shipped_names
+from switch.framings import FRAMINGS, framing_of
 
 
 def parse_rule(text: str, *, side: Side, chooses: Callable[[Moment], bool], seconds: float) -> Rule:
@@ -60,11 +61,13 @@ def chooser(mti: str, spec: str) -> Callable[[Moment], bool]:
 @click.option("--seconds", type=click.FloatRange(0, DELAY_SECONDS_MAX), default=1.0,
               show_default=True, help="How long a delay is.")  # fmt: skip
 @click.option("--seed", type=int, default=7, show_default=True)
-@click.option("--spec", default="edc", show_default=True)
+@click.option("--spec", type=click.Choice(shipped_names()), default="edc", show_default=True,
+              help="How messages are written; their framing too, without --framing.")  # fmt: skip
+@click.option("--framing", type=click.Choice(list(FRAMINGS)), help="Where a message ends.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 def net(
     host: str, port: int, faults: tuple[str, ...], mti: str, side: str, seconds: float, seed: int,
-    spec: str, as_json: bool,
+    spec: str, framing: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Stand between terminals and a host and break the line until Ctrl-C; then say what was done.
 
@@ -80,7 +83,10 @@ def net(
         raise click.BadParameter(f"{host!r} is not address:port", param_hint="--host")
     chooses = chooser(mti, spec)
     rules = [parse_rule(f, side=Side(side), chooses=chooses, seconds=seconds) for f in faults]
-    proxy = FaultProxy(address.strip("[]"), int(target), rules, seed=seed, listen_port=port)
+    proxy = FaultProxy(
+        address.strip("[]"), int(target), rules, seed=seed, listen_port=port,
+        frames=framing_of(framing or "", spec),
+    )  # fmt: skip
     run_loop(_serve(proxy, host, as_json=as_json))
 
 

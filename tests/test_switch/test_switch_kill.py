@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lumbung.composition import open_offices
+from lumbung.composition import JOURNAL_KEY, Offices, open_offices
 from lumbung.data_directory import DataDirectory
 from lumbung.story.counter import Counter
 from lumbung.system import SystemClock, system_random
+from switch.control_client import ControlClient
+from switch.journal import EntryKind, read_journal, segments_of
 from tests.test_switch.switch_market import (
     COUNTERS,
     RIGHT,
@@ -55,8 +57,27 @@ async def play(market: Market, switch: Switch) -> list[Counter]:
         market.is_closing = True
     for counter in counters:
         assert await counter.terminal.settle_outstanding() == 0
-    assert switch.end(signal.SIGTERM) == 0
+    assert await asyncio.to_thread(drain, switch) == 0
     return counters
+
+
+def drain(switch: Switch) -> int:
+    """Stop the switch over its control channel; give its exit code."""
+    assert switch.process is not None
+    with ControlClient(switch.root) as client:
+        assert client.ask("status")["ready"]
+        assert client.ask("drain") == {"draining": True}
+    switch.process.communicate(timeout=20)
+    return switch.process.returncode
+
+
+def assert_journal_survived_the_kills(offices: Offices, market: Market) -> None:
+    """Every life has its segment; what a kill tore is left out, the rest is whole."""
+    assert len(segments_of(offices.data.journal)) == KILLS + 1
+    entries = list(read_journal(offices.data.journal, offices.keystore.get(JOURNAL_KEY)))
+    answers = sum(1 for entry in entries if entry.kind is EntryKind.ANSWER)
+    # What a kill takes with it is what the journal's thread had not written: a moment's answers.
+    assert answers >= market.answers / 2
 
 
 @pytest.mark.timeout(60 + 30 * KILLS)
@@ -76,5 +97,6 @@ def test_switch_killed_under_load_loses_and_doubles_nothing(tmp_path: Path) -> N
                     switch.process.kill()
                 switch.process.wait()
         assert switch.lives == KILLS + 1
+        assert_journal_survived_the_kills(offices, market)
         assert_slips_are_postings(offices, counters, KILLS * 4, f"seed {CHANCE_SEED}")
     assert_pin_tries_are_those_that_were_typed(root, market)
