@@ -8,6 +8,7 @@ Source: NIST SP 800-67; ISO/IEC 9797-1; EMV 4.4 Book 2, Annex A1; ISO 9564-1.
 import hmac
 from functools import reduce
 from operator import xor as xor_bytes
+from threading import Lock
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
@@ -85,22 +86,28 @@ class RetailMac:
     """ISO/IEC 9797-1 algorithm 3 under one 16-byte key.
 
     Single DES over all blocks but the last, TDES on the last: the same value as the standard's
-    DES with two more steps at the end, in one pass fewer.
+    DES with two more steps at the end, in one pass fewer. The chaining context is never made anew:
+    what it was left with is added to the next first block, where chaining takes it away again.
     """
 
-    __slots__ = ("_chain", "_last")
+    __slots__ = ("_chain", "_last", "_left", "_lock")
 
     def __init__(self, key: bytes) -> None:
         """Set up the contexts."""
-        self._chain = Cipher(TripleDES(key[:8] * 3), modes.CBC(_ZERO_BLOCK))
+        self._chain = Cipher(TripleDES(key[:8] * 3), modes.CBC(_ZERO_BLOCK)).encryptor()
         self._last = Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor()  # noqa: S305 - single blocks, as the standards have it
+        self._left = _ZERO_BLOCK
+        self._lock = Lock()
 
     def mac(self, data: bytes, padding: int) -> bytes:
         """Give the 8-byte MAC."""
         padded = pad(data, padding)
-        body, last = padded[:-8], padded[-8:]
-        if body:
-            last = xor(self._chain.encryptor().update(body)[-8:], last)
+        last = padded[-8:]
+        if len(padded) > 8:
+            with self._lock:  # two threads must not chain into each other
+                first = xor(padded[:8], self._left)
+                self._left = left = self._chain.update(first + padded[8:-8])[-8:]
+            last = xor(left, last)
         return self._last.update(last)
 
 
