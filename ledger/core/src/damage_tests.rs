@@ -184,10 +184,16 @@ fn damage(files: &mut BTreeMap<String, Vec<u8>>, draw: &mut Draw) -> String {
         }
         _ => {
             for _ in 0..=draw.below(3) {
-                // Most of what matters stands at the start of a page.
-                let page = draw.below(bytes.len().div_ceil(BLOCK)) * BLOCK;
-                let reach = if draw.below(2) == 0 { 300 } else { BLOCK };
-                let at = page + draw.below(reach);
+                let at = if kind_of(&name) == "seal" && draw.below(2) == 0 && bytes.len() > BLOCK {
+                    // The index behind the records.
+                    let start = BLOCK + 128 * (u32_at(bytes, 140) as usize % 256);
+                    start + draw.below(bytes.len().saturating_sub(start))
+                } else {
+                    // Most of what matters stands at the start of a page.
+                    let page = draw.below(bytes.len().div_ceil(BLOCK)) * BLOCK;
+                    let reach = if draw.below(2) == 0 { 300 } else { BLOCK };
+                    page + draw.below(reach)
+                };
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte ^= 1 << draw.below(8);
                 }

@@ -129,10 +129,10 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
         snapshot_sequence,
     } = start(identity, &reader, &listing, options.expected)?;
     scan.pass_sealed(&listing, mark)?;
+    scan.cold.warm()?;
     let sealing = shadow_scan(&scan);
     let torn = scan.advance(Extent::All, mark)?;
     check_expected(storage.location(), &scan, options.expected)?;
-    scan.cold.warm()?;
     let torn = match torn {
         Some(tail) => Some((tail.clone(), repair(&reader, &scan, &tail)?)),
         None => None,

@@ -54,7 +54,6 @@ impl Engine {
         let engine = Arc::downgrade(self);
         hold(&self.sealing.wanted).is_due = true;
         let thread = thread::spawn(move || {
-            lower_priority();
             while let Some(engine) = engine.upgrade() {
                 if !engine.wait_and_seal() {
                     return;
@@ -182,17 +181,3 @@ impl Engine {
         }
     }
 }
-
-/// Commits come first where there is one processor for both.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    const NICE: libc::c_int = 10;
-    // SAFETY: a system call on plain numbers; on Linux the id 0 is the calling thread. Where it is
-    // refused, the thread goes on as it was.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}
