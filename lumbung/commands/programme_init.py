@@ -7,7 +7,7 @@ import click
 
 from lumbung.commands.programme_desk import DIRECTORY, JSON_OPTION, Officer, random_for, say
 from lumbung.composition import compose
-from lumbung.data_directory import REGISTRY_ADDRESS, DataDirectory
+from lumbung.data_directory import REGISTRY_ADDRESS, DataDirectory, DataDirectoryError
 from lumbung.system import SystemClock
 from programme.accounts import open_purse
 from programme.actors import Actor, Agency
@@ -43,7 +43,7 @@ def init(directory: Path, officer: Actor, address: str, as_json: bool) -> None:
     created = wita(clock.now_ns()).date().isoformat()
     with DataDirectory.open(directory, kind=KIND, seed=None, created=created) as data:
         if address:
-            _keep_address(data.root / REGISTRY_ADDRESS, address)
+            _keep_address(data, address)
         with compose(data, clock, random_for) as parts:
             chart = open_purse(parts.ledger, parts.registry, Purse.FOOD, officer)
             version, chain = parts.registry.trail.head()
@@ -62,8 +62,17 @@ def init(directory: Path, officer: Actor, address: str, as_json: bool) -> None:
     say(values, lines, as_json=as_json)
 
 
-def _keep_address(path: Path, address: str) -> None:
-    """Write the registry's address durably; a password may stand in it, hence mode 0600."""
+def _keep_address(data: DataDirectory, address: str) -> None:
+    """Write the registry's address durably; a password may stand in it, hence mode 0600.
+
+    Raises DataDirectoryError where the directory has a registry elsewhere already.
+    """
+    path = data.root / REGISTRY_ADDRESS
+    if data.registry.exists() or data.registry_place() not in (data.registry, address):
+        raise DataDirectoryError(
+            f"{data.root}: has its registry elsewhere already.",
+            fix="Give another directory; a registry is not moved by naming another place.",
+        )
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -47,7 +47,8 @@ class Office:
         if line == "kill %1":
             assert self.switch is not None
             self.switch.send_signal(signal.SIGTERM)
-            assert self.switch.wait(timeout=20) == 0
+            self.switch.communicate(timeout=20)
+            assert self.switch.returncode == 0
             return ""
         if line.endswith(" &"):
             self.switch = subprocess.Popen(
