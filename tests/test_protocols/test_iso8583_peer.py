@@ -1,6 +1,7 @@
 """Beside pyiso8583 on specs drawn at random: same bytes, same values, for plain kinds."""
 
 import iso8583
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,8 @@ element = st.fixed_dictionaries(
         "prefix": st.sampled_from([0, 0, 2, 3]),
         "prefix_packed": st.booleans(),
         "maximum": st.integers(1, 40),
-        "ebcdic": st.booleans(),
+        "page": st.sampled_from(["ascii", "cp037", "cp500", "cp1140"]),
+        "prefix_page": st.sampled_from(["ascii", "cp500"]),
     }
 )
 
@@ -42,11 +44,11 @@ def ours(number: int, drawn: dict[str, object], value: str) -> str:
     kind = drawn["kind"]
     lines = [f"[elements.{number}]", 'name = "e"', f'kind = "{kind}"', 'source = "drawn"']
     if kind == "digits":
-        lines.append(f'encoding = "{"bcd" if drawn["packed"] else "ascii"}"')
-    if kind == "text" and drawn["ebcdic"]:
-        lines.append('encoding = "cp500"')
+        lines.append(f'encoding = "{"bcd" if drawn["packed"] else drawn["page"]}"')
+    if kind == "text":
+        lines.append(f'encoding = "{drawn["page"]}"')
     if drawn["prefix"]:
-        encoding = "bcd" if drawn["prefix_packed"] else "ascii"
+        encoding = "bcd" if drawn["prefix_packed"] else drawn["prefix_page"]
         lines += [
             f"max = {drawn['maximum']}",
             f'prefix = {{ digits = {drawn["prefix"]}, encoding = "{encoding}" }}',
@@ -65,10 +67,10 @@ def theirs(drawn: dict[str, object]) -> dict[str, object]:
     assert isinstance(size, int)
     if drawn["prefix_packed"]:
         size = (size + 1) // 2
-    data = {"bytes": "b", "text": "cp500" if drawn["ebcdic"] else "ascii"}
+    is_binary = packed or drawn["kind"] == "bytes"
     return {
-        "data_enc": "b" if packed else data.get(str(drawn["kind"]), "ascii"),
-        "len_enc": "bcd" if drawn["prefix_packed"] else "ascii",
+        "data_enc": "b" if is_binary else drawn["page"],
+        "len_enc": "bcd" if drawn["prefix_packed"] else drawn["prefix_page"],
         "len_type": size if drawn["prefix"] else 0,
         "max_len": drawn["maximum"],
         "len_count": "nibbles" if packed else "bytes",
@@ -121,6 +123,22 @@ def cases(draw: st.DrawFn) -> tuple[str, dict[str, object], dict[int, str | byte
 def test_codec_agrees_with_pyiso8583_on_drawn_specs(
     case: tuple[str, dict[str, object], dict[int, str | bytes]], place: int, change: int
 ) -> None:
+    agree(case, place, change)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(case=cases(), place=st.integers(0, 400), change=st.integers(1, 255))
+def test_codec_agrees_with_pyiso8583_on_many_drawn_specs(
+    case: tuple[str, dict[str, object], dict[int, str | bytes]], place: int, change: int
+) -> None:
+    agree(case, place, change)
+
+
+def agree(
+    case: tuple[str, dict[str, object], dict[int, str | bytes]], place: int, change: int
+) -> None:
+    """Both twins write what the peer writes, read it back, and accept no damage that it refuses."""
     text, peer, values = case
     spec = parse_spec(text, "drawn.toml")
     document = {"t": "0200"}
