@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from programme.registry_port import CardView, MerchantView
+from protocols.business_time import wita
 from protocols.refusals import Refusal, outcome_texts
 from switch.pipeline.amount import sale_refusal
 from switch.pipeline.card_state import card_refusal
@@ -16,6 +17,10 @@ from switch.pipeline.city_rules import basket_refusal, hours_refusal
 from switch.pipeline.food_rule import category_refusal, shop_refusal
 from switch.pipeline.no_cash_out import cash_refusal
 from switch.rules import RuleBook, RuleReference
+
+
+#: Where the pipeline looks whether every rule is in force: before the food rule.
+_BEFORE_FOOD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,10 @@ def explain(rules: RuleBook, sale: Sale) -> Explanation:
         ("basket", lambda: _basket(rules, sale)),
         ("amount", lambda: sale_refusal(rules, sale.amount_sen)),
     ]
+    missing = rules.missing_on(wita(sale.now_ns).date())
+    if missing is not None:
+        # Without this rule nothing says that a sale is lawful on that day.
+        questions.insert(_BEFORE_FOOD, (missing, lambda: rules.refuse(missing, "05")))
     return Explanation(
         tuple(RuleAnswer(rules.references[rule_id], ask()) for rule_id, ask in questions)
     )
