@@ -100,7 +100,7 @@ class FaultLayer:
 
     def power(self) -> Reaction:
         """Power or reset the card and give the reaction with its ATR."""
-        fault = self._match(POWER)
+        fault = next(iter(self._due(POWER)), None)
         if fault is not None and fault.action is FaultAction.COUNTER_ADVANCED:
             self._advance(fault.count or 1)
         reaction = Reaction(ReactionKind.ANSWER, self._powered())
@@ -128,17 +128,33 @@ class FaultLayer:
             if answer is not None:
                 self.trace.note(command, answer)
                 return Reaction(ReactionKind.ANSWER, answer)
-        name = command_name(command)
-        fault = self._match(name)
-        if fault is None and not self.card.powered:
+        due = self._due(command_name(command))
+        if not self.card.powered:
             return Reaction(ReactionKind.REMOVED)
-        reaction, struck = (
-            self._struck(fault, command) if fault else (self._answered(command), False)
-        )
+        if due and due[0].action in _ALTERATIONS:
+            reaction, fault = self._altered(due, self._answered(command))
+        elif due:
+            reaction, struck = self._struck(due[0], command)
+            fault = due[0] if struck else None
+        else:
+            reaction, fault = self._answered(command), None
         answered = reaction.kind is ReactionKind.ANSWER
-        note = fault.action.value if fault and struck else ""
+        note = fault.action.value if fault is not None else ""
         self.trace.note(command, reaction.data if answered else None, note)
         return reaction
+
+    @staticmethod
+    def _altered(due: list[Fault], reaction: Reaction) -> tuple[Reaction, Fault | None]:
+        """Give an answer altered by the first data fault that finds its object, and that fault."""
+        answer = reaction.data
+        for fault in due:
+            alter = _ALTERATIONS.get(fault.action)
+            if alter is None or reaction.kind is not ReactionKind.ANSWER:
+                continue
+            altered = alter(answer[:-_STATUS_BYTES], fault)
+            if altered is not None:
+                return Reaction(ReactionKind.ANSWER, altered + answer[-_STATUS_BYTES:]), fault
+        return reaction, None
 
     def _answered(self, command: bytes) -> Reaction:
         if self._card_blocked and self.card.powered:
@@ -170,12 +186,6 @@ class FaultLayer:
         self.card.writer.tear_after(None)
         if reaction.kind is not ReactionKind.ANSWER:
             return reaction, True
-        if action in _ALTERATIONS:
-            answer = reaction.data
-            altered = _ALTERATIONS[action](answer[:-_STATUS_BYTES], fault)
-            if altered is None:
-                return reaction, False
-            return Reaction(ReactionKind.ANSWER, altered + answer[-_STATUS_BYTES:]), True
         return self._alter(fault, reaction.data), True
 
     def _alter(self, fault: Fault, answer: bytes) -> Reaction:
@@ -210,8 +220,9 @@ class FaultLayer:
         for application in self.card.applications:
             application.write("atc", min(application.state.atc + counters, limits.ATC_MAXIMUM))
 
-    def _match(self, name: str) -> Fault | None:
-        """Count the command and give the first fault that strikes it."""
+    def _due(self, name: str) -> list[Fault]:
+        """Count the command and give the faults that are due at it, in the plan's order."""
+        found = []
         self._counts[name] = self._counts.get(name, 0) + 1
         if name != POWER:
             self._total += 1
@@ -224,8 +235,8 @@ class FaultLayer:
                 continue
             due = number == fault.ordinal or (fault.every and number > fault.ordinal)
             if due and fault.draw(place, number):
-                return fault
-        return None
+                found.append(fault)
+        return found
 
 
 def command_name(command: bytes) -> str:

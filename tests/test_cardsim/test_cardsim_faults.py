@@ -137,6 +137,25 @@ def test_data_fault_that_finds_no_object_is_not_in_the_trace() -> None:
     assert [entry.fault for entry in struck.trace.entries] == ["", "", "", "missing object"]
 
 
+def test_data_faults_for_several_objects_strike_each_where_its_object_is() -> None:
+    struck = layer(
+        Fault(A.MISSING_OBJECT, "READ_RECORD", every=True, tag="5F24"),
+        Fault(A.MUTE, "READ_RECORD", every=True),
+        Fault(A.CORRUPT_OBJECT, "READ_RECORD", every=True, tag="57"),
+    )
+    records = (bytes.fromhex(f"00B2{place}00") for place in ("010C", "0114", "0214"))
+    assert kinds(struck, SELECT, GPO, *records)[2:] == ["9000"] * 3
+    found = [entry.fault for entry in struck.trace.entries][2:]
+    assert found == ["corrupt object", "missing object", ""]
+
+
+def test_fault_of_a_card_without_power_strikes_nothing() -> None:
+    for action in (A.STATUS, A.MUTE, A.ANSWER, A.TRAILING_BYTES):
+        unpowered = layer(Fault(action, every=True))
+        unpowered.card.power_off()
+        assert kinds(unpowered, SELECT) == ["removed"]
+
+
 def test_chance_is_the_same_under_a_seed_and_differs_between_streams() -> None:
     def struck(seed: int, stream: str) -> str:
         plan = parse_faults(
