@@ -190,11 +190,13 @@ class Books:
                 for transfer_id in chunk:
                     index.pop(transfer_id, None)
         for number, count in sealed.posting_counts():
-            postings = self.rows[number - 1].postings
+            row = self._row(number)
             with lock:
-                assert len(postings) >= count
-                assert postings[count - 1] <= sealed.last_sequence
-                del postings[:count]
+                held = row.postings if row is not None else array("Q")
+                if not 0 < count <= len(held) or held[count - 1] > sealed.last_sequence:
+                    place = sealed.parts.posting_accounts
+                    sealed.corrupt(place.offset, f"the postings of account {number} are not those")
+                del held[:count]
         for pending_sequence in sealed.resolved():
             with lock:
                 self.resolved.pop(pending_sequence, None)

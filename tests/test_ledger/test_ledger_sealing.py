@@ -2,19 +2,21 @@
 
 import random
 import re
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ledger import storage
-from ledger.errors import LedgerCorruptError
+from ledger.errors import LedgerCorruptError, LedgerError
 from ledger.port import Entry, Ledger, StatementFilter
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import OpenEngine, SteppingClock
 from tests.test_ledger.ledger_workload import Workload
-from tests.test_ledger.test_ledger_format import raw_of
+from tests.test_ledger.test_ledger_format import raw_of, sealed_parts
 
 SIZE = 16_384
 MOVE = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
@@ -312,3 +314,54 @@ def test_a_reader_goes_on_while_raw_segments_are_sealed_away_under_it(
     if reader.engine == "pure":  # What it has seen sealed does not stay in its memory.
         books = reader._opened.books  # type: ignore[attr-defined]
         assert len(books.index) < 200 < len(list(writer.entries()))
+
+
+def rewritten(sealed: bytes, offset: int) -> bytes:
+    """Change a byte of a sealed segment and make every checksum over it right again."""
+    content = bytearray(sealed)
+    content[offset] ^= 1
+    if offset >= 4_096:
+        blocks = (len(sealed) - 4_096) // 4_100
+        table = len(sealed) - 4 * blocks
+        block = offset // 4_096
+        checksum = zlib.crc32(content[4_096 * block : 4_096 * (block + 1)])
+        struct.pack_into("<I", content, table + 4 * (block - 1), checksum)
+        struct.pack_into("<I", content, 280, zlib.crc32(content[table:]))
+    struct.pack_into("<I", content, 284, zlib.crc32(content[:284]))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_a_sealed_segment_rewritten_with_sound_checksums_is_found_by_a_verification(
+    open_engine: OpenEngine, clock: SteppingClock, tmp_path: Path, snapshots: bool
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=7, batches=30)
+    ledger.close()
+    directory = tmp_path / "ledger"
+    if not snapshots:
+        for path in directory.glob("*.snap"):
+            path.unlink()
+    path = directory / "00000001.seal"
+    content = path.read_bytes()
+    parts = sealed_parts(content)
+    sizes, offset, places = [(name, len(part)) for name, part in parts.items()], 4_096, [150, 190]
+    for _, size in sizes:
+        places += [offset + size * step // 3 for step in range(3) if size]
+        offset += -(-size // 64) * 64
+    for position in places:
+        path.write_bytes(rewritten(content, position))
+        with pytest.raises(LedgerError, match=r"0000000[12]\.seal.*offset \d+"):
+            opened_and_verified(open_engine, position)
+    path.write_bytes(content)
+    opened_and_verified(open_engine, 0, sound=True)
+
+
+def opened_and_verified(open_engine: OpenEngine, position: int, *, sound: bool = False) -> None:
+    reader = open_engine(read_only=True)
+    try:
+        reader.verify()
+        if not sound:
+            pytest.fail(f"a rewritten byte at {position} was not seen")
+    finally:
+        reader.close()
