@@ -18,7 +18,6 @@ from switch.pipeline.food_rule import category_refusal, shop_refusal
 from switch.pipeline.no_cash_out import cash_refusal
 from switch.rules import RuleBook, RuleReference
 
-
 #: Where the pipeline looks whether every rule is in force: before the food rule.
 _BEFORE_FOOD = 3
 
