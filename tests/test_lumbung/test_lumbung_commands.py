@@ -27,7 +27,8 @@ terminal status|terminal statement|terminal pin-change|terminal reprint
 card new|card list|card show|card apdu|card trace|card serve
 pcsc exec|printer serve
 programme import|programme card|programme merchant|programme disburse|programme sweep
-programme report
+programme report|programme init|programme terminal|programme proposal|programme audit
+programme proxy|programme recipient|programme rehearse
 ledger create|ledger post|ledger balance|ledger statement|ledger entries|ledger tail
 ledger verify|ledger prove|ledger export|ledger inspect|ledger bench
 scenario run|scenario list|net|load run|load compare|trigger

@@ -238,7 +238,9 @@ WRONG = [
     Wrong(("card", "replace", "1", "--officer", "dinsos:d-01"), 1, "may not do `card.replaced`"),
     Wrong(("card", "show"), 2, "give the registry number"),
     Wrong(("merchant", "suspend", "NONE", "--officer", "dinsos:d"), 1, "NONE is not registered"),
-    Wrong(("merchant", "designate", "EWSMDPLR0000001", *OFFICER), 1, "may not do `merchant.designate`"),
+    Wrong(
+        ("merchant", "designate", "EWSMDPLR0000001", *OFFICER), 1, "may not do `merchant.designate`"
+    ),
     Wrong(("merchant", "add", "EWX", *OFFICER), 2, "--name, --kind"),
     Wrong(("report", "umum"), 2, "umum"),
     Wrong(("report", "balances", "--out", "x.pdf"), 2, ".csv or .html"),
