@@ -4,6 +4,7 @@ After the restart and with everything delivered, slips equal postings one to one
 or owed, and the batch still settles. The virtual clock moves only when a deadline passes.
 """
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ from tests.terminal_kit import TMK, CounterBytes, ScriptedHost
 
 pytestmark = pytest.mark.slow
 AMOUNT = 2_500_000
-SEEDS = range(40)
+#: More of them: LUMBUNG_TERMINAL_SEEDS=2000 pytest tests/test_terminal/test_terminal_cuts.py
+SEEDS = range(int(os.environ.get("LUMBUNG_TERMINAL_SEEDS", "40")))
 
 
 @dataclass
