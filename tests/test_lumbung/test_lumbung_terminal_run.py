@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,42 @@ def test_without_a_switch_the_operator_is_told_and_nothing_breaks(city: tuple[Pa
     assert done.returncode == 1
     assert "Log on dahulu" in done.stderr
     assert "Periksa jaringan" in done.stdout
+
+
+def told(city: tuple[Path, str], code: int, *arguments: str) -> dict[str, Any]:
+    """Run one terminal command with --json and give what it tells."""
+    root, address = city
+    needs_host = arguments[0] not in ("reprint", "status")
+    more = ["--host", address] if needs_host else []
+    done = subprocess.run(
+        [*LUMBUNG, "terminal", *arguments, "--data", str(root), "--terminal", "12400010",
+         "--json", *more],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_commands_beside_the_sale_do_what_their_names_say(city: tuple[Path, str]) -> None:
+    card = ("--card", "50")
+    sale = told(city, 0, "buy", "25000", *card)
+    trace = str(sale["stan"])
+    assert told(city, 0, "refund", trace, "5000", *card)["amount_sen"] == 500_000
+    assert told(city, 1, "refund", trace, "99000", *card)["outcome"] == "77"
+    assert told(city, 1, "refund", trace, "0", *card)["outcome"] == "13"
+    moved = [line["amount_sen"] for line in told(city, 0, "statement", *card)["statement"]]
+    assert {-2_500_000, 500_000} <= set(moved)
+    assert told(city, 1, "pin-change", "--new-pin", "123", *card)["outcome"] == "17"
+    assert told(city, 0, "pin-change", "--new-pin", "778899", *card)["kind"] == "pin_change"
+    settled = told(city, 0, "settle")
+    assert (settled["totals"][0]["sales"], settled["totals"][0]["refunds"]) == (1, 1)
+    assert told(city, 1, "settle")["outcome"] == "12"
+    assert told(city, 0, "reprint")["stan"] == settled["stan"]
+    assert told(city, 0, "reprint", trace)["repeated"]
+    state = told(city, 0, "status")
+    assert (state["batch"], state["owed"], state["queued"], state["dead_letters"]) == (2, 0, 0, [])
+    assert state["batches"] == [{"batch": 1, "status": "settled"}]
 
 
 def test_damaged_journal_is_told_in_one_sentence_and_nothing_is_sold(
