@@ -6,7 +6,7 @@ Loopback is the default (design decision 22): anything else is asked for by name
 import ipaddress
 from datetime import time
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -217,9 +217,8 @@ class HostConfig(_Strict):
         max_length=8,
         description="the elements by which an answer is known",
     )
-    keys_by_mti: dict[str, tuple[int, ...]] = Field(
+    keys_by_mti: dict[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(
         default={"08": (7, 11)},
-        strict=False,
         description="other elements for MTIs that begin with these digits",
     )
     window: int = Field(

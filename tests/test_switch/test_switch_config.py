@@ -2,12 +2,13 @@
 
 from datetime import date, time
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from protocols.errors import ConfigurationError
 from switch.assembly import cut_over_shift_ns
-from switch.config import SwitchConfig, load
+from switch.config import HostConfig, SwitchConfig, load
 from switch.outcomes import OutcomeKind, ledger_outcomes
 from switch.rules import Food, load_categories, load_rules, parse_categories
 
@@ -90,6 +91,31 @@ def test_remote_address_is_accepted_when_asked_for_by_name_with_tls(tmp_path):
     assert listen.tls is not None
     assert str(listen.tls.certificate) == str(tmp_path / "switch.pem")
     assert str(listen.tls.key) == "/etc/switch.key"
+
+
+def test_examples_of_the_page_are_valid(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/reference/switch-operation.md").read_text("utf-8")
+    examples = [part.partition("```")[0] for part in page.split("```toml\n")[1:]]
+    links, hosts = (load(write(tmp_path, example)) for example in examples)
+    assert [link.link for link in links.all_links] == ["edc", "edc-tls", "concentrator"]
+    assert hosts.hosts[0].keys_by_mti == {"08": (7, 11)}
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ({"host": "10.0.0.1"}, "remote = true"),
+        ({"framing": "edc"}, "with a TPDU"),
+        ({"keys": []}, "keys"),
+        ({"back_off_ms": 5_000, "back_off_longest_ms": 10}, "back_off_ms"),
+        ({"spec": "visa"}, "no such spec"),
+    ],
+)
+def test_host_that_is_wrong_is_told(host, why):
+    good = {"name": "bank", "host": "127.0.0.1", "port": 9_000}
+    assert HostConfig.model_validate(good).tls_name == "127.0.0.1"
+    with pytest.raises(ValueError, match=why):
+        HostConfig.model_validate({**good, **host})
 
 
 def test_further_links_have_their_own_dialect_and_a_name_each(tmp_path):
