@@ -8,10 +8,9 @@ Source: NIST SP 800-67; ISO/IEC 9797-1; EMV 4.4 Book 2, Annex A1; ISO 9564-1.
 import hmac
 from functools import reduce
 from operator import xor as xor_bytes
-from threading import Lock
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
 
 NAME = "pure"
 
@@ -86,27 +85,33 @@ class RetailMac:
     """ISO/IEC 9797-1 algorithm 3 under one 16-byte key.
 
     Single DES over all blocks but the last, TDES on the last: the same value as the standard's
-    DES with two more steps at the end, in one pass fewer. The chaining context is never made anew:
-    what it was left with is added to the next first block, where chaining takes it away again.
+    DES with two more steps at the end, in one pass fewer. A chaining context is kept with what it
+    was left with, which is added to the next first block, where chaining takes it away again.
     """
 
-    __slots__ = ("_chain", "_last", "_left", "_lock")
+    __slots__ = ("_algorithm", "_free", "_last")
 
     def __init__(self, key: bytes) -> None:
         """Set up the contexts."""
-        self._chain = Cipher(TripleDES(key[:8] * 3), modes.CBC(_ZERO_BLOCK)).encryptor()
+        self._algorithm = TripleDES(key[:8] * 3)
         self._last = Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor()  # noqa: S305 - single blocks, as the standards have it
-        self._left = _ZERO_BLOCK
-        self._lock = Lock()
+        #: Contexts that nobody chains with just now: as many as threads ever did at once.
+        self._free: list[tuple[CipherContext, bytes]] = []
 
     def mac(self, data: bytes, padding: int) -> bytes:
         """Give the 8-byte MAC."""
         padded = pad(data, padding)
         last = padded[-8:]
         if len(padded) > 8:
-            with self._lock:  # two threads must not chain into each other
-                first = xor(padded[:8], self._left)
-                self._left = left = self._chain.update(first + padded[8:-8])[-8:]
+            try:
+                chain, left = self._free.pop()
+            except IndexError:
+                chain, left = (
+                    Cipher(self._algorithm, modes.CBC(_ZERO_BLOCK)).encryptor(),
+                    _ZERO_BLOCK,
+                )
+            left = chain.update(xor(padded[:8], left) + padded[8:-8])[-8:]
+            self._free.append((chain, left))
             last = xor(left, last)
         return self._last.update(last)
 
