@@ -90,6 +90,9 @@ def health(switch: SwitchServer) -> dict[str, object]:
         reasons.append("the ledger has no room: work was refused with 96")
     if metrics.is_registry_stale:
         reasons.append("the registry's changes cannot be read")
+    trouble = switch.node.core.desk.reader.housekeeping_error
+    if trouble:
+        reasons.append(f"the ledger's housekeeping: {trouble}")
     dropped = switch.recorder.dropped if switch.recorder is not None else 0
     if dropped:
         reasons.append(f"{dropped} journal records were dropped")

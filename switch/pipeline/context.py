@@ -26,6 +26,10 @@ class EntryReader(Protocol):
     def last_sequence(self) -> int:
         """Give the sequence of the last durable record."""
 
+    @property
+    def housekeeping_error(self) -> str:
+        """Give what kept the ledger from its housekeeping; "" for nothing."""
+
 
 class StageWatch(Protocol):
     """Takes the time of stages; whoever has a clock gives it to the desk."""
