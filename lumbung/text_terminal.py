@@ -25,6 +25,8 @@ from terminal.screen import View, screen_lines
 _ENTER, _BACKSPACE, _ESCAPE, _TAB, _CTRL_C = (10, 13), (8, 127, curses.KEY_BACKSPACE), 27, 9, 3
 #: Characters of one typed line.
 _TYPED_MAX = 40
+#: How often a terminal at its menu looks after what waits for the bank and for its cut-off.
+_TEND_EVERY_SECONDS = 60
 #: Keys that may be typed before they are asked for.
 _TYPED_AHEAD_MAX = 64
 
@@ -119,6 +121,14 @@ class WindowFace(Face):
                 await on_result(self.terminal, self.view.result)
 
 
+async def _tend(face: WindowFace) -> None:
+    """Deliver and settle by itself, for ever, whenever the terminal stands at its menu."""
+    while True:
+        await asyncio.sleep(_TEND_EVERY_SECONDS)
+        await face.terminal.tend()
+        face.show(face.terminal.flow)
+
+
 class Window:
     """The window and the faces in it; one is shown."""
 
@@ -153,6 +163,7 @@ class Window:
         self._screen = curses.initscr()
         loop = asyncio.get_running_loop()
         workers = [asyncio.create_task(face.work(on_result)) for face in self.faces]
+        workers += [asyncio.create_task(_tend(face)) for face in self.faces]
         leaving = asyncio.create_task(self._closed.wait())
         try:
             curses.noecho()

@@ -85,6 +85,15 @@ class AttendedTerminal(Terminal):
         finally:
             self.flow.watcher = None
 
+    async def tend(self) -> None:
+        """Deliver what waits and settle what is due; for a timer. Connects only for that."""
+        if self.flow.state is not FlowState.MENU:
+            return
+        async with self._operation():
+            await self._exchange.settle()
+            await self._exchange.deliver()
+            await self._settle_if_due()
+
     def _of_log_on(self, code: str) -> SaleResult | None:
         if code == "00":
             return None

@@ -106,6 +106,7 @@ def told(city: tuple[Path, str], code: int, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(180)
 def test_commands_beside_the_sale_do_what_their_names_say(city: tuple[Path, str]) -> None:
     card = ("--card", "50")
     sale = told(city, 0, "buy", "25000", *card)

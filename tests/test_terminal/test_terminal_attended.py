@@ -184,6 +184,27 @@ async def test_outage_is_offered_with_its_limit(counter: Counter) -> None:
     assert (refused.outcome, refused.voucher) == ("91", "")
 
 
+async def test_terminal_at_its_menu_clears_vouchers_and_settles_at_cut_off_by_itself(
+    counter: Counter,
+) -> None:
+    seen = len(counter.host.seen)
+    await counter.terminal.tend()
+    assert len(counter.host.seen) == seen
+    counter.line.is_down = True
+    await counter.choose(FlowEvent.PURCHASE, "25000", PIN, "1")
+    await counter.terminal.tend()
+    assert len(counter.terminal.journal.queued()) == 1
+    counter.line.is_down = False
+    await counter.terminal.tend()
+    assert counter.host.standing_sen() == 2_500_000
+    counter.clock.pass_ms(24 * 60 * 60_000)
+    await counter.terminal.tend()
+    assert counter.host.settled == {"000001": "920000"}
+    assert await counter.choose(FlowEvent.LOG_OFF) is None
+    await counter.terminal.tend()
+    assert counter.terminal.flow.state is FlowState.OFF_DUTY
+
+
 async def test_host_that_answers_nonsense_or_another_terminal_moves_nothing(
     counter: Counter,
 ) -> None:
