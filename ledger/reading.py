@@ -185,8 +185,13 @@ class Reader:
 
     def _first_at(self, timestamp: int) -> int:
         """Give the sequence of the first record not before an instant; timestamps ascend."""
-        sequences = range(1, self._books.last_sequence + 1)
-        return 1 + bisect_left(sequences, timestamp, key=self._timestamp)
+        last = self._books.last_sequence
+        # Most questions have no bounds, or one: those are answered without a search.
+        if timestamp <= 0 or last == 0:
+            return 1
+        if timestamp > self._timestamp(last):
+            return last + 1
+        return 1 + bisect_left(range(1, last + 1), timestamp, key=self._timestamp)
 
     def _timestamp(self, sequence: int) -> int:
         return int.from_bytes(self._log.body(sequence)[TIMESTAMP], "little")
