@@ -20,6 +20,7 @@ DESIGNED = """
 demo|up|down|status|doctor|explain|diff
 spec check|spec import|spec doctor
 switch run|switch check|switch rules check|switch rules explain|switch reconcile
+switch status|switch ask
 switch journal tail|switch journal describe|switch journal replay|switch journal export
 bank run
 terminal run|terminal buy|terminal balance|terminal void|terminal refund|terminal settle
