@@ -135,8 +135,11 @@ class OperatorFlow:
     def screen(self) -> str:
         """Give what the screen says: the state's text, after a refusal its sentence first."""
         known = {"amount": rupiah(self.amount_sen), **self.facts}
-        wanted = placeholders(template(self.state.value, self.lang))
-        shown = text(self.state.value, self.lang, **{name: known.get(name, "") for name in wanted})
+        key = self.state.value
+        if self.state is FlowState.PIN and not self.amount_sen:
+            key = "flow.enter_pin_only"
+        wanted = placeholders(template(key, self.lang))
+        shown = text(key, self.lang, **{name: known.get(name, "") for name in wanted})
         return f"{self.refused.sentence(self.lang)} {shown}" if self.refused else shown
 
     def refuse(self, event: FlowEvent, refused: Refused) -> Effect | None:

@@ -241,6 +241,7 @@ def test_pin_change_walks_through_three_entries() -> None:
     assert flow.kind is Kind.PIN_CHANGE
     flow.handle(FlowEvent.CARD_INSERTED)
     assert flow.handle(FlowEvent.PIN_WANTED) is Effect.ASK_PIN
+    assert flow.screen == "Pemegang kartu mengetik PIN"
     assert flow.handle(FlowEvent.OLD_PIN_TAKEN) is Effect.ASK_NEW_PIN
     assert flow.handle(FlowEvent.PIN_TAKEN) is Effect.ASK_NEW_PIN_AGAIN
     assert flow.handle(FlowEvent.PIN_DIFFERS) is Effect.ASK_NEW_PIN
