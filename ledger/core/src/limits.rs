@@ -23,6 +23,9 @@ pub const ZERO_CHUNK_BYTES: usize = 1 << 20;
 /// Memory for the id fingerprints of sealed segments, the newest ones: those of 12 million ids.
 /// An id whose fingerprint is not there and passes a filter costs a read of the disk.
 pub const FINGERPRINT_BYTES_MAX: usize = 96 << 20;
+/// Microseconds between two such chunks: the disk is the commits' in between, and a spare is still
+/// made in less than the time in which full batches fill a segment.
+pub const SPARE_PAUSE_US: u64 = 2_000;
 /// Bytes of a sealed segment that are written, and read back, between two pauses.
 pub const SEAL_CHUNK_BYTES: usize = 1 << 20;
 /// Microseconds of such a pause: about 60 MiB a second stay for sealing, and the disk is the

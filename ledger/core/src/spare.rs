@@ -1,12 +1,14 @@
 //! The next segment, made ahead of its need so that no commit waits for the file system.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::disk::AlignedBuffer;
 use crate::fault::Fault;
-use crate::limits::ZERO_CHUNK_BYTES;
+use crate::limits::{SPARE_PAUSE_US, ZERO_CHUNK_BYTES};
 use crate::pages::BLOCK;
 use crate::storage::{path_of, read_fully, Access, Schedule, Shared as Files, Storage};
 
@@ -29,6 +31,8 @@ pub struct Shared {
     segment_size: u64,
     stage: Mutex<Stage>,
     changed: Condvar,
+    /// Whether somebody waits for it: no pauses then.
+    is_awaited: AtomicBool,
 }
 
 /// The spare segment of one ledger.
@@ -47,6 +51,7 @@ impl Spare {
             segment_size,
             stage: Mutex::new(if whole { Stage::Ready } else { Stage::Absent }),
             changed: Condvar::new(),
+            is_awaited: AtomicBool::new(schedule == Schedule::Inline),
         };
         Self {
             shared: Arc::new(shared),
@@ -70,6 +75,8 @@ impl Spare {
             return;
         }
         *stage = Stage::Making;
+        let at_once = self.shared.schedule == Schedule::Inline;
+        self.shared.is_awaited.store(at_once, Ordering::Relaxed);
         drop(stage);
         self.join();
         let shared = Arc::clone(&self.shared);
@@ -79,6 +86,7 @@ impl Spare {
     /// Wait until there is a spare, trying once more where making it failed before.
     pub fn wait(&mut self) -> Result<(), Fault> {
         self.prepare();
+        self.shared.is_awaited.store(true, Ordering::Relaxed);
         let stage = self
             .shared
             .stage
@@ -179,6 +187,9 @@ impl Shared {
             file.write_at(zeros.reset(length), offset)?;
             file.sync()?;
             offset += length as u64;
+            if !self.is_awaited.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(SPARE_PAUSE_US));
+            }
         }
         Ok(())
     }
