@@ -31,7 +31,7 @@ programme import|programme card|programme merchant|programme disburse|programme 
 programme report|programme init|programme terminal|programme proposal|programme audit
 programme proxy|programme recipient|programme rehearse
 ledger create|ledger post|ledger balance|ledger statement|ledger entries|ledger tail
-ledger verify|ledger prove|ledger export|ledger inspect|ledger bench
+ledger verify|ledger prove|ledger export|ledger inspect|ledger bench|ledger backup
 scenario run|scenario list|net|load run|load compare|trigger
 """
 HERE = [entry for entry in command_table() if entry.at]
