@@ -18,7 +18,7 @@ from lumbung.faces import CardOf
 from protocols.catalogue import text
 from terminal.attended import AttendedTerminal, Face, Presented, choice_of
 from terminal.purchase.flow import OperatorFlow
-from terminal.purchase.table import FlowState
+from terminal.purchase.table import FlowEvent, FlowState
 from terminal.results import SaleResult
 from terminal.screen import View, screen_lines
 
@@ -52,7 +52,7 @@ class WindowFace(Face):
     async def ask(self, flow: OperatorFlow, *, secret: bool = False) -> str | None:
         """Wait for a typed line."""
         view = self.view
-        view.typed, view.secret, view.notice = "", secret, ""
+        view.typed, view.secret = "", secret
         self._answer = asyncio.get_running_loop().create_future()
         self._redraw()
         while self._ahead and not self._answer.done():
@@ -91,8 +91,10 @@ class WindowFace(Face):
                 return
             view.notice = text("menu.not_now", view.lang)
         elif code in _ENTER:
+            view.notice = ""
             self._answer.set_result(view.typed)
         elif code in (_ESCAPE, _CTRL_C):
+            view.notice = ""
             self._answer.set_result(None)
         elif code in _BACKSPACE:
             view.typed = view.typed[:-1]
@@ -115,6 +117,9 @@ class WindowFace(Face):
             event = choice_of(typed.strip()) if typed is not None else None
             if event is None:
                 self.view.notice = text("refused.choice", self.view.lang)
+                continue
+            if event is not FlowEvent.LOG_ON and self.terminal.flow.state is FlowState.OFF_DUTY:
+                self.view.notice = text("flow.signed_off", self.view.lang)
                 continue
             self.view.result = await self.terminal.serve(event, self)
             if self.view.result is not None:

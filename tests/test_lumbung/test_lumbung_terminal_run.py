@@ -182,6 +182,8 @@ def test_window_sells_shows_the_slip_survives_any_size_and_leaves_on_ctrl_c(
          "--terminal", "12400006", "--terminal", "12400007"]
     )  # fmt: skip
     window.wait_for("12400006")
+    window.type("1\r")
+    window.wait_for("Log on dahulu")
     window.type("12\r")
     window.wait_for("Siap")
     window.type("1\r15000\r41\r" + pin_at(city, 41) + "\r")
