@@ -27,7 +27,7 @@ def open_on(disk: SimulatedDisk) -> Ledger:
         now_ns=SteppingClock(),
         random_bytes=counting_bytes(),
         segment_size=SEGMENT_SIZE,
-        storage=disk,  # type: ignore[arg-type]
+        storage=disk,
     )
 
 
