@@ -6,7 +6,6 @@ loop never waits for the disk. A bulk group goes when no purchase waits, or afte
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,7 @@ from switch.metrics import NodeMetrics
 from switch.session import Arrival, Departure
 from switch.state import StateError
 from switch.work import Work, make_durable, read_results
+from switch.worker import Worker
 
 #: Gives answers and events to whoever owns sockets and log.
 Dispatch = Callable[[list[Departure]], None]
@@ -40,7 +40,7 @@ class Pump:
         node: Node,
         ledger: Ledger,
         clock: Clock,
-        executor: ThreadPoolExecutor,
+        worker: Worker,
         dispatch: Dispatch,
         metrics: NodeMetrics,
     ) -> None:
@@ -49,10 +49,9 @@ class Pump:
         self.ledger = ledger
         self.bulk = BulkQueue()
         self._clock = clock
-        self._executor = executor
+        self._worker = worker
         self._dispatch = dispatch
         self._metrics = metrics
-        self._loop = asyncio.get_running_loop()
         self._progress = asyncio.Event()
         self._is_writing = False
         self._is_bulks_turn = False
@@ -81,17 +80,15 @@ class Pump:
         self._sent_ns = self._clock.monotonic_ns()
         if work is not None:
             self._is_writing = True
-            done = self._loop.run_in_executor(
-                self._executor, make_durable, work, self.node.state, self.ledger
-            )
-            done.add_done_callback(partial(self._work_done, work))
+            make = partial(make_durable, work, self.node.state, self.ledger)
+            self._worker.submit(make, partial(self._work_done, work))
         elif group is not None:
             self._is_writing = True
-            written = self._loop.run_in_executor(self._executor, group.run, self.ledger)
-            written.add_done_callback(partial(self._group_done, group))
+            write = partial(group.run, self.ledger)
+            self._worker.submit(write, partial(self._group_done, group))
 
     def _wake(self) -> None:
-        self._loop.call_soon_threadsafe(self.run)
+        self._worker.wake(self.run)
 
     async def turned(self) -> None:
         """Wait until something has been decided or become durable."""
@@ -106,15 +103,18 @@ class Pump:
             await self._progress.wait()
 
     def _read(
-        self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]"
+        self,
+        work: Work,
+        posted: list[CreateTransferResult] | None,
+        error: BaseException | None,
     ) -> list[StepResult] | BaseException:
         """Give what durable work gave, or why there is nothing to give."""
-        error = done.exception()
         if error is not None:
             return error
+        assert posted is not None, "work that did not fail gives what became of it"
         results: list[StepResult] | BaseException = AssertionError("a fault in the reading")
         try:
-            results = read_results(work, done.result(), self.ledger, self.node.months)
+            results = read_results(work, posted, self.ledger, self.node.months)
         except LedgerError as lost:
             # Posted and not readable: whatever the reason, the outcome is unknown to the terminal.
             results = LedgerPoisonedError(str(lost))
@@ -123,11 +123,16 @@ class Pump:
                 self._give(self.node.core.become_unfit(str(results)))
         return results
 
-    def _work_done(self, work: Work, done: "asyncio.Future[list[CreateTransferResult]]") -> None:
+    def _work_done(
+        self,
+        work: Work,
+        posted: list[CreateTransferResult] | None,
+        failed: BaseException | None,
+    ) -> None:
         self._is_writing = False
         now_ns = self._clock.monotonic_ns()
         self._metrics.durable.record(now_ns - self._sent_ns)
-        core, error = self.node.core, self._read(work, done)
+        core, error = self.node.core, self._read(work, posted, failed)
         if isinstance(error, list):
             departures = core.complete(error, self._clock.now_ns())
         elif isinstance(error, LedgerBusyError | LedgerDeadlineError):
@@ -144,12 +149,11 @@ class Pump:
         self._give(departures)
         self.run()
 
-    def _group_done(self, group: Group, done: "asyncio.Future[Any]") -> None:
+    def _group_done(self, group: Group, result: Any, error: BaseException | None) -> None:
         self._is_writing = False
         self._metrics.bulk.record(self._clock.monotonic_ns() - self._sent_ns)
-        error = done.exception()
         if error is None:
-            group.outcome.set_result(done.result())
+            group.outcome.set_result(result)
         else:
             group.outcome.set_exception(error)
         if isinstance(error, LedgerPoisonedError):

@@ -32,6 +32,7 @@ from switch.pump import Pump
 from switch.rules import load_rules
 from switch.session import Arrival, Departure
 from switch.tls import server_context
+from switch.worker import ExecutorWorker
 
 _log = structlog.get_logger("switch")
 #: Seconds between two looks for connections that are overdue.
@@ -165,9 +166,8 @@ class SwitchServer:
                 self.clock, self._random_bytes,
             ),
         )  # fmt: skip
-        self._pump = Pump(
-            node, self._ledger, self.clock, self._executor, self._dispatch, self.metrics
-        )
+        worker = ExecutorWorker(self._executor)
+        self._pump = Pump(node, self._ledger, self.clock, worker, self._dispatch, self.metrics)
         self._runner = JobRunner(ledger_for_jobs(self._ledger, self._pump.bulk))
         try:
             for link, context in zip(self._links, contexts, strict=True):

@@ -1,15 +1,15 @@
 """Carrying out the host session: its records to disk, its bytes to the line, in its order.
 
-The disk's own time is spent in a thread of its own, one write after the other, so that the event
-loop goes on; the next event is looked at only when the write before it has ended.
+The disk runs one write after the other (`terminal.disk`); the next event is looked at only when the
+write before it has ended.
 """
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from protocols.clock import Clock
+from terminal.disk import Disk, ThreadDisk, Write
 from terminal.errors import JournalWriteError
 from terminal.host import events as out
 from terminal.host.events import Event, Instant
@@ -50,6 +50,7 @@ class Exchange:
         *,
         persistent: bool,
         mark: Mark = _unmarked,
+        disk: Disk | None = None,
     ) -> None:
         """Take the parts; `recover` comes first."""
         self._mark = mark
@@ -62,7 +63,7 @@ class Exchange:
         self._is_open = False
         #: Whether the last attempt to connect succeeded, None before the first.
         self.is_online: bool | None = None
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="terminal-disk")
+        self._disk = disk or ThreadDisk()
 
     def now(self) -> Instant:
         """Give this moment on both clocks."""
@@ -263,27 +264,16 @@ class Exchange:
             seen.append(event)
             write = self._write_of(event)
             if write is not None:
-                self._disk.submit(write).result()
+                self._disk.write_at_once(write)
         return seen
 
     async def _keep(self, event: Event) -> None:
-        """Make an event durable in the disk's thread.
-
-        A write that has been handed over is never taken back: memory holds its records already,
-        and what follows builds on them. Who is cancelled meanwhile waits for its end.
-        """
+        """Make an event durable; who is cancelled meanwhile waits for its end."""
         write = self._write_of(event)
-        if write is None:
-            return
-        writing = self._disk.submit(write)
-        try:
-            await asyncio.shield(asyncio.wrap_future(writing))
-        except asyncio.CancelledError:
-            # A failed write has closed the journal: it shows at the next one.
-            writing.exception()
-            raise
+        if write is not None:
+            await self._disk.write(write)
 
-    def _write_of(self, event: Event) -> Callable[[], None] | None:
+    def _write_of(self, event: Event) -> Write | None:
         if isinstance(event, out.Persist):
             records = event.records
             return lambda: self._marked("journal", lambda: self._journal.append(*records))
@@ -292,14 +282,14 @@ class Exchange:
             return lambda: self._marked("keys", lambda: self._keys.store_session(keys))
         return None
 
-    def _marked(self, name: str, write: Callable[[], None]) -> None:
+    def _marked(self, name: str, write: Write) -> None:
         self._mark(f"{name}: before")
         write()
         self._mark(f"{name}: after")
 
     def stop(self) -> None:
-        """End the disk's thread; nothing may be written afterwards. Idempotent."""
-        self._disk.shutdown(wait=True)
+        """End the disk; nothing may be written afterwards. Idempotent."""
+        self._disk.stop()
 
 
 def of(events: list[Event], kind: type[EventKind]) -> list[EventKind]:

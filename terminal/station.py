@@ -11,6 +11,7 @@ from terminal.card_channel import CardChannel
 from terminal.card_desk import CardDesk
 from terminal.configuration import TerminalConfig
 from terminal.directory import DirectoryLock
+from terminal.disk import Disk
 from terminal.errors import NotLoggedOnError
 from terminal.exchange import Exchange, Mark
 from terminal.host.events import HostProfile
@@ -45,10 +46,12 @@ class Station:
         random_bytes: RandomBytes,
         line: Line | None = None,
         mark: Mark | None = None,
+        disk: Disk | None = None,
     ) -> None:
         """Lock the directory, recover the journal, owe back what a power cut left open.
 
-        `line` replaces the TCP line, `mark` is called round each durable write: both for tests.
+        `line` replaces the TCP line, `mark` is called round each durable write, `disk` says when
+        writes are carried out: all three for tests and simulations.
 
         Raises DirectoryLockedError, JournalDamagedError, JournalVersionError, KeyStoreError,
         SealBrokenError, TerminalError; the directory is free again then.
@@ -58,7 +61,7 @@ class Station:
         self._lock = DirectoryLock.take(config.data_directory)
         self._journal: Journal | None = None
         try:
-            self._exchange = self._open(clock, line, mark)
+            self._exchange = self._open(clock, line, mark, disk)
         except BaseException:
             self.release()
             raise
@@ -68,7 +71,9 @@ class Station:
             self.flow.state = FlowState.MENU
         self._tell_batch()
 
-    def _open(self, clock: Clock, line: Line | None, mark: Mark | None) -> Exchange:
+    def _open(
+        self, clock: Clock, line: Line | None, mark: Mark | None, disk: Disk | None
+    ) -> Exchange:
         config = self.config
         sealer = Sealer(config.storage_key, self._random_bytes)
         directory = config.data_directory
@@ -88,8 +93,9 @@ class Station:
         tcp = TcpLine(config.host, config.port, connect_timeout_ms=config.connect_timeout_ms)
         marks = {"mark": mark} if mark is not None else {}
         exchange = Exchange(
-            session, self._journal, keys, line or tcp, clock, persistent=config.persistent, **marks
-        )
+            session, self._journal, keys, line or tcp, clock,
+            persistent=config.persistent, disk=disk, **marks,
+        )  # fmt: skip
         exchange.recover()
         return exchange
 

@@ -15,6 +15,7 @@ from protocols.values import SecretBytes
 from terminal.attended import AttendedTerminal, Face, Presented
 from terminal.card_channel import CardChannel, CardEvent
 from terminal.configuration import TerminalConfig
+from terminal.disk import Disk
 from terminal.line import Line, LineDownError
 from terminal.purchase.flow import OperatorFlow
 
@@ -213,12 +214,13 @@ def open_terminal(
     random_bytes: RandomBytes,
     line: Line | None = None,
     mains: Mains | None = None,
+    disk: Disk | None = None,
     **settings: Any,
 ) -> AttendedTerminal:
     """Give a terminal on a directory, with settings of `TerminalConfig` where they differ.
 
     `line` replaces TCP to `host` and `port`; with `mains` each durable write is a step, and so is
-    each message.
+    each message. `disk` replaces the thread that writes.
     """
     values: dict[str, Any] = {
         "terminal_id": "12400017",
@@ -236,6 +238,7 @@ def open_terminal(
         random_bytes=random_bytes,
         line=mains.line(line) if mains is not None and line is not None else line,
         mark=mains.step if mains is not None else None,
+        disk=disk,
     )
 
 

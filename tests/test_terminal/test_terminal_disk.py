@@ -86,7 +86,7 @@ async def test_write_that_waits_for_the_disk_is_not_taken_back_by_a_cancel(
     pin_of: PinPad,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    disk = terminal._exchange._disk
+    disk = terminal._exchange._disk._thread
     let_go, handed_over = threading.Event(), asyncio.Event()
     disk.submit(let_go.wait, 20)
     real = disk.submit
