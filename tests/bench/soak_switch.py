@@ -30,7 +30,7 @@ from lumbung.system import SystemClock, system_random
 ROUND_SECONDS = 20.0
 #: Bytes of memory that one more purchase may cost in the second half of the run, beyond what caches
 #: take until they are full: the ledger's index, and the day's own index of sales.
-BYTES_A_PURCHASE_MAX = 1_024
+BYTES_A_PURCHASE_MAX = 640
 CACHES_BYTES_MAX = 16 << 20
 _EMPTY_QUEUES = ("in_flight", "journal_queued", "jobs_waiting", "journal_dropped", "unfit")
 
