@@ -5,7 +5,6 @@ import json
 import socket
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -144,27 +143,25 @@ async def test_job_posts_in_groups_while_sales_go_on(office, counter):
     assert world.balance(9_001) == 500_000
 
 
-class ByHand(ThreadPoolExecutor):
+class ByHand:
     """A worker that does its next piece when told to."""
 
     def __init__(self) -> None:
-        super().__init__(max_workers=1)
         self.pieces = deque()
 
-    def submit(self, function, /, *given):
-        outcome = Future()
-        self.pieces.append((outcome, function, given))
-        return outcome
+    def submit(self, work, done):
+        self.pieces.append((work, done))
 
-    async def step(self) -> str:
-        outcome, function, given = self.pieces.popleft()
-        outcome.set_result(function(*given))
-        for _ in range(4):
-            await asyncio.sleep(0)
-        return "sale" if function is make_durable else "job"
+    def wake(self, call):
+        call()
+
+    def step(self) -> str:
+        work, done = self.pieces.popleft()
+        done(work(), None)
+        return "sale" if work.func is make_durable else "job"
 
 
-async def test_groups_and_sales_take_turns_at_the_writer(counter):
+def test_groups_and_sales_take_turns_at_the_writer(counter):
     world, worker = counter.world, ByHand()
     chips = [world.add_card(20 + number, 1_000_000) for number in range(3)]
     metrics = NodeMetrics(world.clock.monotonic_ns)
@@ -183,7 +180,7 @@ async def test_groups_and_sales_take_turns_at_the_writer(counter):
         if chip is not None:
             sell(chip)
         assert len(worker.pieces) == 1, "one piece at a time"
-        done += [await worker.step(), await worker.step()]
+        done += [worker.step(), worker.step()]
     assert done == ["sale", "job", "sale", "job", "sale", "job"]
     assert all(group.outcome.done() for group in groups)
     assert world.postings() == 3
