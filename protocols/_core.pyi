@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import final
 
 from protocols.crypto.engine import Engine
+from protocols.iso8583.facts import Facts
 from protocols.iso8583.message import Message, Value
 from protocols.iso8583.model import Spec
 from protocols.iso8583.native import Slow
@@ -27,6 +28,14 @@ class CodecCore:
     def mask(self, raw: bytes) -> bytes | None: ...
     def encode(self, message: Message) -> bytes: ...
     def encode_signed(self, message: Message, key: object, padding: int) -> bytes | None: ...
+    def answer(
+        self,
+        request: Message,
+        mti: str,
+        echoed: int,
+        changes: Mapping[int, Value | None],
+        key: tuple[object, int] | None,
+    ) -> bytes | None: ...
     def receive(self, raw: bytes, keys: SenderKeys, sender: int) -> tuple[Message, int] | None: ...
     def receive_batch(
         self, raws: Sequence[bytes], keys: SenderKeys, sender: int
@@ -50,7 +59,17 @@ class LazyMessage:
     def wire(self, number: int) -> bytes: ...
     def message(self) -> Message: ...
 
+@final
+class FactsReader:
+    """Reads facts into one class; None means that `protocols.iso8583.facts` must do it."""
+
+    def __new__(
+        cls, message: type, facts: type, pan: type, pin_block: type, no_types: frozenset[str], /
+    ) -> FactsReader: ...
+    def read(self, message: Message, link: str, /) -> Facts | None: ...
+
 class _CodecModule(ModuleType):
+    FactsReader: Callable[..., FactsReader]
     CodecCore: Callable[..., CodecCore]
     LazyMessage: type[LazyMessage]
 

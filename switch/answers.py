@@ -1,4 +1,4 @@
-"""From a decision to the answer's message: the spec's echo, DE39 and what belongs to it."""
+"""From a decision to what its answer says beside the spec's echo and DE39."""
 
 from protocols.iso8583 import Message, Value
 from switch.changes import BatchTotals
@@ -15,10 +15,13 @@ _TOTALS_NAMES = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "r
 _COUNT_DIGITS, _AMOUNT_DIGITS = 6, 12
 
 
-def build_answer(
-    request: Message, decision: Decision, *, account_type: str, issuer_data: bytes
-) -> Message:
-    """Give the answer without its MAC. `issuer_data` is tag 91, empty when no chip was proved."""
+def answer_changes(
+    decision: Decision, *, account_type: str, issuer_data: bytes
+) -> dict[int, Value | None]:
+    """Give what an answer has beside DE39 and the spec's echo; None for what it must not echo.
+
+    `issuer_data` is tag 91, empty when no chip was proved.
+    """
     changes: dict[int, Value | None] = {
         38: decision.approval_code or None,
         44: decision.reason or None,
@@ -31,7 +34,7 @@ def build_answer(
     }
     if decision.approved_sen is not None:
         changes[4] = f"{decision.approved_sen:012d}"
-    return request.response(decision.code, changes)
+    return changes
 
 
 def _balance(decision: Decision, account_type: str) -> Value | None:

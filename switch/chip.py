@@ -6,9 +6,10 @@ method 1.
 
 from collections.abc import Mapping
 
-from protocols.crypto.cryptogram import application_cryptogram, arpc_method1, arqc_data_nsiccs
+from protocols.crypto.cryptogram import arpc_method1
 from protocols.crypto.emv_keys import common_session_key, icc_master_key
 from protocols.crypto.errors import DataLengthError
+from protocols.crypto.issuer import IssuerKey
 from protocols.values import Pan, SecretBytes
 
 
@@ -18,18 +19,25 @@ class ChipKeys:
     def __init__(self, issuer_key: SecretBytes) -> None:
         """Take the issuer master key for application cryptograms."""
         self._issuer_key = issuer_key
+        self._issuer = IssuerKey(issuer_key)
 
     def session_key(self, pan: Pan, pan_sequence: str, atc: int) -> SecretBytes:
         """Give the session key of one transaction of one card."""
-        master = icc_master_key(self._issuer_key, pan, f"{pan_sequence or '0':0>2}"[-2:])
+        master = icc_master_key(self._issuer_key, pan, _two_digits(pan_sequence))
         return common_session_key(master, atc.to_bytes(2, "big"))
 
-    def cryptogram(self, session_key: SecretBytes, tags: Mapping[str, bytes]) -> bytes | None:
-        """Give the ARQC that these tags must have, None when a tag has a wrong length."""
+    def proven_key(
+        self, pan: Pan, pan_sequence: str, tags: Mapping[str, bytes]
+    ) -> SecretBytes | None:
+        """Give the session key of a cryptogram that is this card's own over these tags.
+
+        None when it is not, or a tag has a wrong length. Compares in constant time.
+        """
         try:
-            return application_cryptogram(session_key, arqc_data_nsiccs(tags))
+            check = self._issuer.check_tags(pan, _two_digits(pan_sequence), tags)
         except DataLengthError:
             return None
+        return check.session_key if check.holds else None
 
     def issuer_authentication_data(
         self, session_key: SecretBytes, arqc: bytes, response_code: str
@@ -37,3 +45,7 @@ class ChipKeys:
         """Give tag 91: ARPC and response code. Source: EMV 4.4 Book 3, Annex A; Book 2, 8.2.1."""
         arc = response_code.encode("ascii")
         return arpc_method1(session_key, arqc, arc) + arc
+
+
+def _two_digits(pan_sequence: str) -> str:
+    return f"{pan_sequence or '0':0>2}"[-2:]

@@ -3,7 +3,8 @@
 JSON lines over a Unix socket in the data directory, version 1. A request is
 `{"version": 1, "id": 7, "command": "status", "arguments": {}}`; what comes back carries its `id`:
 any number of `{"id": 7, "progress": {...}}`, then one `{"id": 7, "result": {...}}` or
-`{"id": 7, "error": {"code", "what", "fix", "exit_code"}}`.
+`{"id": 7, "error": {"code", "what", "fix", "exit_code"}}`, with `"said": {"id", "en"}` where the
+programme says it in both languages.
 
 The table is open: whoever composes a node adds commands and jobs to it before it is served.
 """
@@ -56,7 +57,7 @@ class Command:
 
     name: str
     summary: str
-    arguments: type[Arguments] = NoArguments
+    arguments: type[BaseModel] = NoArguments
     quick: Quick | None = None
     job: JobFunction | None = None
 
@@ -100,7 +101,7 @@ class Asked:
 
     id: int
     command: Command
-    arguments: Arguments
+    arguments: BaseModel
     detached: bool = False
 
 

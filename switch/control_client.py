@@ -26,11 +26,18 @@ class NoSwitchError(LumbungError):
 class NodeRefusedError(LumbungError):
     """The switch answered with an error of its own: its code, its texts, its exit code."""
 
-    def __init__(self, code: str, what: str, fix: str, exit_code: int) -> None:
-        """Keep what was told."""
+    def __init__(
+        self, code: str, what: str, fix: str, exit_code: int, said: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep what was told; `said` has it by language where the switch says it in two."""
         super().__init__(what, fix=fix)
         self.code = code
         self.exit_code = exit_code
+        self._said = said or {}
+
+    def said(self, lang: str) -> str:
+        """Give the sentence in one language, or the whole text where there is only one."""
+        return self._said.get(lang, self.external)
 
 
 def is_switch_running(directory: Path) -> bool:
@@ -103,7 +110,9 @@ class ControlClient:
             raise self._broken(error.strerror or type(error).__name__) from error
         if "error" in answer:
             told = answer["error"]
-            raise NodeRefusedError(told["code"], told["what"], told["fix"], told["exit_code"])
+            raise NodeRefusedError(
+                told["code"], told["what"], told["fix"], told["exit_code"], told.get("said")
+            )
         result: dict[str, Any] = answer["result"]
         return result
 

@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from ledger.errors import LedgerError
+from programme.errors import ProgrammeError
+from protocols.catalogue import LANGUAGES
 from protocols.errors import LumbungError
 from switch.control import (
     SOCKET_NAME,
@@ -146,4 +148,7 @@ class ControlServer:
         if isinstance(error, LumbungError):
             what, fix = error.external, error.fix
         code = exit_code or self._exit_codes(error)
-        return {"code": error.code, "what": what, "fix": fix, "exit_code": code}
+        told = {"code": error.code, "what": what, "fix": fix, "exit_code": code}
+        if isinstance(error, ProgrammeError) and error.key:
+            told["said"] = {lang: error.said(lang) for lang in LANGUAGES}
+        return told

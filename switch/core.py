@@ -14,8 +14,8 @@ from typing import Any
 from ledger.errors import LedgerError
 from protocols.business_time import wita
 from protocols.errors import LumbungError
-from protocols.iso8583 import Message
-from switch.answers import build_answer
+from protocols.iso8583 import Message, MessageUse, Value
+from switch.answers import answer_changes
 from switch.buckets import TokenBuckets
 from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
@@ -31,6 +31,7 @@ from switch.work import Work
 
 #: A moment in the log: name and fields, already free of card data.
 Event = tuple[str, dict[str, Any]]
+_NO_CHANGES: Mapping[int, Value | None] = {}
 _UNFIT_CODE = "96"
 _BUSY_CODE = "91"
 
@@ -220,8 +221,7 @@ class SwitchCore:
         )
 
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
-        keys = accepted.keys
-        context = Context(accepted.request, accepted.terminal, keys, self._desk)
+        context = Context(accepted.request, accepted.terminal, accepted.keys, self._desk)
         active = Active(arrival, accepted, context, changes_before)
         try:
             beginning = begin(context)
@@ -318,19 +318,15 @@ class SwitchCore:
         self._event("unfit", why=self.unfit_reason)
 
     def _answer(self, active: Active, decision: Decision) -> None:
-        context, request = active.context, active.accepted.request
-        issuer_data = b""
-        if context.cryptogram_key is not None:
-            issuer_data = self._desk.chip_keys.issuer_authentication_data(
-                context.cryptogram_key, request.chip["9F26"], decision.code
-            )
-        answer = build_answer(
-            request.message,
-            decision,
-            account_type=context.answer_account_type,
-            issuer_data=issuer_data,
-        )
-        self._send(active.arrival, answer, active.accepted.keys)
+        context = active.context
+        request, key, issuer_data = context.request, context.cryptogram_key, b""
+        if key is not None:
+            data = self._desk.chip_keys.issuer_authentication_data
+            issuer_data = data(key, request.chip["9F26"], decision.code)
+        account_type = context.answer_account_type
+        changes = answer_changes(decision, account_type=account_type, issuer_data=issuer_data)
+        keys, use = context.keys, context.use
+        self._send(active.arrival, request.message, decision.code, keys, changes, use)
         self._note(active, decision)
 
     def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
@@ -338,21 +334,26 @@ class SwitchCore:
             mti = rejected.message.mti
             self._event("rejected", code=rejected.code, why=rejected.why, mti=mti)
         self.counters[f"{rejected.message.mti}/{rejected.code}"] += 1
-        self._send(arrival, rejected.message.response(rejected.code), rejected.keys)
+        self._send(arrival, rejected.message, rejected.code, rejected.keys)
 
     def _turn_away(self, arrival: Arrival, accepted: Accepted, code: str) -> None:
         """Answer a message that is not looked at: nothing of it happened, it may come again."""
         request = accepted.request
         self.counters[f"{request.mti}/{code}"] += 1
         self._event("turned-away", code=code, mti=request.mti, terminal=request.terminal_id)
-        self._send(arrival, request.message.response(code), accepted.keys)
+        self._send(arrival, request.message, code, accepted.keys)
 
-    def _send(self, arrival: Arrival, answer: Message, keys: SessionKeys | None) -> None:
-        codec = self._doors[arrival.link].codec
-        if keys is None:
-            payload = codec.encode(answer)
-        else:
-            payload = codec.encode_with_mac(answer, keys.mac.mac)
+    def _send(
+        self,
+        arrival: Arrival,
+        request: Message,
+        code: str,
+        keys: SessionKeys | None,
+        changes: Mapping[int, Value | None] = _NO_CHANGES,
+        use: MessageUse | None = None,
+    ) -> None:
+        mac, codec = keys.mac if keys is not None else None, self._doors[arrival.link].codec
+        payload = codec.encode_answer(request, code, changes, mac, use)
         self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
 
     def _cut(self, arrival: Arrival, why: str) -> None:

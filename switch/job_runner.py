@@ -99,8 +99,8 @@ class JobRunner:
     """One job at a time, in order; made and used on the loop's thread."""
 
     def __init__(self, ledger: Ledger) -> None:
-        """Take the ledger that jobs write to."""
-        self._ledger = ledger
+        """Take the ledger that jobs write to; quick acts in other threads may use it too."""
+        self.ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="switch-job")
         self._stop = threading.Event()
@@ -141,7 +141,7 @@ class JobRunner:
     def _run(self, job: Job, function: JobFunction) -> Mapping[str, Any]:
         self._loop.call_soon_threadsafe(self._began, job)
         tell = self._tell_for(job)
-        return function(JobContext(self._ledger, tell, self._stop))
+        return function(JobContext(self.ledger, tell, self._stop))
 
     def _tell_for(self, job: Job) -> Callable[[int, int], None]:
         def tell(done: int, of: int) -> None:

@@ -26,6 +26,7 @@ from protocols.errors import LumbungError
 from switch.limits import BULK_GROUP_TRANSFERS_MAX, BULK_GROUPS_MAX
 
 _Event = TypeVar("_Event", Account, Transfer)
+_Result = TypeVar("_Result")
 
 
 class BulkError(LumbungError):
@@ -144,6 +145,14 @@ class JobLedger:
         """Post several from another loop."""
         return await asyncio.to_thread(self.create_transfers, transfers)
 
+    def in_turn(self, work: Callable[[Ledger], _Result]) -> _Result:
+        """Run work in one turn of the writer, with no purchase between its parts; give its result.
+
+        For reading and posting that belong together; purchases wait for the whole of it.
+        """
+        result: _Result = self._write(Group(work))
+        return result
+
     def close(self) -> None:
         """Do nothing: the switch owns the ledger."""
 
@@ -151,6 +160,12 @@ class JobLedger:
         assert threading.get_ident() != self._loop_thread, "a job has a thread of its own"
         self._queue.put(group)
         return group.outcome.result()
+
+
+def in_turn(ledger: Ledger, work: Callable[[Ledger], _Result]) -> _Result:
+    """Run work in one turn of the writer that stands behind a job's ledger."""
+    assert isinstance(ledger, JobLedger), "only a job's ledger has another writer behind it"
+    return ledger.in_turn(work)
 
 
 def ledger_for_jobs(ledger: Ledger, queue: BulkQueue) -> Ledger:

@@ -13,7 +13,7 @@ from protocols.clock import RandomBytes
 from protocols.crypto import tr31
 from protocols.crypto.kcv import kcv
 from protocols.crypto.mac import Padding, RetailMac
-from protocols.crypto.tdes import with_odd_parity
+from protocols.crypto.tdes import TdesCipher, with_odd_parity
 from protocols.values import SecretBytes
 from switch.changes import Change, KeySetActivated, KeySetIssued, StateSnapshot
 from switch.decision import KeyBlocks
@@ -42,6 +42,7 @@ class SessionKeys:
     number: int
     mac: RetailMac
     pin: SecretBytes
+    pin_cipher: TdesCipher
 
 
 class KeySets:
@@ -61,10 +62,19 @@ class KeySets:
         self._random_bytes = random_bytes
         self._changes = changes
         self._opened: dict[tuple[str, int], SessionKeys] = {}
+        self._valid: dict[str, list[SessionKeys]] = {}
+        #: The MAC keys of terminals that have spoken, in the order of `valid`.
+        self.mac_keys: dict[str, list[RetailMac]] = {}
 
     def valid(self, terminal: TerminalView) -> list[SessionKeys]:
         """Give the valid sets, the last used one first; raise LumbungError without master key."""
-        return [self._open(terminal, issued) for issued in self._sets.get(terminal.terminal_id, ())]
+        terminal_id = terminal.terminal_id
+        known = self._valid.get(terminal_id)
+        if known is None:
+            known = [self._open(terminal, issued) for issued in self._sets.get(terminal_id, ())]
+            self._valid[terminal_id] = known
+            self.mac_keys[terminal_id] = [keys.mac for keys in known]
+        return known
 
     def used(self, terminal_id: str, number: int) -> None:
         """Take note that a set proved a message: at its first use it voids the others."""
@@ -76,6 +86,7 @@ class KeySets:
             if issued.number != number:
                 self._opened.pop((terminal_id, issued.number), None)
         self._active[terminal_id] = number
+        self._changed(terminal_id)
         self._changes.append(KeySetActivated(terminal_id, number))
 
     def issue(self, terminal: TerminalView) -> KeyBlocks:
@@ -93,6 +104,7 @@ class KeySets:
             issued = self._make(terminal, active % KEY_SET_NUMBER_MAX + 1)
             sets.append(issued)
             self._changes.append(issued)
+            self._changed(terminal_id)
         master = self._keys.get(terminal.key_label)
         checks = [kcv(tr31.unwrap(master, b)[1]) for b in (issued.mac_block, issued.pin_block)]
         return KeyBlocks(issued.number, issued.mac_block, issued.pin_block, checks[0], checks[1])
@@ -101,6 +113,12 @@ class KeySets:
         """Take over a set that another node gave out: replay of what that node heard since."""
         self._sets.setdefault(issued.terminal_id, []).append(issued)
         self._changes.append(issued)
+        self._changed(issued.terminal_id)
+
+    def _changed(self, terminal_id: str) -> None:
+        """Have the terminal's sets put together anew when it next speaks."""
+        self._valid.pop(terminal_id, None)
+        self.mac_keys.pop(terminal_id, None)
 
     def _make(self, terminal: TerminalView, number: int) -> KeySetIssued:
         master = self._keys.get(terminal.key_label)
@@ -120,6 +138,7 @@ class KeySets:
         master = self._keys.get(terminal.key_label)
         _header, mac_key = tr31.unwrap(master, issued.mac_block)
         _header, pin_key = tr31.unwrap(master, issued.pin_block)
-        opened = SessionKeys(issued.number, RetailMac(mac_key, _MAC_PADDING), pin_key)
+        mac = RetailMac(mac_key, _MAC_PADDING)
+        opened = SessionKeys(issued.number, mac, pin_key, TdesCipher(pin_key))
         self._opened[terminal.terminal_id, issued.number] = opened
         return opened

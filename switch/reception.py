@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from programme.registry_port import RegistryReader, TerminalView
 from protocols.errors import LumbungError
-from protocols.iso8583 import Message, MessageError, PureCodec, check_shape
+from protocols.iso8583 import Message, MessageError, Proof, PureCodec, check_shape
+from protocols.iso8583 import Received as Proven
 from switch.flows.network import KEY_CHANGE
 from switch.key_sets import KeySets, SessionKeys
 from switch.request import Request, read_request
@@ -82,15 +83,11 @@ class Reception:
         Decoding is pure and strict, so it may come first; only the terminal's name is used before
         the MAC has vouched for the bytes.
         """
-        fault: MessageError | None = None
         try:
-            head = self._codec.decode(payload)
+            found = self._codec.receive(payload, self._key_sets.mac_keys)
         except MessageError as error:
-            fault = error
-            try:
-                head = self._codec.peek(payload)
-            except MessageError:
-                return Unreadable(error.external)
+            return Unreadable(error.external)
+        head, fault = found.message, found.fault
         mti = head.mti
         if mti[:2] not in _CLASSES or mti[2:3] not in _FUNCTIONS:
             return Unreadable("not a request of this link")
@@ -100,23 +97,24 @@ class Reception:
         if terminal is None:
             return Rejected(head, "03", "unknown terminal")
         try:
-            return self._authenticate(payload, head, terminal, fault)
+            return self._authenticate(payload, found, terminal)
         except LumbungError as error:
             if isinstance(error, MessageError):
                 return Rejected(head, "63", error.external)
             return Rejected(head, "96", error.internal)
 
     def _authenticate(
-        self, payload: bytes, head: Message, terminal: TerminalView, fault: MessageError | None
+        self, payload: bytes, found: Proven, terminal: TerminalView
     ) -> Accepted | Rejected:
-        signed = self._codec.split_mac(payload)
-        if signed is None:
-            return self._without_mac(head, terminal, fault)
-        covered, mac = signed
-        for keys in self._key_sets.valid(terminal):
-            if keys.mac.verify(covered, mac):
-                return self._read(head, terminal, keys, fault)
-        return Rejected(head, "63", "MAC or key set is wrong")
+        if found.proof is Proof.NO_MAC:
+            return self._without_mac(found.message, terminal, found.fault)
+        sets = self._key_sets.valid(terminal)
+        if found.proof is Proof.UNKNOWN_SENDER:
+            # The terminal has not spoken since its keys changed: they are open now.
+            found = self._codec.receive(payload, self._key_sets.mac_keys)
+        if found.key_index is None:
+            return Rejected(found.message, "63", "MAC or key set is wrong")
+        return self._read(found.message, terminal, sets[found.key_index], found.fault)
 
     def _read(
         self,

@@ -225,6 +225,10 @@ class SwitchServer:
         """Give a card its PIN tries back; durable when this returns."""
         await self.change(lambda: self.node.core.unblock_pin(card_number, actor))
 
+    async def log_off(self, terminal_id: str) -> None:
+        """Let a terminal serve no shop until its next log-on; durable when this returns."""
+        await self.change(lambda: self.node.core.desk.memory.log_off(terminal_id))
+
     async def change(self, make: Callable[[], object]) -> None:
         """Have the core's state changed by `make`, on the loop; durable when this returns.
 

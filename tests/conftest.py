@@ -22,6 +22,7 @@ os.environ["PCSCLITE_CSOCK_NAME"] = str(PCSC_FOLDER / "run" / "pcscd.comm")
 SLOW_FILES = frozenset(
     {
         "test_iso8583_damage.py",
+        "test_iso8583_facts.py",
         "test_iso8583_refusals.py",
         "test_kernel_cases.py",
         "test_kernel_damage.py",

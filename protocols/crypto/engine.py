@@ -5,6 +5,7 @@ and benchmarks that compare them.
 """
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from protocols.crypto import pure
@@ -52,6 +53,9 @@ class IssuerContext(Protocol):
 
     def check(self, card: bytes, chip: bytes) -> ChipVerdict:
         """Check the cryptogram in raw chip data of the card with this diversification block."""
+
+    def check_tags(self, card: bytes, tags: Mapping[str, bytes]) -> ChipVerdict:
+        """Check the same of tags that were taken apart: hex text of the tag to value."""
 
     def check_batch(self, claims: list[tuple[bytes, bytes]]) -> list[ChipVerdict]:
         """Check many."""

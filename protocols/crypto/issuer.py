@@ -4,7 +4,7 @@
 our `ssn` profile: option A or B, EMV common session key, ISO 9797-1 algorithm 3, padding 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from protocols.crypto import cryptogram
@@ -69,6 +69,19 @@ class IssuerKey:
         block = diversification_block(claim.pan, claim.psn, self._option)
         return self._made(claim, self._context.check(block, claim.chip))
 
+    def check_tags(self, pan: Pan, psn: str, tags: Mapping[str, bytes]) -> ChipCheck:
+        """Give the verdict on chip data that was taken apart already: hex tag to value.
+
+        Raises: DataLengthError for a tag that is missing or has the wrong length, or a card
+        sequence number that is none.
+        """
+        block = diversification_block(pan, psn, self._option)
+        verdict = self._context.check_tags(block, tags)
+        if verdict is not None:
+            holds, atc, key = verdict
+            return ChipCheck(holds, atc, SecretBytes(key))
+        return self._check_slowly(pan, psn, tags)
+
     def check_batch(self, claims: Sequence[ChipClaim]) -> list[ChipCheck | LumbungError]:
         """Give the verdict on each, in order, or the error that `check` raises.
 
@@ -100,12 +113,14 @@ class IssuerKey:
         if verdict is not None:
             holds, atc, key = verdict
             return ChipCheck(holds, atc, SecretBytes(key))
-        tags = tlv.parse_flat(claim.chip)
+        return self._check_slowly(claim.pan, claim.psn, tlv.parse_flat(claim.chip))
+
+    def _check_slowly(self, pan: Pan, psn: str, tags: Mapping[str, bytes]) -> ChipCheck:
         data = cryptogram.arqc_data_nsiccs(tags)
         given = tags.get("9F26")
         if given is None:
             raise DataLengthError("tag 9F26 is missing from the chip's data")
-        master = icc_master_key(self._imk, claim.pan, claim.psn, self._option)
+        master = icc_master_key(self._imk, pan, psn, self._option)
         session_key = common_session_key(master, tags["9F36"])
         expected = cryptogram.application_cryptogram(session_key, data)
         holds = len(given) == len(expected) and same_mac(expected, given)

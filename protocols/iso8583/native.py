@@ -6,7 +6,7 @@ the packer, which word every error for both. Where the core was not built, `nati
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple, Protocol, cast
 
 from protocols.crypto.mac import RetailMac
@@ -14,8 +14,8 @@ from protocols.iso8583 import limits
 from protocols.iso8583.charsets import CHARSETS, EBCDIC_PAGES
 from protocols.iso8583.errors import MessageError
 from protocols.iso8583.lazy import LazyMessage, PureLazyMessage, read_element
-from protocols.iso8583.message import Message, Value
-from protocols.iso8583.model import Spec
+from protocols.iso8583.message import ECHOED, Message, Value, answer_mti
+from protocols.iso8583.model import MessageUse, Spec
 from protocols.iso8583.pack import pack_message
 from protocols.iso8583.pure import PureCodec, as_bytes
 from protocols.iso8583.receive import (
@@ -49,6 +49,16 @@ class _Core(Protocol):
 
     def mask(self, raw: bytes) -> bytes | None:
         """Give the bytes without what nobody may see."""
+
+    def answer(
+        self,
+        request: Message,
+        mti: str,
+        echoed: int,
+        changes: Mapping[int, Value | None],
+        key: tuple[object, int] | None,
+    ) -> bytes | None:
+        """Give the bytes of a request's answer; `echoed` has bit n for element n."""
 
     def receive(self, raw: bytes, keys: SenderKeys, sender: int) -> tuple[Message, int] | None:
         """Give the message and the index of the key that proves it."""
@@ -134,6 +144,31 @@ class NativeCodec(PureCodec):
             raw = None
         return super().encode_signed(message, key) if raw is None else raw
 
+    def encode_answer(
+        self,
+        request: Message,
+        response_code: str,
+        changes: Mapping[int, Value | None],
+        key: RetailMac | None = None,
+        use: MessageUse | None = None,
+    ) -> bytes:
+        """Give the bytes of a request's answer, as the pure twin does."""
+        use = use or request.use()
+        echoed = _bits(use.echoed if use is not None else ECHOED)
+        try:
+            raw = self._core.answer(
+                request,
+                answer_mti(request.mti),
+                echoed,
+                {39: response_code, **changes},
+                None if key is None else key.kept,
+            )
+        except TypeError:  # a context of the other engine
+            raw = None
+        if raw is not None:
+            return raw
+        return super().encode_answer(request, response_code, changes, key, use)
+
     def receive(self, raw: bytes, keys: SenderKeys, sender: int = SENDER_ELEMENT) -> Received:
         """Give the message and what its MAC says, as the pure twin does."""
         try:
@@ -179,6 +214,12 @@ def _read_slowly(spec: Spec, raw: bytes) -> Message:
 
 def _find_slowly(spec: Spec, raw: bytes) -> LazyMessage:
     return PureLazyMessage(spec, as_bytes(raw))
+
+
+@lru_cache(maxsize=256)
+def _bits(numbers: frozenset[int]) -> int:
+    """Give a number with bit n for each element n."""
+    return sum(1 << number for number in numbers)
 
 
 @cache

@@ -12,8 +12,8 @@ from protocols.iso8583.inspect import Inspection, inspect_message
 from protocols.iso8583.lazy import LazyMessage, PureLazyMessage
 from protocols.iso8583.limits import MESSAGE_BYTES_MAX
 from protocols.iso8583.mask import mask_message
-from protocols.iso8583.message import Message
-from protocols.iso8583.model import Kind, Spec
+from protocols.iso8583.message import Message, Value
+from protocols.iso8583.model import Kind, MessageUse, Spec
 from protocols.iso8583.plan_decode import DecodePlans
 from protocols.iso8583.plan_encode import EncodePlans
 from protocols.iso8583.plan_source import ODD
@@ -99,6 +99,22 @@ class PureCodec:
     def encode_signed(self, message: Message, key: RetailMac) -> bytes:
         """Give the message's bytes with its retail MAC: `encode_with_mac` in one step."""
         return self.encode_with_mac(message, key.mac)
+
+    def encode_answer(
+        self,
+        request: Message,
+        response_code: str,
+        changes: Mapping[int, Value | None],
+        key: RetailMac | None = None,
+        use: MessageUse | None = None,
+    ) -> bytes:
+        """Give the bytes of a request's answer (`Message.response`), with `key` also its MAC.
+
+        `use` is the spec's use of the request where the caller has looked it up already.
+        Raises: MessageError when the request is an answer, or a value does not fit its element.
+        """
+        answer = request.response(response_code, changes)
+        return self.encode(answer) if key is None else self.encode_signed(answer, key)
 
     def decode_lazy(self, raw: bytes) -> LazyMessage:
         """Give the message with its elements found and not yet read (`protocols.iso8583.lazy`).

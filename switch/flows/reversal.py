@@ -77,6 +77,6 @@ def _undid_something(entry: Entry) -> bool:
 
 
 def _kept_sen(context: Context, amount_sen: int) -> int:
-    """Give what DE95 lets stand of the sale: nothing unless it is less than the whole."""
+    """Give what DE95 lets stand of the sale; more than the whole cannot be, and is not believed."""
     kept = context.request.replacement_sen
-    return kept if 0 < kept < amount_sen else 0
+    return kept if 0 < kept <= amount_sen else 0

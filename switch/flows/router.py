@@ -79,7 +79,7 @@ def _shape(context: Context) -> Decision | None:
     message = context.request.message
     assert message.spec is not None, "the codec decoded it"
     try:
-        check_shape(message.spec, message)
+        context.use = check_shape(message.spec, message)
     except MessageError as error:
         if error.path == "mti":
             return Decision(code="12", evidence="shape: no such message", remember=False)

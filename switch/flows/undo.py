@@ -11,7 +11,7 @@ from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
-from protocols.ids import fingerprint, transfer_id
+from protocols.ids import transfer_id
 from protocols.refusals import Refusal
 from switch.approval import approval_code
 from switch.batches import batch_lock
@@ -27,7 +27,7 @@ def lock_original(context: Context) -> Refusal | Park | None:
     """Find the original's key; refuse 25 when it cannot be found, park while it is under way."""
     request, desk = context.request, context.desk
     context.transfer_id = request.transfer_id
-    context.fingerprint = fingerprint(*request.fingerprint_parts())
+    context.fingerprint = request.fingerprint
     if request.original is not None:
         context.original_id = transfer_id(request.original_key())
     else:

@@ -3,8 +3,6 @@
 The mark is raised only by a proved cryptogram, and then never falls (decision 10).
 """
 
-import hmac
-
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 
@@ -29,9 +27,8 @@ def _prove(context: Context) -> Verdict:
     desk, request, card = context.desk, context.request, context.card_found
     refuse, marks = desk.rules.refuse, desk.memory.atc_marks
     assert request.pan is not None, "the card stage found the card by it"
-    key = desk.chip_keys.session_key(request.pan, card.pan_sequence, request.atc)
-    expected = desk.chip_keys.cryptogram(key, request.chip)
-    if expected is None or not hmac.compare_digest(expected, request.chip["9F26"]):
+    key = desk.chip_keys.proven_key(request.pan, card.pan_sequence, request.chip)
+    if key is None:
         return refuse("chip", "88")
     marks.take(card.account_id, context.card_tag, request.atc)
     context.cryptogram_key = key

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from ledger.errors import LedgerError
 from ledger.port import Entry
 from programme.registry_port import CardView, MerchantView, RegistryReader, TerminalView
+from protocols.crypto.online_pin import PinVerifier
+from protocols.iso8583 import MessageUse
 from protocols.values import SecretBytes
 from switch.chip import ChipKeys
 from switch.key_sets import KeySets, SessionKeys
@@ -51,6 +53,7 @@ class Desk:
     key_sets: KeySets
     chip_keys: ChipKeys
     pin_verification_key: SecretBytes
+    pin_verifier: PinVerifier
     reader: EntryReader
     in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
@@ -96,6 +99,8 @@ class Context:
     original_id: int = 0
     lock_ids: tuple[int, ...] = ()
     fingerprint: int = 0
+    #: Which of the spec's messages this is; the shape stage finds it.
+    use: MessageUse | None = None
     merchant: MerchantView | None = None
     card: CardView | None = None
     purse: int = 0

@@ -3,12 +3,14 @@
 Keys and fingerprint: design decision 5. A key under way parks (decision 10).
 """
 
-from protocols.ids import fingerprint
 from protocols.refusals import Refusal
 from switch.batches import batch_lock
 from switch.decision import Decision
 from switch.pipeline.context import Context
+from switch.pipeline.new_pin import new_offset
 from switch.pipeline.verdict import CONTINUE, Answered, Park, Stored, Verdict
+
+_FOREIGN = Refusal("94", evidence="the key was used for another message")
 
 
 def check_duplicate(context: Context) -> Verdict:
@@ -16,7 +18,7 @@ def check_duplicate(context: Context) -> Verdict:
     request, desk = context.request, context.desk
     context.transfer_id = request.transfer_id
     context.lock_ids = (context.transfer_id,)
-    context.fingerprint = fingerprint(*request.fingerprint_parts())
+    context.fingerprint = request.fingerprint
     if context.transfer_id in desk.in_flight:
         return Park(context.transfer_id)
     settlement = batch_lock(context.terminal.terminal_number, request.batch)
@@ -33,12 +35,17 @@ def check_pin_repeat(context: Context) -> Verdict:
     request, desk = context.request, context.desk
     context.transfer_id = request.transfer_id
     context.lock_ids = (context.transfer_id,)
-    context.fingerprint = fingerprint(*request.fingerprint_parts())
+    context.fingerprint = request.fingerprint
     if context.transfer_id in desk.in_flight:
         return Park(context.transfer_id)
     card = desk.registry.card_by_pan(request.pan) if request.pan is not None else None
     changed = desk.memory.pins.get(card.card_number) if card is not None else None
     if changed is not None and changed.transfer_id == context.transfer_id:
+        offset = new_offset(context)
+        if isinstance(offset, Refusal):
+            return offset
+        if not constant_time.bytes_eq(offset.encode(), changed.offset.encode()):
+            return _FOREIGN
         return Answered(Decision(code="00", evidence="changed before", chip_proved=True))
     return find_answer(context) or CONTINUE
 
@@ -50,5 +57,5 @@ def find_answer(context: Context) -> Answered | Refusal | None:
         return None
     known_fingerprint, decision = answered
     if known_fingerprint != context.fingerprint:
-        return Refusal("94", evidence="the key was used for another message")
+        return _FOREIGN
     return Answered(decision)

@@ -4,9 +4,7 @@ Online, six digits, IBM 3624 offset (decision 13). A try is charged to the messa
 repeat, also after a restart, hears the same answer and costs nothing.
 """
 
-from protocols.crypto.errors import PinError
-from protocols.crypto.pin import decipher_pin_block
-from protocols.crypto.verification import ibm3624_verify
+from protocols.crypto.online_pin import PinCheck
 from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
@@ -28,17 +26,13 @@ def check_pin(context: Context) -> Verdict:
         return _wrong(context, charged.index(context.transfer_id) + 1)
     if len(charged) >= allowed:
         return desk.rules.refuse("pin", "75")
-    try:
-        pin = decipher_pin_block(
-            context.keys.pin, request.pin_block, request.pan, form=PIN_BLOCK_FORMAT
-        )
-    except PinError:
+    offset = desk.memory.pin_offset(card)
+    found = desk.pin_verifier.check(context.keys.pin_cipher, request.pin_block, request.pan, offset)
+    if found is PinCheck.MALFORMED:
         # A block that holds no PIN is a key fault of the terminal, not a try of the cardholder.
         return desk.rules.refuse("pin", "63")
-    right = len(pin) == desk.rules.rules.pin.digits and ibm3624_verify(
-        desk.pin_verification_key, request.pan, pin, desk.memory.pin_offset(card)
-    )
-    if right:
+    # A PIN of another length than its offset is wrong.
+    if found is PinCheck.RIGHT and len(offset) == desk.rules.rules.pin.digits:
         tries.clear(card.card_number)
         return CONTINUE
     return _wrong(context, tries.charge(card.card_number, context.transfer_id))

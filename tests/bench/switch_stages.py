@@ -22,7 +22,6 @@ from lumbung.load.messages import CODEC, TPDU, purchases
 from lumbung.system import SystemClock, system_random
 from protocols.framing import EDC_FRAMES, Framer
 from protocols.iso8583 import Message
-from switch import core as switch_core
 from switch import pipeline
 from switch.assembly import Node, assemble
 from switch.config import SwitchConfig
@@ -77,12 +76,12 @@ def stage_costs(directory: Path, copy: Path, subject: str) -> list[figures.Row]:
         )
         reception = node.core._doors["edc"].reception
         reception.receive = watch.around("reception", reception.receive)  # type: ignore[method-assign]
-        build = switch_core.build_answer
-        switch_core.build_answer = watch.around("answer", build)
+        send = node.core._send
+        node.core._send = watch.around("answer", send)  # type: ignore[method-assign]
         try:
             _run(node, parts, arrivals[COUNT // 2 :], watch)
         finally:
-            pipeline.PURCHASE, switch_core.build_answer = purchase_stages, build
+            pipeline.PURCHASE = purchase_stages
             node.state.close()
     done = COUNT - COUNT // 2
     return [

@@ -4,6 +4,7 @@
 //! Anything odd (damage, a value that does not fit or wants padding) is handed to the Python walk or
 //! packer, which decides and words the error; so both twins have one set of errors.
 
+mod facts;
 mod ffi;
 mod hex;
 mod lazy;
@@ -151,6 +152,37 @@ impl CodecCore {
         let sign = |covered: &[u8]| key.over(covered, padding);
         let out = self.encode_plain(&mti, &elements, Some(&sign))?;
         Some(PyBytes::new(message.py(), &out))
+    }
+
+    /// Give the bytes of the answer to a request, None when the packer must do it.
+    ///
+    /// `echoed` has bit n for element n; `changes` come on top, None taking an element away; `key`
+    /// is the context of the MAC in the end with its padding.
+    #[allow(clippy::needless_pass_by_value)] // PyO3 hands it over so.
+    fn answer<'py>(
+        &self,
+        request: &Bound<'py, PyAny>,
+        mti: &Bound<'py, PyString>,
+        echoed: u128,
+        changes: &Bound<'py, PyDict>,
+        key: Option<(Py<RetailMacContext>, u8)>,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let (_, elements) = self.message.parts(request)?;
+        let elements = elements.cast_exact::<PyDict>().ok()?;
+        let key = key.as_ref();
+        let sign =
+            |covered: &[u8]| key.and_then(|(mac, padding)| mac.get().over(covered, *padding));
+        let sign: Option<Sign<'_>> = if key.is_some() { Some(&sign) } else { None };
+        let mti = ffi::ascii_of(mti)?;
+        let out = write::answer(
+            &self.table,
+            &self.numbers,
+            mti,
+            (&elements, echoed),
+            changes,
+            sign,
+        )?;
+        Some(PyBytes::new(request.py(), &out))
     }
 
     /// Give the message and which of its sender's keys proves its MAC.
@@ -321,5 +353,6 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let module = PyModule::new(parent.py(), "codec")?;
     module.add_class::<CodecCore>()?;
     module.add_class::<lazy::LazyMessage>()?;
+    module.add_class::<facts::FactsReader>()?;
     parent.add_submodule(&module)
 }

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::Borrowed;
 use std::mem::MaybeUninit;
 
@@ -238,6 +238,75 @@ impl MessageSlots {
                 Borrowed::from_ptr(py, mti),
                 Borrowed::from_ptr(py, elements),
             ))
+        }
+    }
+}
+
+/// A class whose instances are one slot: what masks its content by its type.
+pub struct OneSlot {
+    class: Py<PyType>,
+    offset: usize,
+}
+
+impl OneSlot {
+    /// Ask the class for its slot; raise `TypeError` when it has none of this name.
+    pub fn new(class: &Bound<'_, PyType>, name: &str) -> PyResult<Self> {
+        Ok(Self {
+            offset: offset(class, name)?,
+            class: class.clone().unbind(),
+        })
+    }
+
+    /// Give a new instance of content that the caller has checked as the class would.
+    #[inline]
+    pub fn make<'py>(&self, content: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.bind(content.py());
+        // SAFETY: as in `MessageSlots::message`.
+        unsafe {
+            let made = ffi::PyType_GenericAlloc(class.as_type_ptr(), 0);
+            let made = Bound::from_owned_ptr_or_err(class.py(), made)?;
+            put(&made, self.offset, content);
+            Ok(made)
+        }
+    }
+}
+
+/// A class that is a tuple with names.
+pub struct Tuples {
+    class: Py<PyType>,
+}
+
+impl Tuples {
+    /// Take the class; raise `TypeError` when it is no tuple or has anything beside its items.
+    pub fn new(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let tuple = class.py().get_type::<PyTuple>();
+        let size = |of: &Bound<'_, PyType>| of.getattr("__basicsize__")?.extract::<usize>();
+        if !class.is_subclass(&tuple)? || size(class)? != size(&tuple)? {
+            return Err(PyTypeError::new_err("facts are a tuple without a dict"));
+        }
+        Ok(Self {
+            class: class.clone().unbind(),
+        })
+    }
+
+    /// Give a new instance of these items.
+    #[inline]
+    pub fn make<'py, const N: usize>(
+        &self,
+        py: Python<'py>,
+        items: [Bound<'py, PyAny>; N],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.bind(py);
+        // SAFETY: the class is a tuple of the plain size, so PyType_GenericAlloc makes room for N
+        // items, all empty, exactly as tuple.__new__ of a subclass does; each is filled once, with a
+        // reference handed over, before anybody sees the instance.
+        unsafe {
+            let made = ffi::PyType_GenericAlloc(class.as_type_ptr(), N.cast_signed());
+            let made = Bound::from_owned_ptr_or_err(py, made)?;
+            for (index, item) in items.into_iter().enumerate() {
+                ffi::PyTuple_SET_ITEM(made.as_ptr(), index.cast_signed(), item.into_ptr());
+            }
+            Ok(made)
         }
     }
 }

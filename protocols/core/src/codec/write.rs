@@ -1,6 +1,6 @@
 //! Writing: a dict of values to bytes, or None when anything is odd.
 
-use super::ffi::{ascii_of, Items, Lent, SmallNumbers};
+use super::ffi::{ascii_of, Items, Lent, SmallNumbers, ITEMS_MAX};
 use super::packed;
 use super::read_simple::{all_digits, in_charset, is_track2};
 use super::table::{Counts, Element, Encoding, Kind, Prefix, Table};
@@ -33,7 +33,46 @@ pub fn message(
     sign: Option<Sign<'_>>,
 ) -> Option<Vec<u8>> {
     let mut found = Items::of(elements, numbers)?;
-    let items = found.as_mut_slice();
+    items_message(table, ascii_of(mti)?, found.as_mut_slice(), sign)
+}
+
+/// Give the bytes of an answer: the echoed elements of a request, then the changes.
+///
+/// `echoed` has bit n for element n. A change of None takes an echoed element away.
+pub fn answer(
+    table: &Table,
+    numbers: &SmallNumbers,
+    mti: &[u8],
+    echo: (&Bound<'_, PyDict>, u128),
+    changes: &Bound<'_, PyDict>,
+    sign: Option<Sign<'_>>,
+) -> Option<Vec<u8>> {
+    let (request, echoed) = echo;
+    let mut over = Items::of(changes, numbers)?;
+    let mut found = Items::of(request, numbers)?;
+    let mut taken = [0_u64; 4];
+    let mut items = Vec::with_capacity(ITEMS_MAX);
+    for (number, value) in over.as_mut_slice() {
+        *taken.get_mut(*number / 64)? |= 1 << (*number % 64);
+        if !value.is_none() {
+            items.push((*number, *value));
+        }
+    }
+    for (number, value) in found.as_mut_slice() {
+        let is_echoed = *number < 128 && echoed >> *number & 1 == 1;
+        if is_echoed && taken[*number / 64] >> (*number % 64) & 1 == 0 {
+            items.push((*number, *value));
+        }
+    }
+    items_message(table, mti, &mut items, sign)
+}
+
+fn items_message(
+    table: &Table,
+    mti: &[u8],
+    items: &mut [(usize, Lent<'_, '_>)],
+    sign: Option<Sign<'_>>,
+) -> Option<Vec<u8>> {
     if !items.is_sorted_by_key(|item| item.0) {
         items.sort_unstable_by_key(|item| item.0);
     }
@@ -66,7 +105,7 @@ pub fn message(
         return None;
     }
     let mut out = Vec::with_capacity(USUAL_BYTES);
-    write_mti(table, ascii_of(mti)?, &mut out)?;
+    write_mti(table, mti, &mut out)?;
     write_bitmap(table, &mut words, &mut out);
     for (number, value) in items.iter().filter(|item| is_kept(item.0)) {
         let element = table.elements[*number].as_ref()?;

@@ -5,10 +5,10 @@ use super::des::{Tdes, BLOCK};
 use super::retail;
 use super::same::same;
 use super::tlv::{self, Bounds};
-use super::{double, one_block};
+use super::{double, hex_text, one_block};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// Most tags that a cryptogram covers; the profiles have ten.
 const COVERED_MAX: usize = 32;
@@ -28,14 +28,27 @@ pub struct IssuerKey {
     key: Tdes,
     order: Vec<Part>,
     bounds: (usize, usize, usize, usize),
+    /// The covered tags in hex, in their order; the cryptogram's own and the counter's.
+    names: Vec<Py<PyString>>,
+    cryptogram: Py<PyString>,
+    counter: Py<PyString>,
 }
 
 #[pymethods]
 impl IssuerKey {
     #[new]
-    fn new(key: &[u8], order: Vec<Part>, bounds: (usize, usize, usize, usize)) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        key: &[u8],
+        order: Vec<Part>,
+        bounds: (usize, usize, usize, usize),
+    ) -> PyResult<Self> {
+        let name = |tag: &[u8]| hex_text(py, tag).unbind();
         Ok(Self {
             key: double(key)?,
+            names: order.iter().map(|(tag, _)| name(tag)).collect(),
+            cryptogram: name(&[0x9F, 0x26]),
+            counter: name(&[0x9F, 0x36]),
             order,
             bounds,
         })
@@ -45,6 +58,32 @@ impl IssuerKey {
     fn check<'py>(&self, py: Python<'py>, card: &[u8], chip: &[u8]) -> PyResult<Check<'py>> {
         let card = one_block(card)?;
         Ok(shown(py, self.verdict(card, chip)))
+    }
+
+    /// Check one chip's cryptogram, its tags already taken apart: hex text of the tag to value.
+    fn check_tags<'py>(&self, card: &[u8], tags: &Bound<'py, PyDict>) -> PyResult<Check<'py>> {
+        let card = one_block(card)?;
+        let py = tags.py();
+        let value = |name: &Py<PyString>| -> Option<Bound<'py, PyBytes>> {
+            let found = tags.get_item(name.bind(py)).ok()??;
+            found.cast_into_exact().ok()
+        };
+        let Some((cryptogram, counter)) = value(&self.cryptogram).zip(value(&self.counter)) else {
+            return Ok(None);
+        };
+        let mut data = Vec::with_capacity(128);
+        for ((_, size), name) in self.order.iter().zip(&self.names) {
+            match value(name) {
+                Some(part) if *size == 0 || *size == part.as_bytes().len() => {
+                    data.extend_from_slice(part.as_bytes());
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(shown(
+            py,
+            self.proved(card, counter.as_bytes(), &data, cryptogram.as_bytes()),
+        ))
     }
 
     /// Check many, while other Python threads run on.
@@ -101,7 +140,7 @@ impl IssuerKey {
         };
         let bounds = Bounds { input, depth, tag };
         tlv::walk(chip, bounds, false, 0, &mut left, &mut found)?;
-        let counter: [u8; 2] = counter?.try_into().ok()?;
+        let counter = counter?;
         let mut data = Vec::with_capacity(chip.len());
         for ((_, size), value) in self.order.iter().zip(values) {
             let value = value?;
@@ -110,13 +149,25 @@ impl IssuerKey {
             }
             data.extend_from_slice(value);
         }
+        self.proved(card, counter, &data, cryptogram?)
+    }
+
+    /// Hold the cryptogram over these bytes against the given one; None for a counter that is none.
+    fn proved(
+        &self,
+        card: [u8; BLOCK],
+        counter: &[u8],
+        data: &[u8],
+        cryptogram: &[u8],
+    ) -> Option<Verdict> {
+        let counter: [u8; 2] = counter.try_into().ok()?;
         let mut diversifier = [0; BLOCK];
         diversifier[..2].copy_from_slice(&counter);
         let master = Tdes::new(&card::icc_master_key(&self.key, card))?;
         let session = card::common_session_key(&master, diversifier);
-        let made = retail::mac(&Tdes::new(&session)?, &data, 2)?;
+        let made = retail::mac(&Tdes::new(&session)?, data, 2)?;
         Some(Verdict {
-            holds: same(&made, cryptogram?),
+            holds: same(&made, cryptogram),
             atc: u16::from_be_bytes(counter),
             session,
         })
