@@ -2,7 +2,7 @@
 
 The card's chip and its present PIN are proved first, by the stages and with the tries of a sale.
 Only the offset is kept, never a PIN. A repeat of the message that changed the PIN is answered
-again, though the PIN that it carries as the present one is no longer; with another new PIN it is 94.
+again, though the PIN that it carries as the present one is no longer; with another new PIN: 94.
 """
 
 from protocols.refusals import Refusal

@@ -3,6 +3,8 @@
 Keys and fingerprint: design decision 5. A key under way parks (decision 10).
 """
 
+import hmac
+
 from protocols.refusals import Refusal
 from switch.batches import batch_lock
 from switch.decision import Decision
@@ -44,7 +46,7 @@ def check_pin_repeat(context: Context) -> Verdict:
         offset = new_offset(context)
         if isinstance(offset, Refusal):
             return offset
-        if not constant_time.bytes_eq(offset.encode(), changed.offset.encode()):
+        if not hmac.compare_digest(offset.encode(), changed.offset.encode()):
             return _FOREIGN
         return Answered(Decision(code="00", evidence="changed before", chip_proved=True))
     return find_answer(context) or CONTINUE

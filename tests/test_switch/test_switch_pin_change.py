@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from programme.registry_port import CardStatus
-from protocols.crypto.pin import ibm3624_offset
+from protocols.crypto.pin import encipher_pin_block, ibm3624_offset
 from protocols.iso8583 import Message
 from tests.test_switch.switch_edc import PIN, PVK
 
@@ -59,6 +59,18 @@ def test_repeat_of_a_change_hears_00_and_costs_no_try(counter, restart):
     assert again.text(39) == "00"
     assert counter.chip.issuer_is_genuine(change, again)
     assert counter.world.node.core._desk.memory.pin_tries.count(1) == 0
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(("other", "expected"), [("913573", "94"), ("1234", "55")])
+def test_key_of_a_change_with_another_new_pin_is_no_repeat(counter, restart, other, expected):
+    change = counter.edc.pin_change(counter.chip, NEW)
+    assert code(counter, change) == "00"
+    if restart:
+        counter.world.restart()
+    block = encipher_pin_block(counter.edc.pin_key, other, counter.chip.pan).reveal()
+    assert code(counter, change.replace(de48={"new_pin": block})) == expected
+    assert buys(counter, NEW) == "00"
 
 
 def test_change_with_a_wrong_present_pin_costs_tries_until_75(counter):

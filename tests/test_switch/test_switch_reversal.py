@@ -182,6 +182,24 @@ def test_partial_reversal_keeps_what_changed_hands_and_may_be_completed(counter)
     assert counter.world.card_balance(counter.chip) == 30_000_000
 
 
+@pytest.mark.parametrize(
+    ("kept_sen", "balance_sen"), [(10_000_000, 20_000_000), (10_000_001, 30_000_000)]
+)
+def test_partial_reversal_that_keeps_the_whole_undoes_nothing_and_more_is_not_believed(
+    counter, kept_sen, balance_sen
+):
+    request = counter.edc.purchase(counter.chip, 10_000_000)
+    counter.edc.send(request)
+    kept = {
+        "transaction_amount": f"{kept_sen:012d}",
+        "settlement_amount": "0" * 12,
+        "transaction_fee": "C00000000",
+        "settlement_fee": "C00000000",
+    }
+    assert codes(counter.edc.send(counter.edc.reversal(request, de95=kept))) == ["00"]
+    assert counter.world.card_balance(counter.chip) == balance_sen
+
+
 def test_reversal_works_for_a_shop_that_was_suspended_and_a_card_that_was_blocked(counter):
     from programme.registry_port import BlockReason
 
