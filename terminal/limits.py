@@ -75,3 +75,26 @@ DELIVERIES_PER_CALL_MAX = 4_000
 
 #: Digits of a proxy's registry number (edc.toml, element 62).
 PROXY_NUMBER_MAX = 12
+
+#: Largest ESC/POS command that is read: a raster of 80 mm paper (72 bytes a row) and a metre long.
+PRINT_COMMAND_MAX_BYTES = 1024 * 1024
+
+#: Longest ESC/POS command that ends with a mark: tab stops are 32, a bar code's text is short.
+PRINT_LIST_MAX_BYTES = 256
+
+#: Slips that wait for paper at once: the busiest day of domain.md 5.2, two slips a sale. The oldest
+#: go first; `cetak ulang` has them all.
+SLIPS_QUEUED_MAX = 800
+
+#: Longest slip as text: a full basket with months and notice is some 60 lines of 48 columns.
+SLIP_TEXT_MAX_CHARACTERS = 8_192
+
+#: Wait for a printer's status: it answers within some 50 ms, over a slow cable within 200.
+PRINTER_STATUS_MS = 1_000
+
+#: Wait until a printer has printed a whole slip: 250 mm at the 50 mm/s of a small battery printer,
+#: twice.
+PRINTER_SLIP_MS = 10_000
+
+#: Bytes sent to a printer at once, so that a lost printer is seen soon.
+PRINTER_CHUNK_BYTES = 1_024

@@ -1,0 +1,1 @@
+"""A virtual receipt printer: ESC/POS in, paper out as text, SVG and PNG."""

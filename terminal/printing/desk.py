@@ -1,0 +1,117 @@
+"""The printing of one terminal: results become slips, slips wait, slips come out.
+
+Money never waits for paper: a result is settled before its slips are taken, and trouble with the
+printer is a sentence for the operator, not an error.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from protocols.catalogue import text
+from terminal.disk import Disk, ThreadDisk
+from terminal.printing.page import Page, qr_text
+from terminal.printing.printer import Printer
+from terminal.printing.queue import SlipQueue, WaitingSlip
+from terminal.printing.status import Trouble
+from terminal.results import SaleResult
+
+
+@dataclass(frozen=True, slots=True)
+class PrintReport:
+    """What came of printing: how many slips came out, how many wait, and why."""
+
+    printed: int
+    waiting: int
+    trouble: Trouble | None = None
+    paper_low: bool = False
+    no_room: int = 0
+
+    def sentence(self, lang: str = "id") -> str:
+        """Give what the operator does next, empty when there is nothing to do.
+
+        >>> PrintReport(0, 2, Trouble.PAPER_OUT).sentence("en")
+        'The paper is out. Put in a new roll; waiting slips print by themselves.'
+        """
+        if self.no_room:
+            return text("printer.queue_full", lang)
+        if self.trouble is not None:
+            return text(self.trouble.value, lang)
+        return text("printer.paper_low", lang) if self.paper_low else ""
+
+
+class PrintDesk:
+    """One terminal's printer and its queue."""
+
+    def __init__(
+        self,
+        queue: SlipQueue,
+        printer: Printer,
+        *,
+        terminal_id: str,
+        lang: str = "id",
+        disk: Disk | None = None,
+    ) -> None:
+        """Take the parts; nothing is printed yet. `disk` says when writes are carried out."""
+        self._disk = disk or ThreadDisk()
+        self._queue = queue
+        self._printer = printer
+        self._terminal_id = terminal_id
+        self._lang = lang
+        self._turn = asyncio.Lock()
+
+    async def take(self, result: SaleResult) -> PrintReport:
+        """Take a result's slips and print what waits; raise SlipQueueError when the disk fails."""
+        bodies = dict.fromkeys((result.receipt_toko, result.receipt_pembeli))
+        qr = self._qr(result)
+        slips = [WaitingSlip(body, qr) for body in bodies if body]
+        async with self._turn:
+            stan = 0 if result.repeated else result.stan
+            no_room = await self._add(slips, stan)
+            return await self._work(no_room)
+
+    async def work(self) -> PrintReport:
+        """Print what waits; for a timer, and for the operator who has mended the printer."""
+        async with self._turn:
+            return await self._work()
+
+    async def close(self) -> None:
+        """Let the printer's line go, and the disk."""
+        await self._printer.close()
+        self._disk.stop()
+
+    async def _add(self, slips: list[WaitingSlip], stan: int) -> int:
+        no_room = 0
+
+        def add() -> None:
+            nonlocal no_room
+            no_room = self._queue.add(slips, stan)
+
+        await self._disk.write(add)
+        return no_room
+
+    def _qr(self, result: SaleResult) -> str:
+        if not result.slip_code:
+            return ""
+        return qr_text(
+            slip_code=result.slip_code,
+            rrn=result.rrn,
+            terminal_id=self._terminal_id,
+            amount_sen=result.amount_sen,
+        )
+
+    async def _work(self, no_room: int = 0) -> PrintReport:
+        done, paper_low = 0, False
+        while (slip := self._queue.first) is not None:
+            copy = text("receipt.reprint", self._lang)
+            mark = copy if slip.begun and copy not in slip.body else ""
+            await self._disk.write(self._queue.begin)
+            printed = await self._printer.print_page(Page(body=slip.body, qr=slip.qr, mark=mark))
+            if printed.trouble is not None:
+                if not printed.begun and not slip.begun:
+                    await self._disk.write(self._queue.not_begun)
+                await self._printer.close()
+                return PrintReport(done, self._queue.waiting, printed.trouble, no_room=no_room)
+            await self._disk.write(self._queue.printed)
+            done, paper_low = done + 1, printed.paper_low
+        await self._printer.close()
+        return PrintReport(done, 0, None, paper_low, no_room)
