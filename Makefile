@@ -39,7 +39,7 @@ setup-bench:
 bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards|switch)
 	@$(RUN) scripts/bench.py $(SUITE)
 
-sim: setup-dev ## replay a simulation (SUITE=ledger SEED=n COUNT=m ROUNDS=r)
+sim: setup-dev ## replay a simulation (SUITE=ledger|system SEED=n COUNT=m)
 	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: setup-bench ## a grown ledger, or an hour of purchases: what grows (SUITE=ledger|switch SOAK_ARGS="--minutes 5")

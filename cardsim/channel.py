@@ -1,7 +1,7 @@
 """A card in process, behind the interface that terminals talk to cards through."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from cardsim import limits
 from cardsim.card import Card
@@ -29,8 +29,13 @@ class InProcessChannel:
         faults: Iterable[Fault] = (),
         trace: Trace | None = None,
         contactless: bool = False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Put the card into the slot, or with `contactless` into a reader's field."""
+        """Put the card into the slot, or with `contactless` into a reader's field.
+
+        `sleep` lets seconds pass while a card is slow or mute.
+        """
+        self._sleep = sleep
         self.card = card
         self.layer = FaultLayer(card, faults, trace, contactless=contactless)
         self.inserted = True
@@ -87,7 +92,7 @@ class InProcessChannel:
     async def _wait(self, reaction: Reaction, timeout_ms: int) -> None:
         late = reaction.kind is ReactionKind.MUTE or reaction.delay_ms > timeout_ms
         if late or reaction.delay_ms:
-            await asyncio.sleep((timeout_ms if late else reaction.delay_ms) / 1000)
+            await self._sleep((timeout_ms if late else reaction.delay_ms) / 1000)
         if late:
             self.card.power_off()
             self._powered = False

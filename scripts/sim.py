@@ -1,16 +1,17 @@
-"""`make sim SUITE=ledger SEED=n [COUNT=m] [ROUNDS=r]`: replay seeds of a simulation.
+"""`make sim SUITE=ledger|system SEED=n [COUNT=m] [ROUNDS=r]`: replay seeds of a simulation.
 
 One seed is one run, always the same. The first seed that fails is printed with the command that
-replays it; the exit code is 1.
+replays it; the exit code is 1. `system` prints what its seeds met: faults, answers.
 """
 
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("ledger",)
+SUITES = ("ledger", "system")
 
 
 def main() -> int:
@@ -19,27 +20,40 @@ def main() -> int:
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=6, help="lives with a fault, for each seed")
+    parser.add_argument("--rounds", type=int, default=6, help="ledger: lives with a fault")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from tests.test_ledger.ledger_simulation import run_seed
-
-    started, refusals = time.perf_counter(), 0
+    run = run_system if given.suite == "system" else run_ledger
+    started, seen = time.perf_counter(), Counter[str]()
     for seed in range(given.seed, given.seed + given.count):
         try:
-            refusals += run_seed(seed, given.rounds).refusals
+            seen += run(seed, given.rounds)
         except BaseException:
-            again = f"make sim SUITE={given.suite} SEED={seed} ROUNDS={given.rounds}"
+            rounds = f" ROUNDS={given.rounds}" if given.suite == "ledger" else ""
+            again = f"make sim SUITE={given.suite} SEED={seed}{rounds}"
             print(f"sim: seed {seed} FAILED; again: {again}", flush=True)
             raise
         if given.count > 100 and (seed - given.seed) % 100 == 99:
             print(f"sim: {seed - given.seed + 1} of {given.count}", flush=True)
     seconds = time.perf_counter() - started
-    print(
-        f"sim: {given.count} seeds from {given.seed}: none failed; "
-        f"damage refused {refusals} times ({seconds:.1f} s)"
-    )
+    for name, count in sorted(seen.items()):
+        print(f"{count:>8} {name}")
+    print(f"sim: {given.count} seeds from {given.seed}: none failed ({seconds:.1f} s)")
     return 0
+
+
+def run_ledger(seed: int, rounds: int) -> Counter[str]:
+    """Run a seed of the ledger's crashes."""
+    from tests.test_ledger.ledger_simulation import run_seed
+
+    return Counter({"ledger: damage refused": run_seed(seed, rounds).refusals})
+
+
+def run_system(seed: int, _rounds: int) -> Counter[str]:
+    """Run a seed of the whole system."""
+    from tests.sim_system.system_simulation import run_seed
+
+    return run_seed(seed).seen
 
 
 if __name__ == "__main__":

@@ -1,0 +1,18 @@
+"""A person with a chip card and a PIN."""
+
+from dataclasses import dataclass, field
+
+from cardsim import CardImage
+
+
+@dataclass(slots=True)
+class Holder:
+    """A person with a card: at one counter at a time. `pin` may change."""
+
+    place: int
+    image: CardImage
+    pin: str
+    is_away: bool = False
+    atc: int = 0
+    #: Ids of messages with a wrong PIN.
+    mistyped: set[int] = field(default_factory=set)

@@ -1,0 +1,237 @@
+"""What an operator and the people at a counter do: sales and everything round them, by chance."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from cardsim import Card
+from cardsim.channel import InProcessChannel
+from cardsim.faults import Fault, FaultAction
+from terminal.journal.records import Kind
+from terminal.purchase.table import FlowState
+from terminal.results import SaleResult
+from tests.sim_system.system_holder import Holder
+from tests.sim_system.system_network import MS, SECOND
+
+if TYPE_CHECKING:
+    from tests.sim_system.system_counter import Counter
+    from tests.sim_system.system_simulation import Simulation
+
+MONEY = frozenset({Kind.PURCHASE, Kind.VOUCHER, Kind.VOID, Kind.REFUND})
+
+
+class Operator:
+    """The people at one counter."""
+
+    def __init__(self, counter: "Counter") -> None:
+        """Stand behind a counter."""
+        self.counter = counter
+
+    @property
+    def _simulation(self) -> "Simulation":
+        return self.counter.simulation
+
+    async def one_thing(self) -> None:
+        """Do one thing of the day; raises PowerCutError."""
+        simulation, terminal = self._simulation, self.counter.up
+        self.counter.plan_cut(0.3)
+        if terminal.flow.state is not FlowState.MENU:
+            await terminal.log_on()
+            return
+        things: list[tuple[int, Callable[[], Awaitable[object]]]] = [
+            (40, self._buy),
+            (6, self._balance),
+            (3, self._statement),
+            (8, self._void),
+            (8, self._refund),
+            (5, self._reduce),
+            (6, self._settle),
+            (4, terminal.log_on),
+            (6, terminal.settle_outstanding),
+            (6, terminal.tend),
+            (2, self._change_pin),
+            (2, self._reprint),
+        ]
+        (thing,) = simulation.rng.choices(
+            [thing for _, thing in things], [weight for weight, _ in things]
+        )
+        try:
+            await thing()
+        finally:
+            if not self.counter.mains.cut_at:
+                self.counter.give_card_back()
+        if self.counter.mains.cut_at and len(self.counter.mains.steps) < self.counter.mains.cut_at:
+            self.counter.mains.cut_at = 0
+        self.counter.give_card_back()
+
+    async def _buy(self) -> None:
+        rng, slot = self._simulation.rng, self._take_card()
+        if slot is None or self.counter.holder is None:
+            return
+        who = self.counter.holder
+        amount_sen = rng.choice((1_000_000, 2_500_000, rng.randrange(1, 400) * 10_000))
+        wrong = rng.random() < self._simulation.wrong_pins
+        before = set(self.counter.up.journal.transactions)
+
+        async def again(_earlier: SaleResult) -> bool:
+            return rng.random() < 0.5
+
+        async def yes(_left_sen: int) -> bool:
+            return True
+
+        try:
+            result = await self.counter.up.buy(
+                amount_sen, slot, self._types(wrong=wrong), repeat_question=again,
+                voucher_question=yes,
+            )  # fmt: skip
+        finally:
+            self._note_mistyped(who, before, wrong=wrong)
+        self._print(result)
+
+    async def _balance(self) -> None:
+        slot = self._take_card()
+        if slot is not None:
+            self._print(await self.counter.up.balance(slot))
+
+    async def _statement(self) -> None:
+        slot = self._take_card()
+        if slot is not None:
+            self._print(await self.counter.up.statement(slot))
+
+    async def _void(self) -> None:
+        stan = self._some_sale()
+        if stan:
+            self._print(await self.counter.up.void(stan))
+
+    async def _refund(self) -> None:
+        stan = self._some_sale()
+        if not stan:
+            return
+        sale = self.counter.up.journal.transactions[stan]
+        slot = self._take_card(lambda who: self._simulation.plan.pans[who.place] == sale.intent.pan)
+        if slot is None or self.counter.holder is None:
+            return
+        rng, who = self._simulation.rng, self.counter.holder
+        amount_sen = rng.choice((sale.amount_sen, max(100, sale.amount_sen // 300 * 100)))
+        wrong = rng.random() < self._simulation.wrong_pins
+        before = set(self.counter.up.journal.transactions)
+        try:
+            result = await self.counter.up.refund(stan, amount_sen, slot, self._types(wrong=wrong))
+        finally:
+            self._note_mistyped(who, before, wrong=wrong)
+        self._print(result)
+
+    async def _reduce(self) -> None:
+        stan = self._some_sale()
+        if stan:
+            sale = self.counter.up.journal.transactions[stan]
+            self._print(await self.counter.up.reduce(stan, max(100, sale.amount_sen // 200 * 100)))
+
+    async def _settle(self) -> None:
+        self._print(await self.counter.up.settle())
+
+    async def _reprint(self) -> None:
+        result = self.counter.up.reprint()
+        if result is not None:
+            self._print(result)
+
+    async def _change_pin(self) -> None:
+        slot = self._take_card()
+        if slot is None or self.counter.holder is None:
+            return
+        who, new = self.counter.holder, f"{self._simulation.rng.randrange(1_000_000):06d}"
+        entries = iter((who.pin, new, new))
+        before = set(self.counter.up.journal.transactions)
+
+        async def pad() -> str:
+            return next(entries, "")
+
+        try:
+            result = await self.counter.up.change_pin(slot, pad)
+        finally:
+            if set(self.counter.up.journal.transactions) - before:
+                # Without an answer nobody knows which PIN counts: the office gives a new one.
+                self._simulation.pin_may_be(who, new)
+        if result.outcome == "00":
+            who.pin = new
+        self._print(result)
+
+    # Parts
+
+    def _take_card(
+        self, wanted: Callable[[Holder], bool] = lambda _who: True
+    ) -> InProcessChannel | None:
+        """Put the card of somebody who is free into the slot."""
+        simulation = self._simulation
+        free = [who for who in simulation.holders if not who.is_away and wanted(who)]
+        if not free:
+            return None
+        self.counter.holder = who = simulation.rng.choice(free)
+        who.is_away = True
+        self.counter.slot = InProcessChannel(
+            Card(who.image, self.counter.clock, simulation.rng.randbytes),
+            faults=self._card_faults(),
+            sleep=lambda seconds: simulation.time.sleep(int(seconds * SECOND)),
+        )
+        return self.counter.mains.slot(self.counter.slot)  # type: ignore[return-value]  # it keeps the same calls
+
+    def _card_faults(self) -> tuple[Fault, ...]:
+        simulation = self._simulation
+        rng = simulation.rng
+        if rng.random() >= simulation.card_faults:
+            return ()
+        action, command, ordinal = rng.choice(
+            (
+                (FaultAction.TORN_BEFORE, "GENERATE_AC", 1),
+                (FaultAction.TORN_AFTER, "GENERATE_AC", 1),
+                (FaultAction.TORN_AT_WRITE, "GENERATE_AC", 1),
+                (FaultAction.TORN_BEFORE, "GENERATE_AC", 2),
+                (FaultAction.TORN_AFTER, "GENERATE_AC", 2),
+                (FaultAction.TORN_AT_WRITE, "GENERATE_AC", 2),
+                (FaultAction.TORN_BEFORE, "EXTERNAL_AUTHENTICATE", 1),
+                (FaultAction.MUTE, "GENERATE_AC", 2),
+                (FaultAction.SLOW, "GENERATE_AC", 2),
+                (FaultAction.WRONG_CRYPTOGRAM, "GENERATE_AC", 1),
+                (FaultAction.LOWER_CRYPTOGRAM, "GENERATE_AC", 2),
+                (FaultAction.TORN_AFTER, "READ_RECORD", 1),
+            )
+        )
+        simulation.seen[f"card: {action.value} at {command} {ordinal}"] += 1
+        return (Fault(action, command, ordinal, delay_ms=700, count=rng.randrange(2)),)
+
+    def _types(self, *, wrong: bool) -> Callable[[], Awaitable[str]]:
+        who = self.counter.holder
+        assert who is not None, "somebody stands at the counter"
+        digits = f"{(int(who.pin) + 1) % 1_000_000:06d}" if wrong else who.pin
+        rng = self._simulation.rng
+        cancels = rng.random() < 0.03
+
+        async def pad() -> str:
+            await self._simulation.time.sleep(rng.randrange(500, 8_000) * MS)
+            return "" if cancels else digits
+
+        return pad
+
+    def _note_mistyped(self, who: Holder, before: set[int], *, wrong: bool) -> None:
+        if not wrong or self.counter.terminal is None:
+            return
+        self._simulation.seen["people: wrong PIN"] += 1
+        journal = self.counter.terminal.journal
+        for stan in set(journal.transactions) - before:
+            who.mistyped.add(self.counter.id_of(journal.transactions[stan]))
+
+    def _some_sale(self) -> int:
+        """Give the STAN of one of this batch's sales that stands, 0 without one."""
+        stands = [
+            stan
+            for stan, sale in self.counter.up.journal.transactions.items()
+            if sale.intent.kind is Kind.PURCHASE and sale.stands
+        ]
+        return self._simulation.rng.choice(stands) if stands else 0
+
+    def _print(self, result: SaleResult) -> None:
+        """Print line by line; an approved slip counts when its last line is out."""
+        for line in (result.receipt_toko + result.receipt_pembeli).splitlines():
+            del line
+            self.counter.mains.step("print")
+        if result.approved and result.kind in MONEY and result.stan and not result.reversed:
+            self.counter.printed[result.stan] = result
