@@ -219,6 +219,8 @@ class Committer:
         bodies, snapshot = self.stage.bodies, None
         closing = bool(bodies) and not self._log.fits(len(bodies))
         if closing:
+            # Whether a snapshot is due must not depend on how fast the one before was written.
+            self.housekeeper.wait_for_sealing()
             since, before = self.housekeeper.snapshot_sequence, self.stage.before
             snapshot = capture(self._log, self.stage.books, since, before, bodies)
         if bodies:
