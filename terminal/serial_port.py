@@ -60,19 +60,18 @@ class SerialLine:
 
     async def receive(self, *, timeout_ms: int) -> bytes:
         """Give the next bytes; raise TimeoutError, LineDownError. Never gives empty bytes."""
+        number = self._open()
         async with asyncio.timeout(timeout_ms / 1000):
-            while True:
-                number = self._open()
-                try:
-                    data = os.read(number, LINE_READ_MAX_BYTES)
-                except BlockingIOError:
-                    await _readable(number)
-                    continue
-                except OSError as failed:
-                    raise self._lost() from failed
-                if not data:
-                    raise self._lost()
-                return data
+            # A port is set to give nothing at once rather than to wait: nothing means "not yet"
+            # before it says that it can be read, and "gone" afterwards.
+            await _readable(number)
+        try:
+            data = os.read(number, LINE_READ_MAX_BYTES)
+        except OSError as failed:
+            raise self._lost() from failed
+        if not data:
+            raise self._lost()
+        return data
 
     async def close(self) -> None:
         """Close the port. Idempotent; never raises."""
