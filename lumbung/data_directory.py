@@ -9,6 +9,7 @@ Layout (frozen; docs/reference/data-directory.md):
     registry-url        instead of it: the address of a PostgreSQL database
     keystore.json       keys wrapped under a master key that is never stored here
     switch.sqlite       the switch's small state: PIN tries, key sets, log-ons
+    switch-copy-N.sqlite  a copy of it for a reader beside the switch, gone after it
     switch.sock         the control channel of the switch that runs, mode 0600
     journal/            raw messages and decisions, sealed, in segments; folder 0700
     terminals/<tid>/    each terminal's durable journal and key store

@@ -1,12 +1,14 @@
 """What every switch answers on its control channel."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 from pydantic import Field
 
 from switch.control import Arguments, Command, CommandTable, NoArguments
 from switch.job_runner import JobRunner
+from switch.limits import STATE_COPIES_MAX
 from switch.server import SwitchServer
 
 
@@ -38,6 +40,7 @@ def add_standard_commands(table: CommandTable, server: SwitchServer) -> None:
         Command("refresh", "take over registry changes now", NoArguments, node.refresh),
         Command("cut-over", "begin the next business date", ActorArguments, node.cut_over),
         Command("unblock-pin", "give a card its PIN tries back", UnblockArguments, node.unblock),
+        Command("copy-state", "a copy of the state file to read", NoArguments, node.copy_state),
         Command("jobs", "jobs that wait, run or have ended", NoArguments, node.jobs),
         Command("job", "how far one job is, and its result", JobArguments, node.job),
         Command("drain", "take nothing new, finish, stop", NoArguments, node.drain),
@@ -51,6 +54,7 @@ class _Node:
     def __init__(self, server: SwitchServer, table: CommandTable) -> None:
         self._server = server
         self._table = table
+        self._copies = cycle(range(STATE_COPIES_MAX))
 
     async def status(self, _: NoArguments) -> Mapping[str, Any]:
         server = self._server
@@ -96,6 +100,11 @@ class _Node:
     async def unblock(self, asked: UnblockArguments) -> Mapping[str, Any]:
         await self._server.unblock_pin(asked.card_number, asked.actor)
         return {"card_number": asked.card_number}
+
+    async def copy_state(self, _: NoArguments) -> Mapping[str, Any]:
+        state = self._server.state_path
+        path = state.with_name(f"{state.stem}-copy-{next(self._copies)}{state.suffix}")
+        return {"file": path.name, "last_sequence": await self._server.copy_state(path)}
 
     async def jobs(self, _: NoArguments) -> Mapping[str, Any]:
         return {"jobs": [job.as_json() for job in self._runner.jobs.values()]}

@@ -104,3 +104,7 @@ HOSTS_MAX = 8
 HOST_WINDOW_MAX = 1_024
 #: Requests to a host that were given up and whose late answer is still known: minutes of traffic.
 LATE_ANSWERS_MAX = 4_096
+
+#: Copies of the state file that may lie in the data directory: whoever asked for one deletes it,
+#: and what a killed reader left is written over.
+STATE_COPIES_MAX = 8

@@ -7,6 +7,7 @@ loop never waits for the disk. A bulk group goes when no purchase waits, or afte
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ledger.errors import (
@@ -89,6 +90,29 @@ class Pump:
 
     def _wake(self) -> None:
         self._worker.wake(self.run)
+
+    async def copy_state(self, path: Path) -> int:
+        """Copy the state file between two pieces of work; give the ledger's last record then.
+
+        State is durable before the ledger: the copy knows the batch of every record up to that one.
+        """
+        copied: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def copy() -> int:
+            last = self.ledger.last_sequence
+            self.node.state.copy_to(path)
+            return last
+
+        def done(last: Any, error: BaseException | None) -> None:
+            if copied.cancelled():
+                return
+            if error is None:
+                copied.set_result(last)
+            else:
+                copied.set_exception(error)
+
+        self._worker.submit(copy, done)
+        return await copied
 
     async def turned(self) -> None:
         """Wait until something has been decided or become durable."""

@@ -8,7 +8,7 @@ one row, with both figures. Reading only: people decide what a difference means.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from ledger.port import Entry
@@ -16,6 +16,7 @@ from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
 from switch.batches import batch_tag
 from switch.changes import BatchRow, BatchTotals, BatchUploaded
+from switch.limits import SETTLED_DAYS_KEPT
 
 _SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
 _UNDOING = frozenset({TransferCode.VOID, TransferCode.REFUND})
@@ -91,7 +92,9 @@ class Reconciliation:
 class _Fold:
     """One pass over the ledger."""
 
-    def __init__(self, rows: Sequence[BatchRow]) -> None:
+    def __init__(self, rows: Sequence[BatchRow], today: date) -> None:
+        #: Batches settled before this day are no longer kept: their records stand alone.
+        self._first_day = today - timedelta(days=SETTLED_DAYS_KEPT)
         self.batches = {row.batch_id: _Counted(row) for row in rows}
         self._by_key: dict[tuple[int, int], list[_Counted]] = defaultdict(list)
         for counted in self.batches.values():
@@ -208,12 +211,15 @@ class _Fold:
 
     def _differ(self, kind: Kind, entry: Entry, batch: _Counted | None, amount: int) -> None:
         transfer = entry.transfer
+        day = SaleData.unpack(transfer.user_data_64).business_date
+        if kind is Kind.NO_BATCH and day < self._first_day:
+            return
         self.differences.append(
             Difference(
                 kind=kind,
                 terminal_number=transfer.user_data_32,
                 batch=batch.row.number if batch is not None else 0,
-                day=SaleData.unpack(transfer.user_data_64).business_date,
+                day=day,
                 reference=f"{transfer.id:032x}",
                 ledger_sen=amount,
                 other_sen=0,
@@ -229,10 +235,10 @@ def reconcile(
 ) -> Reconciliation:
     """Compare every batch with the ledger, with its terminal's totals and with its upload.
 
-    `entries` is the whole ledger in order; `today` the business date, before which an open batch
-    counts as not settled.
+    `entries` is the whole ledger in order, as far as the batches know it; `today` the business
+    date, before which an open batch counts as not settled.
     """
-    fold = _Fold(batches)
+    fold = _Fold(batches, today)
     for entry in entries:
         fold.take(entry)
     by_batch: dict[int, list[BatchUploaded]] = defaultdict(list)

@@ -5,7 +5,7 @@ All frames of one loop turn go to the core together; `pump` sends what they chan
 
 import asyncio
 import ssl
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -95,7 +95,7 @@ class SwitchServer:
         self._registry = registry
         self._keystore = keystore
         self._ledger = ledger
-        self._state_path = state_path
+        self.state_path = state_path
         self._random_bytes = random_bytes
         self._pump: Pump | None = None
         self._runner: JobRunner | None = None
@@ -106,7 +106,7 @@ class SwitchServer:
         self._connections: dict[int, Connection] = {}
         self._next_connection = 1
         self._arrivals: list[Arrival] = []
-        self._unseen: Counter[int] = Counter()
+        self._unseen: defaultdict[int, int] = defaultdict(int)
         self._holding: list[Connection] = []
         self._is_scheduled = False
         self._sweeper: asyncio.TimerHandle | None = None
@@ -162,7 +162,7 @@ class SwitchServer:
         node = await loop.run_in_executor(
             self._executor,
             lambda: assemble(
-                self.config, self._registry, self._keystore, self._ledger, self._state_path,
+                self.config, self._registry, self._keystore, self._ledger, self.state_path,
                 self.clock, self._random_bytes,
             ),
         )  # fmt: skip
@@ -229,6 +229,11 @@ class SwitchServer:
         """Let a terminal serve no shop until its next log-on; durable when this returns."""
         await self.change(lambda: self.node.core.desk.memory.log_off(terminal_id))
 
+    async def copy_state(self, path: Path) -> int:
+        """Copy the state as it is now (`Pump.copy_state`), for a reader beside the switch."""
+        await self.change(self.node.core.keep_marks)
+        return await self._started.copy_state(path)
+
     async def change(self, make: Callable[[], object]) -> None:
         """Have the core's state changed by `make`, on the loop; durable when this returns.
 
@@ -291,7 +296,7 @@ class SwitchServer:
 
     def waiting_of(self, number: int) -> int:
         """Give how many requests of a connection have no answer yet."""
-        return self.node.core.waiting_of(number) + self._unseen[number]
+        return self.node.core.waiting_of(number) + self._unseen.get(number, 0)
 
     def note_cut(self, number: int, reason: str) -> None:
         """Count and tell a cut."""

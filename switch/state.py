@@ -89,6 +89,22 @@ class StateFile:
         except sqlite3.Error as error:
             raise self._fault("cannot be read", error) from error
 
+    def copy_to(self, path: Path) -> None:
+        """Write everything that is durable to another file, mode 0600, over what was there."""
+        try:
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+        except OSError as error:
+            raise StateError(
+                f"The copy {path} of the switch's state cannot be made: {error.strerror}.",
+                fix="Give room in the data directory.",
+            ) from error
+        try:
+            self._connection.execute("VACUUM INTO ?", (str(path),))
+        except sqlite3.Error as error:
+            path.unlink(missing_ok=True)
+            raise self._fault("cannot be copied", error) from error
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make the changes durable in one transaction, in order; all of them or none."""
         try:

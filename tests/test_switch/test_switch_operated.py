@@ -45,6 +45,7 @@ async def payday(market: Market, switch: Switch) -> None:
     paid = json.loads(await paying)
     assert paid["balanced"]
     assert paid["credited"] > 900
+    await reconciled(market, counter, switch.root)
     await counter.terminal.close()
     await drained(switch)
 
@@ -62,6 +63,32 @@ async def trade(market: Market, switch: Switch) -> None:
     assert status["answers"]["0200/55"] == 2
     await counter.terminal.close()
     await drained(switch)
+
+
+async def reconciled(market: Market, counter: Counter, data: Path) -> None:
+    """Reconcile beside the running switch, again and again, while people go on buying."""
+    is_over = False
+
+    async def buying() -> int:
+        sold = 0
+        while not is_over:
+            await market.sell_once(counter, market.holder(RIGHT[sold % 40]), is_wrong=False)
+            sold += 1
+        return sold
+
+    buyers = asyncio.create_task(buying())
+    found = [
+        json.loads(
+            await asyncio.to_thread(run, "switch", "reconcile", "--data", str(data), "--json")
+        )
+        for _ in range(3)
+    ]
+    is_over = True
+    assert await buyers > 0
+    assert all(one["agrees"] and one["differences"] == [] for one in found)
+    counts = [one["totals"]["sales"] for one in found]
+    assert counts == sorted(counts)
+    assert counts[0] >= 4
 
 
 async def opened(market: Market, switch: Switch) -> Counter:
@@ -96,6 +123,7 @@ def test_switch_is_asked_read_and_replayed_by_its_commands(tmp_path: Path) -> No
                     switch.process.kill()
                 switch.process.wait()
     at = ("--data", str(data))
+    assert not list(data.glob("switch-copy-*"))
     run("switch", "status", *at, code=1)
     second = (*at, "--from-segment", "2")
     told = run("switch", "journal", "tail", "--lines", "500", *second, "--json")

@@ -11,7 +11,9 @@ from programme.chart import SaleData, TransferCode
 from protocols.iso8583 import Message
 from switch.journal import Entry, EntryKind
 from switch.journal_audit import approved_answers, unposted
+from switch.limits import SETTLED_DAYS_KEPT
 from switch.reconciliation import Kind, Reconciliation, reconcile
+from switch.state import StateError, StateFile
 from tests.test_switch.switch_edc import CODEC
 
 TODAY = date(2026, 1, 5)
@@ -70,6 +72,29 @@ def test_open_batch_of_an_earlier_day_waits_and_is_no_disagreement(worked):
     (one,) = result.differences
     assert (one.kind, one.ledger_sen) == (Kind.NOT_SETTLED, 4_900_000)
     assert result.agrees
+
+
+def test_records_of_batches_that_are_kept_no_longer_are_no_difference(worked):
+    entries = list(worked.world.ledger.entries())
+    last = TODAY + timedelta(days=SETTLED_DAYS_KEPT)
+    assert Kind.NO_BATCH in kinds(reconcile(entries, [], [], last))
+    assert kinds(reconcile(entries, [], [], last + timedelta(days=1))) == []
+
+
+def test_copy_of_the_state_is_the_owners_alone_and_says_the_same(worked):
+    state = worked.world.node.state
+    path = worked.world.directory / "copy.sqlite"
+    path.write_text("what a killed reader left")
+    state.copy_to(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    copy = StateFile(path)
+    try:
+        assert copy.batches() == state.batches()
+        assert copy.load() == state.load()
+    finally:
+        copy.close()
+    with pytest.raises(StateError, match="cannot be made"):
+        state.copy_to(worked.world.directory / "no-such-folder" / "copy.sqlite")
 
 
 @pytest.mark.parametrize("keep", [False, True])
