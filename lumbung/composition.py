@@ -107,25 +107,31 @@ def open_keystore(data: DataDirectory, random_bytes: RandomBytes) -> Keystore:
 
     A process killed while it made the keys leaves some of them: the missing ones are made now.
     """
-    master_key = master_key_for(data)
     opening = Keystore.open if data.keystore.exists() else Keystore.create
-    keystore = opening(data.keystore, master_key, random_bytes)
+    keystore = opening(data.keystore, master_key_for(data), random_bytes)
     for label, (kind, length) in PROGRAMME_KEYS.items():
         if label not in keystore:
             keystore.generate(label, kind, length)
     return keystore
 
 
+#: The master key that was in the environment, once it was taken from there.
+_taken: list[SecretBytes] = []
+
+
 def master_key_for(data: DataDirectory) -> SecretBytes:
     """Give the master key: of the story from its seed, of a real programme from the environment.
 
-    Raises ConfigurationError without one. It is read once and never written or handed to a child.
+    Raises ConfigurationError without one. It is taken out of the environment, so that no child
+    gets it, and kept for the parts that this process opens later; it is never written.
     """
     if data.manifest.seed is not None:
         return story_master_key(data.manifest.seed)
-    text = os.environ.pop(MASTER_KEY_VARIABLE, "")
+    text = os.environ.pop(MASTER_KEY_VARIABLE, None)
+    if text is None and _taken:
+        return _taken[0]
     try:
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(text or "")
     except ValueError:
         key = b""
     if len(key) != 32:
@@ -133,4 +139,5 @@ def master_key_for(data: DataDirectory) -> SecretBytes:
             f"{MASTER_KEY_VARIABLE}: no master key (64 hexadecimal digits) in the environment.",
             fix="Set it from your key custody; it is never stored beside the keystore.",
         )
-    return SecretBytes(key)
+    _taken[:] = [SecretBytes(key)]
+    return _taken[0]

@@ -46,6 +46,46 @@ class Actor:
             raise RuleError("the acting person is named by a short id, not by a personal number.")
 
 
+#: Agencies as they are written before the colon of `agency:name`.
+AGENCY_WORDS = {
+    "wali-kota": Agency.WALI_KOTA,
+    "diskominfo": Agency.DISKOMINFO,
+    "dinsos": Agency.DINSOS_PM,
+    "bank": Agency.BANK,
+    "e-warong": Agency.E_WARONG,
+    "auditor": Agency.AUDITOR,
+    "operator": Agency.OPERATOR,
+    "switch": Agency.SWITCH,
+}
+_WORDS = {agency: word for word, agency in AGENCY_WORDS.items()}
+
+
+def actor_of(text: str, default: Agency | None = None) -> Actor:
+    """Give the actor written as `agency:name`; a bare name is of the default agency.
+
+    Raises ValueError for another agency or none, RuleError for a name that may not be.
+
+    >>> actor_of("dinsos:staf-02")
+    Actor(agency=<Agency.DINSOS_PM: 'Dinsos PM'>, person='staf-02')
+    """
+    word, colon, person = text.partition(":")
+    if not colon:
+        word, person = "", text
+    agency = AGENCY_WORDS.get(word) if colon else default
+    if agency is None:
+        raise ValueError(f"write agency:name with one of {', '.join(AGENCY_WORDS)}")
+    return Actor(agency, person)
+
+
+def actor_text(actor: Actor) -> str:
+    """Give an actor as `agency:name`; `actor_of` reads it back.
+
+    >>> actor_text(Actor(Agency.BANK, "bank-01"))
+    'bank:bank-01'
+    """
+    return f"{_WORDS[actor.agency]}:{actor.person}"
+
+
 def same_person(one: Actor, other: Actor) -> bool:
     """Give whether two actors are one person, whatever the agency, case and spaces.
 

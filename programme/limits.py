@@ -42,3 +42,30 @@ ACCOUNTS_GROUP_MAX = 4_096
 REPORT_ATTEMPTS_MAX = 5
 #: Lines of a decree file between two words of progress: several a second on a long file.
 PROGRESS_LINES = 5_000
+#: Cards named in one call: a request of the control channel is 64 KiB, a number ten digits.
+ACT_CARDS_MAX = 5_000
+#: Bytes of a request to the administration interface: far above any call but a decree file.
+API_BODY_BYTES_MAX = 64 << 10
+#: Bytes of a decree file sent to it: 100,000 people of ordinary length.
+API_DECREE_BYTES_MAX = 32 << 20
+#: Requests a second of one token, and how many may be saved up: a page of an office, not a scan.
+API_REQUESTS_PER_SECOND = 50
+API_REQUESTS_BURST = 100
+#: Requests a second of everybody who has no valid token: guessing is slow, and costs little.
+API_UNKNOWN_PER_SECOND = 20
+#: Requests that are worked on at once; more are answered 503 at once.
+API_CONCURRENT_MAX = 32
+#: Rows of one answer.
+API_ROWS_MAX = 1_000
+#: Jobs whose outcome the administration interface remembers, and that may run or wait at once.
+API_JOBS_KEPT_MAX = 64
+API_JOBS_WAITING_MAX = 16
+#: Tokens whose rate is remembered: more than a city has officers.
+API_RATES_MAX = 4_096
+#: Seconds that an idle connection is kept, and that a stopped server waits for its requests.
+API_IDLE_SECONDS_MAX = 30
+API_DRAIN_SECONDS_MAX = 10
+#: Rows of people or tranches in one result: a channel's answer is 4 MiB, a row under 200 bytes.
+RESULT_ROWS_MAX = 10_000
+#: Cards whose money is looked at and taken in one turn of the writer: purchases wait for that.
+SWEEP_CARDS_MAX = 256

@@ -6,7 +6,7 @@ do what stands in `roles.toml`, life cycles and maker-checker are kept below, in
 then. Nothing here prints or asks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +15,6 @@ from programme.accounts import open_purse
 from programme.actors import Actor
 from programme.chart import Purse
 from programme.decree.cells import place
-from programme.disbursement import Post
 from programme.errors import NotFoundError, RuleError
 from programme.keystore import Keystore
 from programme.registry import (
@@ -40,7 +39,14 @@ from programme.registry_port import (
 from programme.reports import Report, build_report
 from programme.roles import require
 from programme.statement import CardStatement, card_statement
-from programme.sweep import HeldAmount, SweptTranche, held_amounts, plan_sweep
+from programme.sweep import (
+    HeldAmount,
+    SweptTranche,
+    Turn,
+    at_once,
+    held_amounts,
+    plan_sweep,
+)
 from programme.two_people import TwoPeople
 from protocols.catalogue import LANGUAGES
 
@@ -70,15 +76,15 @@ class Office:
         ledger: Ledger,
         keystore: Keystore | None = None,
         *,
-        post: Post | None = None,
+        turn: Turn = at_once,
     ) -> None:
-        """Work on what is open; `post` replaces the ledger's own call (decision 8).
+        """Work on what is open; `turn` runs a piece of work where no purchase comes between.
 
         `keystore` is needed only by who carries out a proposal for a key.
         """
         self.registry = registry
         self.ledger = ledger
-        self.two_people = TwoPeople(registry, ledger, keystore, post=post)
+        self.two_people = TwoPeople(registry, ledger, keystore, turn=turn)
 
     def cards(
         self,
@@ -233,6 +239,21 @@ class Office:
         """Give the proposals in a state, or all."""
         require(actor, "proposal.read")
         return self.registry.proposals.all(state)
+
+    def proposal(self, number: int, actor: Actor) -> Proposal:
+        """Give a proposal; raise NotFoundError, RoleError."""
+        require(actor, "proposal.read")
+        return self.registry.proposals.get(number)
+
+    def run_proposal(
+        self, number: int, actor: Actor, *, on_group: Callable[[int, int], None] | None = None
+    ) -> Proposal:
+        """Carry out what two people approved (`TwoPeople.carry_out`); again, it finishes it.
+
+        Raises: RoleError, NotFoundError, ProposalError, and what the work itself raises.
+        """
+        require(actor, "proposal.run")
+        return self.two_people.carry_out(number, on_group=on_group)[0]
 
     def audit(self, actor: Actor, count: int) -> list[AuditRecord]:
         """Give the newest changes, oldest first."""

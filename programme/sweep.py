@@ -6,9 +6,11 @@ a run, the next one takes nothing twice. A release gives a held amount back to t
 of the releasing decree, once; its id follows from the sweep it releases.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from typing import Protocol, TypeVar
 
 from ledger.port import Entry, Ledger
 from ledger.statuses import CreateTransferStatus
@@ -19,12 +21,27 @@ from programme.chart import TrancheData, TransferCode
 from programme.disbursement import Post, check_signers, no_credit_reason
 from programme.errors import DisbursementError
 from programme.left_over import SweepData, SweepReason, due_tranches
-from programme.limits import DISBURSEMENT_GROUP_MAX
+from programme.limits import DISBURSEMENT_GROUP_MAX, SWEEP_CARDS_MAX
 from programme.policy import LeftOver, policy
 from programme.registry.decrees import DecreeRecord, LineOutcome
 from programme.registry.registry import Registry
 from programme.tranches import TrancheBook, sweep_transfer
 from protocols.ids import compensation_id, sweep_id
+
+_Result = TypeVar("_Result")
+
+
+class Turn(Protocol):
+    """Runs a piece of work on the ledger where no purchase comes between its parts."""
+
+    def __call__(self, ledger: Ledger, work: Callable[[Ledger], _Result]) -> _Result:
+        """Give what the work gives."""
+
+
+def at_once(ledger: Ledger, work: Callable[[Ledger], _Result]) -> _Result:
+    """Run the work now: the turn of a process that is alone with its ledger."""
+    return work(ledger)
+
 
 _DONE = frozenset({CreateTransferStatus.CREATED, CreateTransferStatus.EXISTS})
 
@@ -91,12 +108,12 @@ def sweep(
     checker: Actor,
     *,
     rule: LeftOver | None = None,
-    post: Post | None = None,
+    turn: Turn = at_once,
 ) -> SweepResult:
     """Take back every tranche of a purse that is due on a business day.
 
-    `rule` None means `policy.toml`. `post` replaces the ledger's own call; who gives it lets no
-    purchase in between two calls of a group (it runs in the one writer's turn, decision 7).
+    `rule` None means `policy.toml`. Looking and posting are one piece of work in a `turn`: between
+    the two a purchase would let the sweep take more than its tranche holds (decisions 7, 8).
 
     Raises, with nothing posted: DisbursementError (maker = checker, agencies), ChartError. Stopped
     in the middle: run it again, on the same or a later day.
@@ -107,21 +124,32 @@ def sweep(
     book = TrancheBook(ledger)
     done: list[SweptTranche] = []
     refused: list[tuple[SweptTranche, str]] = []
-    for start in range(0, len(chart.cards), DISBURSEMENT_GROUP_MAX):
-        cards = chart.cards[start : start + DISBURSEMENT_GROUP_MAX]
-        for group in _groups(list(_due(book, cards, day, rule))):
-            transfers = [_sweep_of(book, chart, item, day) for item in group]
-            answers = (post or ledger.create_transfers)(transfers)
-            for item, answer in zip(group, answers, strict=True):
-                if answer.status in _DONE:
-                    done.append(item)
-                else:
-                    refused.append((item, answer.status.name))
+    for start in range(0, len(chart.cards), SWEEP_CARDS_MAX):
+        cards = chart.cards[start : start + SWEEP_CARDS_MAX]
+        # Most of the reading is done beside the purchases: in the turn only what came since.
+        if not any(due_tranches(book.fold(account), day, rule) for account in cards):
+            continue
+        for item, status in turn(ledger, partial(_sweep_cards, book, chart, cards, day, rule)):
+            if status in _DONE:
+                done.append(item)
+            else:
+                refused.append((item, status.name))
     result = SweepResult(purse=purse, business_date=day, swept=tuple(done), refused=tuple(refused))
     if done:
         detail = f"{day} {len(done)} tranches {result.swept_sen} sen, checked {_name(checker)}"
         registry.accounts.note_sweep(purse, "swept", detail, maker)
     return result
+
+
+def _sweep_cards(
+    book: TrancheBook, chart: Chart, cards: Sequence[int], day: date, rule: LeftOver, ledger: Ledger
+) -> list[tuple[SweptTranche, CreateTransferStatus]]:
+    """Look at some cards and take what is due of them, with nothing in between."""
+    found: list[tuple[SweptTranche, CreateTransferStatus]] = []
+    for group in _groups(list(_due(book, cards, day, rule))):
+        answers = ledger.create_transfers([_sweep_of(book, chart, item, day) for item in group])
+        found += [(item, answer.status) for item, answer in zip(group, answers, strict=True)]
+    return found
 
 
 def _due(

@@ -12,13 +12,21 @@ from typing import Any
 from ledger.port import Ledger
 from programme.actors import Actor
 from programme.chart import Purse
-from programme.disbursement import DisbursementResult, Post, check_month, check_signers, disburse
-from programme.errors import ProposalError
+from programme.disbursement import DisbursementResult, check_month, check_signers, disburse
+from programme.errors import DisbursementError, ProposalError
 from programme.keystore import Keystore
 from programme.refunds import RefundResult, refund, refundable_sen
 from programme.registry import Registry
 from programme.registry.proposals import Proposal, ProposalKind, ProposalState
-from programme.sweep import ReleaseResult, SweepResult, check_release, release, sweep
+from programme.sweep import (
+    ReleaseResult,
+    SweepResult,
+    Turn,
+    at_once,
+    check_release,
+    release,
+    sweep,
+)
 from programme.terminal_keys import KeyResult, check_key, give_key
 from protocols.values import SEN_PER_RUPIAH
 
@@ -34,13 +42,13 @@ class TwoPeople:
         ledger: Ledger,
         keystore: Keystore | None = None,
         *,
-        post: Post | None = None,
+        turn: Turn = at_once,
     ) -> None:
-        """Work on what is open; `post` replaces the ledger's own call (design decision 8)."""
+        """Work on what is open; `turn` runs a piece of work where no purchase comes between."""
         self._registry = registry
         self._ledger = ledger
         self._keystore = keystore
-        self._post = post
+        self._turn = turn
         self._carry: dict[ProposalKind, Callable[..., tuple[Result, dict[str, Any]]]] = {
             ProposalKind.DISBURSEMENT: self._disburse,
             ProposalKind.SWEEP: self._sweep,
@@ -66,7 +74,8 @@ class TwoPeople:
         return self._propose(ProposalKind.DISBURSEMENT, terms, maker)
 
     def propose_sweep(self, day: date, maker: Actor, purse: int = Purse.FOOD) -> Proposal:
-        """Propose to take back what is due on a business day."""
+        """Propose to take back what is due on a business day that has come."""
+        self._check_day(day)
         terms = {"date": day.isoformat(), "purse": int(purse)}
         return self._propose(ProposalKind.SWEEP, terms, maker)
 
@@ -173,6 +182,7 @@ class TwoPeople:
         self, day: date, maker: Actor, checker: Actor, purse: int = Purse.FOOD
     ) -> SweepResult:
         """Take back what is due with both people at one desk."""
+        self._check_day(day)
         terms = {"date": day.isoformat(), "purse": int(purse)}
         _proposal, result = self.at_once(ProposalKind.SWEEP, terms, maker, checker)
         assert isinstance(result, SweepResult)
@@ -197,6 +207,10 @@ class TwoPeople:
         _proposal, result = self.at_once(ProposalKind.KEY, terms, maker, checker)
         assert isinstance(result, KeyResult)
         return result
+
+    def _check_day(self, day: date) -> None:
+        if day > self._registry.today:
+            raise DisbursementError.of("programme.sweep_early", day=day.isoformat())
 
     def _propose(self, kind: ProposalKind, terms: Mapping[str, Any], maker: Actor) -> Proposal:
         return self._registry.proposals.propose(kind, terms, maker)
@@ -225,7 +239,7 @@ class TwoPeople:
         expires = date.fromisoformat(terms["expires_on"]) if terms["expires_on"] else None
         result = disburse(
             self._ledger, self._registry, terms["decree"], terms["period"], None, found.maker,
-            checker, expires_on=expires, post=self._post, on_group=on_group,
+            checker, expires_on=expires, on_group=on_group,
         )  # fmt: skip
         assert result.total_sen == terms["total_sen"], "a determined decree does not change"
         credited = result.credited_sen + result.credited_before_sen
@@ -235,7 +249,7 @@ class TwoPeople:
         day = date.fromisoformat(found.terms["date"])
         purse = found.terms["purse"]
         result = sweep(
-            self._ledger, self._registry, purse, day, found.maker, checker, post=self._post
+            self._ledger, self._registry, purse, day, found.maker, checker, turn=self._turn
         )
         return result, {"swept_sen": result.swept_sen, "tranches": len(result.swept)}
 
@@ -243,9 +257,7 @@ class TwoPeople:
         self, found: Proposal, checker: Actor, _on: object
     ) -> tuple[Result, dict[str, Any]]:
         decree, year = found.terms["decree"], found.terms["year"]
-        result = release(
-            self._ledger, self._registry, decree, year, found.maker, checker, post=self._post
-        )
+        result = release(self._ledger, self._registry, decree, year, found.maker, checker)
         return result, {"released_sen": result.released_sen, "tranches": result.released_count}
 
     def _refund(
@@ -253,7 +265,7 @@ class TwoPeople:
     ) -> tuple[Result, dict[str, Any]]:
         sale, amount = int(found.terms["sale"], 16), found.terms["amount_sen"]
         day = self._registry.today
-        result = refund(self._ledger, sale, amount, day, found.number, post=self._post)
+        result = refund(self._ledger, sale, amount, day, found.number)
         return result, {"refund": f"{result.refund_id:032x}", "amount_sen": result.amount_sen}
 
     def _give_key(

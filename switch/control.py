@@ -132,14 +132,15 @@ def read_request(line: bytes, table: CommandTable) -> Asked:
         arguments = command.arguments.model_validate(found.get("arguments", {}))
         return Asked(request_id, command, arguments, found.get("detached") is True)
     except (ValueError, RecursionError) as error:
-        raise Refused(request_id, *_reason(error)) from None
+        raise Refused(request_id, *fault_of(error)) from None
     except ControlError as error:
         if isinstance(error, Refused):
             raise
         raise Refused(request_id, error.external, error.fix) from None
 
 
-def _reason(error: Exception) -> tuple[str, str]:
+def fault_of(error: Exception) -> tuple[str, str]:
+    """Give what is wrong with a request, and how to mend it; no value of it is repeated."""
     if not isinstance(error, ValidationError):
         return "A request is one JSON object on one line.", ""
     faults = error.errors(include_url=False, include_context=False, include_input=False)

@@ -145,14 +145,6 @@ class JobLedger:
         """Post several from another loop."""
         return await asyncio.to_thread(self.create_transfers, transfers)
 
-    def in_turn(self, work: Callable[[Ledger], _Result]) -> _Result:
-        """Run work in one turn of the writer, with no purchase between its parts; give its result.
-
-        For reading and posting that belong together; purchases wait for the whole of it.
-        """
-        result: _Result = self._write(Group(work))
-        return result
-
     def close(self) -> None:
         """Do nothing: the switch owns the ledger."""
 
@@ -163,9 +155,13 @@ class JobLedger:
 
 
 def in_turn(ledger: Ledger, work: Callable[[Ledger], _Result]) -> _Result:
-    """Run work in one turn of the writer that stands behind a job's ledger."""
+    """Run work in one turn of the writer that stands behind a job's ledger; give its result.
+
+    For reading and posting that belong together: no purchase comes between, all wait for the whole.
+    """
     assert isinstance(ledger, JobLedger), "only a job's ledger has another writer behind it"
-    return ledger.in_turn(work)
+    result: _Result = ledger._write(Group(work))
+    return result
 
 
 def ledger_for_jobs(ledger: Ledger, queue: BulkQueue) -> Ledger:

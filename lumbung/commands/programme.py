@@ -6,15 +6,13 @@ from typing import Any
 
 import click
 
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     JSON_OPTION,
-    Desk,
     Officer,
-    day_of,
-    look_at_desk,
     look_at_registry,
-    open_desk,
     say,
+    write_registry,
 )
 from programme.actors import Actor, Agency
 from programme.decree import (
@@ -30,6 +28,7 @@ from programme.decree.diff import TermChange
 from programme.limits import PROGRESS_LINES
 from programme.registry import DecreeState, Registry
 from programme.reports.table import shown_rupiah
+from programme.rows import day_of
 
 #: Stages that an officer moves a decree to; execution begins with the first disbursement.
 STAGES = [
@@ -112,9 +111,9 @@ def import_decree_file(
         values = {**_file_values(found), "diff": _diff_values(diff)}
         told = [*_diff_lines(diff), "dry run: nothing was taken in"]
     else:
-        with open_desk(directory) as desk:
-            found = _read(file, desk.parts.registry)
-            values = {**_file_values(found), **_take_in(desk, found, officer)}
+        with write_registry(directory) as registry:
+            found = _read(file, registry)
+            values = {**_file_values(found), **_take_in(registry, found, officer)}
         told = list(_taken_lines(values))
     head = f"{file}: decree {found.name}, {len(found.rows)} recipients, no fault"
     say(values, [head, *told], as_json=as_json)
@@ -141,9 +140,9 @@ def _attest(
     if directory is None:
         raise click.UsageError("--distinct goes with --data")
     numbers = [nik_at(file, line) for line in lines]
-    with open_desk(directory) as desk:
+    with write_registry(directory) as registry:
         for nik in numbers:
-            desk.parts.registry.people.attest_distinct(nik, officer)
+            registry.people.attest_distinct(nik, officer)
     told = [f"line {line}: attested as another person than the one of the same name"
             for line in lines]  # fmt: skip
     say({"attested": list(lines)}, told, as_json=as_json)
@@ -153,13 +152,13 @@ def _tell_progress(done: int, of: int) -> None:
     click.echo(f"{done:,} of {of:,} lines read", err=True)
 
 
-def _take_in(desk: Desk, found: DecreeFile, officer: Actor) -> dict[str, Any]:
-    diff = compare_decree(desk.parts.registry, found)
-    done = import_decree(desk.parts.registry, found, officer)
+def _take_in(registry: Registry, found: DecreeFile, officer: Actor) -> dict[str, Any]:
+    diff = compare_decree(registry, found)
+    done = import_decree(registry, found, officer)
     return {
         "applied": True, "number": done.decree.decree_number, "new_people": done.new_people,
         "changed_people": done.changed_people, "changed": done.changed,
-        "diff": _diff_values(diff), "stages": _stage_rows(desk, done.decree.decree_number),
+        "diff": _diff_values(diff), "stages": _stage_rows(registry, done.decree.decree_number),
         "diff_lines": list(_diff_lines(diff)) if done.changed else [],
     }  # fmt: skip
 
@@ -178,22 +177,21 @@ def _taken_lines(values: dict[str, Any]) -> Iterator[str]:
 def _stages(
     directory: Path, decree: int, stage: str | None, officer: Actor, *, as_json: bool
 ) -> None:
-    opened = open_desk if stage else look_at_desk
-    with opened(directory) as desk:
-        record = desk.parts.registry.decrees.get(decree)
-        if stage is not None:
-            record = desk.parts.registry.decrees.move(decree, DecreeState(stage), officer)
-        rows = _stage_rows(desk, decree)
+    if stage is not None:
+        Carrier(directory).do("decree-stage", {"decree": decree, "stage": stage}, officer)
+    with look_at_registry(directory) as parts:
+        record = parts.registry.decrees.get(decree)
+        rows = _stage_rows(parts.registry, decree)
     values = {"decree": record.name, "number": decree, "stage": record.state.value, "stages": rows}
     lines = [f"decree {decree} ({record.name}): {record.state.value}"]
     lines += [f"  {row['on']}  {row['stage']:<12} {row['by']}" for row in rows]
     say(values, lines, as_json=as_json)
 
 
-def _stage_rows(desk: Desk, decree: int) -> list[dict[str, str]]:
+def _stage_rows(registry: Registry, decree: int) -> list[dict[str, str]]:
     return [
         {"stage": state.value, "on": day_of(at_ns), "by": f"{agency}/{person}"}
-        for state, at_ns, agency, person in desk.parts.registry.decrees.steps(decree)
+        for state, at_ns, agency, person in registry.decrees.steps(decree)
     ]
 
 

@@ -1,30 +1,28 @@
 """`lumbung programme card ACTION`: cards in the field, masked to four digits, without holders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lumbung.commands.programme_bureau import issue_cards, replace_card
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
     LOCAL,
-    Desk,
     Officer,
-    day_of,
     look_at_desk,
+    look_at_registry,
     officer_or_usage,
-    open_desk,
     say,
     table,
 )
 from programme.actors import Actor
-from programme.offices import CardFile
-from programme.registry.lists import CardEntry
+from programme.limits import ACT_CARDS_MAX
 from programme.registry_port import BlockReason, CardStatus
 from programme.reports.table import shown_rupiah
+from programme.rows import CardFileRow, CardRow
 
 _STEPS = {
     "deliver": CardStatus.AT_BANK,
@@ -82,8 +80,8 @@ def card(
     """Do ACTION on cards, by their registry NUMBERS.
 
     Actions: list, show, issue, block, unblock, replace, deliver, collect, activate, close. All
-    cards of a call or none. A block is in force when the command has ended. A virtual chip and a
-    PIN letter of each printed card are written to DIR/cards/.
+    cards of a call or none (of each 5,000). A block is in force when the command has ended. A
+    virtual chip and a PIN letter of each printed card are written to DIR/cards/.
     """
     if action == "list":
         _list(directory, as_json=as_json, **wanted)
@@ -97,63 +95,62 @@ def card(
         _show(directory, numbers, as_json=as_json)
         return
     actor = officer_or_usage(officer, action)
-    with open_desk(directory) as desk:
-        if action == "issue":
-            changed = _issue(desk, numbers, decree, actor)
-        elif action == "block":
-            changed = _block(desk, numbers, reason, decree, actor)
-        elif action == "replace":
-            changed = _replace(desk, numbers, actor)
-        else:
-            changed = _waiting(desk, action) if every else list(numbers)
-            _change(desk, action, changed, actor)
-        rows = [_entry_row(entry) for entry in desk.office.registry.lists.cards(changed)]
+    name, asked = _asked(action, numbers, reason, decree)
+    if every:
+        asked["cards"] = _waiting(directory, action)
+    rows = _do(Carrier(directory), name, asked, actor)
     lines = (_told(action, row, actor) for row in rows)
     say({"action": action, "cards": rows}, lines, as_json=as_json)
 
 
-def _issue(desk: Desk, numbers: tuple[int, ...], decree: int | None, actor: Actor) -> list[int]:
-    if numbers or decree is None:
-        raise click.UsageError("issue: give --decree, and no numbers")
-    issued = issue_cards(desk.parts, desk.office, decree, actor, on_card=_tell_printed)
-    return [card.card_number for card in issued]
+def _asked(
+    action: str, numbers: tuple[int, ...], reason: str | None, decree: int | None
+) -> tuple[str, dict[str, Any]]:
+    """Give the act's name and what it is asked."""
+    if action == "issue":
+        if numbers or decree is None:
+            raise click.UsageError("issue: give --decree, and no numbers")
+        return "card-issue", {"decree": decree}
+    if action == "block" and decree is not None:
+        if numbers or reason:
+            raise click.UsageError("block: give either numbers with --reason, or --decree")
+        return "card-block-ended", {"decree": decree}
+    cards: dict[str, Any] = {"cards": list(dict.fromkeys(numbers))}
+    if action == "block":
+        if reason is None:
+            raise click.UsageError(f"block: say why with --reason {'|'.join(REASONS)}")
+        return "card-block", {**cards, "reason": reason}
+    if action == "replace":
+        if len(numbers) != 1:
+            raise click.UsageError("replace: one card at a time")
+        return "card-replace", {"card": numbers[0]}
+    if action == "unblock":
+        return "card-unblock", cards
+    return "card-move", {**cards, "to": _STEPS[action].value}
+
+
+def _do(carrier: Carrier, name: str, asked: dict[str, Any], actor: Actor) -> list[dict[str, Any]]:
+    """Do the act; more cards than one call takes are done in several, each of them whole."""
+    if "cards" not in asked:
+        done = carrier.do(name, asked, actor, tell=_tell_printed)
+        rows: list[dict[str, Any]] = done.get("cards", [done])
+        return rows
+    rows = []
+    for start in range(0, len(asked["cards"]), ACT_CARDS_MAX):
+        part = asked["cards"][start : start + ACT_CARDS_MAX]
+        rows += carrier.do(name, {**asked, "cards": part}, actor)["cards"]
+    return rows
 
 
 def _tell_printed(done: int, of: int) -> None:
-    if done % PRINTED_TOLD == 0:
+    if done and done % PRINTED_TOLD == 0:
         click.echo(f"{done} of {of} cards printed", err=True)
 
 
-def _waiting(desk: Desk, action: str) -> list[int]:
-    cards = desk.office.registry.all_cards()
+def _waiting(directory: Path, action: str) -> list[int]:
+    with look_at_registry(directory) as parts:
+        cards = parts.registry.all_cards()
     return [card.card_number for card in cards if card.status is _BEFORE[action]]
-
-
-def _change(desk: Desk, action: str, numbers: Sequence[int], actor: Actor) -> None:
-    if action == "unblock":
-        desk.office.unblock(numbers, actor)
-    else:
-        desk.office.move(numbers, _STEPS[action], actor)
-
-
-def _block(
-    desk: Desk, numbers: tuple[int, ...], reason: str | None, decree: int | None, actor: Actor
-) -> list[int]:
-    if decree is not None:
-        if numbers or reason:
-            raise click.UsageError("block: give either numbers with --reason, or --decree")
-        found = desk.office.block_ended(decree, actor)
-        return sorted(number for group in found.values() for number in group)
-    if reason is None:
-        raise click.UsageError(f"block: say why with --reason {'|'.join(REASONS)}")
-    desk.office.block(numbers, REASONS[reason], actor)
-    return list(numbers)
-
-
-def _replace(desk: Desk, numbers: tuple[int, ...], actor: Actor) -> list[int]:
-    if len(numbers) != 1:
-        raise click.UsageError("replace: one card at a time")
-    return [replace_card(desk.parts, desk.office, numbers[0], actor).card_number]
 
 
 def _list(
@@ -165,7 +162,7 @@ def _list(
             status=CardStatus(status) if status else None,
             district=district, after=after, limit=limit,
         )  # fmt: skip
-    rows = [_entry_row(entry) for entry in found]
+    rows = [CardRow.of(entry).model_dump(mode="json") for entry in found]
     header = ("card", "last four", "state", "reason", "district", "village", "since", "by")
     lines = [
         (row["card"], row["last_four"], row["status"], row["reason"] or "-", row["district"],
@@ -178,8 +175,8 @@ def _list(
 def _show(directory: Path, numbers: tuple[int, ...], *, as_json: bool) -> None:
     with look_at_desk(directory) as desk:
         found = [desk.office.card(number, LOCAL) for number in numbers]
-    values = {"cards": [_file_row(item) for item in found]}
-    say(values, (line for item in found for line in _file_lines(item)), as_json=as_json)
+    rows = [CardFileRow.of_file(item).model_dump(mode="json") for item in found]
+    say({"cards": rows}, (line for row in rows for line in _file_lines(row)), as_json=as_json)
 
 
 def _told(action: str, row: dict[str, Any], actor: Actor) -> str:
@@ -191,43 +188,7 @@ def _told(action: str, row: dict[str, Any], actor: Actor) -> str:
     )
 
 
-def _entry_row(entry: CardEntry) -> dict[str, Any]:
-    return {
-        "card": entry.card_number,
-        "last_four": entry.last_four,
-        "status": entry.status.value,
-        "reason": entry.block_reason.value if entry.block_reason else None,
-        "district": entry.district,
-        "village": entry.village,
-        "since": day_of(entry.since_ns),
-        "by": f"{entry.agency}/{entry.person}",
-        "replaces": entry.replaces_card_number,
-    }
-
-
-def _file_row(item: CardFile) -> dict[str, Any]:
-    statement = item.statement
-    return {
-        **_entry_row(item.entry),
-        "balance_sen": statement.left_sen,
-        "zero_reason": statement.zero_reason.value if statement.zero_reason else None,
-        "zero_since": day_of(statement.zero_since_ns) if statement.zero_since_ns else None,
-        "months": [
-            {"period": t.period, "source": t.source.name, "budget_year": t.budget_year,
-             "decree": t.decree_number, "amount_sen": t.amount_sen, "left_sen": t.left_sen,
-             "expires_on": t.expires_on.isoformat() if t.expires_on else None}
-            for t in statement.tranches
-        ],
-        "steps": [
-            {"status": status.value, "reason": reason.value if reason else None,
-             "on": day_of(at_ns), "by": f"{agency}/{person}"}
-            for status, reason, at_ns, agency, person in item.steps
-        ],
-    }  # fmt: skip
-
-
-def _file_lines(item: CardFile) -> Iterator[str]:
-    row = _file_row(item)
+def _file_lines(row: dict[str, Any]) -> Iterator[str]:
     state = f"{row['status']} {row['reason'] or ''}".rstrip()
     yield f"card {row['card']} **** {row['last_four']}: {state}"
     yield f"  {row['village']}, {row['district']}"

@@ -10,24 +10,18 @@ from typing import Any
 import click
 
 from ledger import open_ledger
-from lumbung.composition import Offices, compose, open_offices
-from lumbung.data_directory import DataDirectory, DataDirectoryError, read_manifest
+from lumbung.carrier import locked_parts, random_for
+from lumbung.composition import Offices, open_offices
+from lumbung.data_directory import DataDirectory, DataDirectoryError
 from lumbung.system import SystemClock, system_random
-from programme.actors import Actor, Agency
+from programme.actors import AGENCY_WORDS, Actor, Agency, actor_of
 from programme.errors import RuleError
 from programme.offices import Office
-from protocols.business_time import wita
-from protocols.clock import RandomBytes
+from programme.registry import Registry
+from switch.control_client import ControlClient, is_switch_running
 
-#: Agencies as typed before the colon of an officer.
-AGENCIES = {
-    "wali-kota": Agency.WALI_KOTA,
-    "diskominfo": Agency.DISKOMINFO,
-    "dinsos": Agency.DINSOS_PM,
-    "bank": Agency.BANK,
-    "auditor": Agency.AUDITOR,
-    "operator": Agency.OPERATOR,
-}
+#: Agencies that have officers: a shop and the switch act by themselves.
+_OFFICES = [word for word in AGENCY_WORDS if word not in ("e-warong", "switch")]
 #: Who looks at a list on the machine itself: whoever may read its files.
 LOCAL = Actor(Agency.OPERATOR, "setempat")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
@@ -52,12 +46,11 @@ class Officer(click.ParamType[Actor]):
         """Give the actor; fail with what an officer looks like."""
         if isinstance(value, Actor):
             return value
-        word, colon, person = str(value).rpartition(":")
-        agency = AGENCIES.get(word) if colon else self._default
-        if agency is None:
-            self.fail(f"write agency:name with one of {', '.join(AGENCIES)}", param, ctx)
+        word, colon, _person = str(value).partition(":")
+        if (colon and word not in _OFFICES) or not (colon or self._default):
+            self.fail(f"write agency:name with one of {', '.join(_OFFICES)}", param, ctx)
         try:
-            return Actor(agency, person)
+            return actor_of(str(value), self._default)
         except RuleError as error:
             self.fail(error.external, param, ctx)
 
@@ -71,17 +64,19 @@ class Desk:
 
 
 @contextmanager
-def open_desk(directory: Path) -> Iterator[Desk]:
-    """Open a programme for writing: takes the data directory's lock until the end."""
-    manifest = read_manifest(directory)
-    with ExitStack() as stack:
-        data = stack.enter_context(
-            DataDirectory.open(
-                directory, kind=manifest.kind, seed=manifest.seed, created=manifest.created
-            )
-        )
-        parts = stack.enter_context(compose(data, SystemClock(), random_for))
-        yield Desk(parts, Office(parts.registry, parts.ledger, parts.keystore))
+def write_registry(directory: Path) -> Iterator[Registry]:
+    """Open a registry for a change that needs no ledger, also beside a running switch.
+
+    The switch has taken the change over when this ends.
+    """
+    if is_switch_running(directory.absolute()):
+        with look_at_registry(directory) as parts:
+            yield parts.registry
+        with ControlClient(directory.absolute()) as switch:
+            switch.ask("refresh")
+        return
+    with locked_parts(directory) as parts:
+        yield parts.registry
 
 
 def look_at_registry(directory: Path) -> Offices:
@@ -107,11 +102,6 @@ def look_at_desk(directory: Path) -> Iterator[Desk]:
         )  # fmt: skip
         stack.callback(ledger.close)
         yield Desk(parts, Office(parts.registry, ledger))
-
-
-def random_for(_part: str) -> RandomBytes:
-    """Give the operating system's random bytes to every part."""
-    return system_random
 
 
 def officer_or_usage(officer: Actor | None, action: str) -> Actor:
@@ -143,8 +133,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[s
             for cell, shown, width in zip(row, text, widths, strict=True)
         )
         yield "  ".join(cells).rstrip()
-
-
-def day_of(now_ns: int) -> str:
-    """Give the day in Samarinda of an instant, or a dash for none."""
-    return wita(now_ns).date().isoformat() if now_ns else "-"

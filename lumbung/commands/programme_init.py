@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from lumbung.commands.programme_desk import DIRECTORY, JSON_OPTION, Officer, random_for, say
+from lumbung.carrier import random_for
+from lumbung.commands.programme_desk import DIRECTORY, JSON_OPTION, Officer, say
 from lumbung.composition import compose
 from lumbung.data_directory import REGISTRY_ADDRESS, DataDirectory, DataDirectoryError
 from lumbung.system import SystemClock

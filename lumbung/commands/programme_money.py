@@ -1,11 +1,11 @@
 """`lumbung programme disburse|sweep|report`: money in, money back, and what is told of it."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     DIRECTORY,
@@ -13,18 +13,15 @@ from lumbung.commands.programme_desk import (
     LOCAL,
     Officer,
     look_at_desk,
-    open_desk,
     say,
     table,
 )
-from lumbung.commands.programme_proposals import proposal_lines, proposal_row, tell_progress
-from programme.actors import Actor, Agency
-from programme.disbursement import DisbursementResult
-from programme.errors import DisbursementError
-from programme.left_over import SweepReason
+from lumbung.commands.programme_proposals import proposal_lines, tell_progress
+from lumbung.system import SystemClock
+from programme.actors import Actor, Agency, actor_text
 from programme.reports import REPORT_NAMES, as_csv, as_html
 from programme.reports.table import shown_rupiah
-from programme.sweep import HeldAmount, SweptTranche
+from programme.rows import HeldAmountRow, Row, SweptRow, named
 from protocols.business_time import wita
 from protocols.values import SEN_PER_RUPIAH
 
@@ -59,50 +56,53 @@ def disburse(
     Without --checker it is proposed: another person approves with `proposal approve`. Exit code 0
     when total = credits + held, to the rupiah. Stopped in the middle: run it again.
     """
-    amount_sen = None if amount is None else amount * SEN_PER_RUPIAH
-    expires_on = None if expires is None else expires.date()
-    with open_desk(directory) as desk:
-        two = desk.office.two_people
-        if checker is None:
-            made = two.propose_disbursement(
-                decree, period, maker, amount_sen=amount_sen, expires_on=expires_on
-            )
-            say(proposal_row(made), proposal_lines(made), as_json=as_json)
-            return
-        result = two.disburse_at_once(
-            decree, period, maker, checker,
-            amount_sen=amount_sen, expires_on=expires_on, on_group=tell_progress,
-        )  # fmt: skip
-    values = {
-        "decree": decree, "period": period, "balanced": result.balanced,
-        "total_sen": result.total_sen, "credited_sen": result.credited_sen,
-        "credited": result.credited_count, "credited_before": result.credited_before_count,
-        "credited_before_sen": result.credited_before_sen, "held_sen": result.held_sen,
-        "maker": _name(maker), "checker": _name(checker),
-        "held": [
-            {"recipient": item.recipient_number, "amount_sen": item.amount_sen,
-             "reason": item.reason.value, "detail": item.detail}
-            for item in result.held
-        ],
-    }  # fmt: skip
-    say(values, _disbursed(result, maker, checker), as_json=as_json)
-    if not result.balanced:
+    asked: dict[str, Any] = {"decree": decree, "period": period}
+    if amount is not None:
+        asked["amount_sen"] = amount * SEN_PER_RUPIAH
+    if expires is not None:
+        asked["expires_on"] = expires.date().isoformat()
+    row = _ask(directory, "disbursement", "disburse", asked, maker, checker, as_json=as_json)
+    if row is None:
+        return
+    say(row, _disbursed(row), as_json=as_json)
+    if not row["balanced"]:
         raise click.exceptions.Exit(1)
 
 
-def _disbursed(result: DisbursementResult, maker: Actor, checker: Actor) -> list[str]:
+def _ask(
+    directory: Path,
+    proposal: str,
+    act: str,
+    asked: dict[str, Any],
+    maker: Actor,
+    checker: Actor | None,
+    *,
+    as_json: bool,
+) -> dict[str, Any] | None:
+    """Propose, and say so; or do it where both people are here, and give the result."""
+    carrier = Carrier(directory)
+    if checker is None:
+        row = carrier.do(f"propose-{proposal}", asked, maker)
+        say(row, proposal_lines(row), as_json=as_json)
+        return None
+    signed = {**asked, "maker": actor_text(maker), "checker": actor_text(checker)}
+    row = carrier.do(act, signed, maker, tell=tell_progress)
+    return {**row, "maker": named(maker), "checker": named(checker)}
+
+
+def _disbursed(row: dict[str, Any]) -> list[str]:
     lines = [
-        f"decree {result.decree_number}, {result.period}: Rp{shown_rupiah(result.total_sen)}",
-        f"  credited now  {result.credited_count:>7}  Rp{shown_rupiah(result.credited_sen)}",
-        f"  had it before {result.credited_before_count:>7}  "
-        f"Rp{shown_rupiah(result.credited_before_sen)}",
-        f"  held          {len(result.held):>7}  Rp{shown_rupiah(result.held_sen)}",
+        f"decree {row['decree']}, {row['period']}: Rp{shown_rupiah(row['total_sen'])}",
+        f"  credited now  {row['credited']:>7}  Rp{shown_rupiah(row['credited_sen'])}",
+        f"  had it before {row['credited_before']:>7}  "
+        f"Rp{shown_rupiah(row['credited_before_sen'])}",
+        f"  held          {row['held_count']:>7}  Rp{shown_rupiah(row['held_sen'])}",
     ]
     lines += [
-        f"    recipient {item.recipient_number}: {item.reason.value} {item.detail}".rstrip()
-        for item in result.held
+        f"    recipient {held['recipient']}: {held['reason']} {held['detail']}".rstrip()
+        for held in row["held"]
     ]
-    return [*lines, f"  maker {_name(maker)}, checker {_name(checker)}"]
+    return [*lines, f"  maker {row['maker']}, checker {row['checker']}"]
 
 
 @click.command()
@@ -146,32 +146,26 @@ def sweep(
             raise click.UsageError("--release needs the --year that ended")
         _release(directory, decree, year, maker, checker, as_json=as_json)
         return
-    with open_desk(directory) as desk:
-        on = _business_day(day, desk.parts.clock.now_ns())
-        two = desk.office.two_people
-        if checker is None:
-            made = two.propose_sweep(on, maker)
-            say(proposal_row(made), proposal_lines(made), as_json=as_json)
-            return
-        result = two.sweep_at_once(on, maker, checker)
-    rows = [_swept_row(item) for item in result.swept]
-    refused = [{**_swept_row(item), "status": status} for item, status in result.refused]
-    values = {"date": on.isoformat(), "swept_sen": result.swept_sen, "swept": rows,
-              "refused": refused, "maker": _name(maker), "checker": _name(checker)}  # fmt: skip
+    on = day.date() if day else wita(SystemClock().now_ns()).date()
+    row = _ask(
+        directory, "sweep", "sweep", {"day": on.isoformat()}, maker, checker, as_json=as_json
+    )
+    if row is None:
+        return
     lines = [
-        f"{on}: {len(rows)} tranches, Rp{shown_rupiah(result.swept_sen)} taken back",
-        *(f"  {row['period']}: not today, {row['status']}" for row in refused),
+        f"{on}: {row['swept_count']} tranches, Rp{shown_rupiah(row['swept_sen'])} taken back",
+        *(f"  {item['period']}: not today, {item['status']}" for item in row["refused"]),
     ]
-    say(values, lines, as_json=as_json)
+    say(row, lines, as_json=as_json)
 
 
 def _tell_planned(directory: Path, day: Any, *, show_held: bool, as_json: bool) -> None:
     with look_at_desk(directory) as desk:
         on = day.date() if day else wita(desk.parts.clock.now_ns()).date()
         if show_held:
-            rows = [_held_row(item) for item in desk.office.held(LOCAL)]
+            rows = [_dumped(HeldAmountRow.of(item)) for item in desk.office.held(LOCAL)]
         else:
-            rows = [_swept_row(item) for item in desk.office.plan_sweep(on, LOCAL)]
+            rows = [_dumped(SweptRow.of(x)) for x in desk.office.plan_sweep(on, LOCAL)]
     total = sum(row["amount_sen"] for row in rows)
     word = "held" if show_held else "would be taken"
     header = ("period", "year", "decree", "reason", "Rp")
@@ -188,23 +182,15 @@ def _tell_planned(directory: Path, day: Any, *, show_held: bool, as_json: bool) 
 def _release(
     directory: Path, decree: int, year: int, maker: Actor, checker: Actor | None, *, as_json: bool
 ) -> None:
-    with open_desk(directory) as desk:
-        two = desk.office.two_people
-        if checker is None:
-            made = two.propose_release(decree, year, maker)
-            say(proposal_row(made), proposal_lines(made), as_json=as_json)
-            return
-        result = two.release_at_once(decree, year, maker, checker)
-    still = sum(item.amount_sen for item in result.still_held)
-    values = {"decree": decree, "year": year, "released": result.released_count,
-              "released_sen": result.released_sen, "still_held": len(result.still_held),
-              "still_held_sen": still, "maker": _name(maker),
-              "checker": _name(checker)}  # fmt: skip
+    asked = {"decree": decree, "year": year}
+    row = _ask(directory, "release", "release", asked, maker, checker, as_json=as_json)
+    if row is None:
+        return
     line = (
-        f"{result.released_count} tranches of {year}, Rp{shown_rupiah(result.released_sen)} "
-        f"given back by decree {decree}; {len(result.still_held)}, Rp{shown_rupiah(still)}, held"
+        f"{row['released']} tranches of {year}, Rp{shown_rupiah(row['released_sen'])} given back "
+        f"by decree {decree}; {row['still_held']}, Rp{shown_rupiah(row['still_held_sen'])}, held"
     )
-    say(values, [line], as_json=as_json)
+    say(row, [line], as_json=as_json)
 
 
 @click.command()
@@ -240,36 +226,5 @@ def report(name: str, directory: Path, out: Path | None, day: Any, as_json: bool
     say(values, lines, as_json=as_json)
 
 
-def _business_day(day: Any, now_ns: int) -> date:
-    today = wita(now_ns).date()
-    wanted: date = today if day is None else day.date()
-    if wanted > today:
-        raise DisbursementError(
-            f"{wanted} has not come yet: money may be spent until its day.",
-            fix="Sweep on the day, or look ahead with --dry-run.",
-        )
-    return wanted
-
-
-def _swept_row(item: SweptTranche) -> dict[str, Any]:
-    return {
-        "period": item.period, "budget_year": item.budget_year, "decree": item.decree_number,
-        "amount_sen": item.amount_sen, "reason": _word(item.reason),
-        "tranche": f"{item.tranche_id:032x}",
-    }  # fmt: skip
-
-
-def _held_row(item: HeldAmount) -> dict[str, Any]:
-    return {
-        "period": item.period, "budget_year": item.budget_year, "decree": item.decree_number,
-        "amount_sen": item.amount_sen, "reason": f"swept {item.swept_on}",
-        "sweep": f"{item.sweep_id:032x}",
-    }  # fmt: skip
-
-
-def _word(reason: SweepReason) -> str:
-    return reason.name.lower().replace("_", " ")
-
-
-def _name(actor: Actor) -> str:
-    return f"{actor.agency.value}/{actor.person}"
+def _dumped(row: Row) -> dict[str, Any]:
+    return row.model_dump(mode="json")

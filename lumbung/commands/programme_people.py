@@ -1,24 +1,22 @@
 """`lumbung programme proxy|recipient ACTION`: who may act for a card, and what a fund asks."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
     Officer,
     look_at_registry,
     officer_or_usage,
-    open_desk,
     say,
     table,
 )
 from programme.actors import Actor
-from programme.registry.proxies import ProxyRequest
-from programme.registry_port import ProxyView
+from programme.rows import ProxyRow
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -52,7 +50,8 @@ def proxy(
         if card_number is None:
             raise click.UsageError("list: give --card")
         with look_at_registry(directory) as parts:
-            rows = [_row(view) for view in parts.registry.proxies.of_card(card_number)]
+            found = parts.registry.proxies.of_card(card_number)
+        rows = [ProxyRow.of(view).model_dump(mode="json") for view in found]
         header = ("proxy", "from", "until")
         say({"proxies": rows}, table(header, [tuple(row.values()) for row in rows]),
             as_json=as_json)  # fmt: skip
@@ -61,27 +60,13 @@ def proxy(
     if action == "end":
         if number is None:
             raise click.UsageError("end: give the number of a proxy")
-        with open_desk(directory) as desk:
-            row = _row(desk.office.registry.proxies.end(number, actor))
+        row = Carrier(directory).do("proxy-end", {"proxy": number}, actor)
     else:
         if card_number is None or days is None or not all(person.values()):
             raise click.UsageError("add: give --card, --nik, --name, --reason and --until")
-        with open_desk(directory) as desk:
-            today = desk.parts.registry.today
-            request = ProxyRequest(
-                card_number=card_number, valid_from=today,
-                valid_until=today + timedelta(days=days - 1), **person,
-            )  # fmt: skip
-            row = _row(desk.office.registry.proxies.register(request, actor))
+        asked = {"card": card_number, "days": days, **person}
+        row = Carrier(directory).do("proxy-add", asked, actor)
     say(row, [f"proxy {row['proxy']}: from {row['from']} until {row['until']}"], as_json=as_json)
-
-
-def _row(view: ProxyView) -> dict[str, Any]:
-    return {
-        "proxy": f"W{view.proxy_number:07d}",
-        "from": view.valid_from.isoformat(),
-        "until": view.valid_until.isoformat(),
-    }
 
 
 @click.command()
@@ -103,8 +88,7 @@ def recipient(
 ) -> None:
     """Attest for recipients, by their registry NUMBERS, what a fund asks: all of a call or none."""
     actor = officer_or_usage(officer, action)
-    with open_desk(directory) as desk:
-        desk.office.registry.marks.attest(list(numbers), mark, until.date(), actor)
-    day = until.date().isoformat()
-    values = {"recipients": sorted(set(numbers)), "mark": mark, "until": day}
-    say(values, [f"{len(set(numbers))} recipients: {mark} until {day}"], as_json=as_json)
+    asked = {"recipients": list(numbers), "mark": mark, "until": until.date().isoformat()}
+    row = Carrier(directory).do("recipient-mark", asked, actor)
+    line = f"{len(row['recipients'])} recipients: {mark} until {row['until']}"
+    say(row, [line], as_json=as_json)

@@ -5,21 +5,20 @@ from typing import Any
 
 import click
 
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
     LOCAL,
-    Desk,
     Officer,
-    day_of,
     look_at_desk,
     officer_or_usage,
-    open_desk,
     say,
     table,
 )
 from programme.actors import Actor
 from programme.registry.proposals import Proposal, ProposalState
+from programme.rows import ProposalRow
 from protocols.values import SEN_PER_RUPIAH
 
 ACTIONS = ("list", "show", "approve", "reject", "withdraw", "run", "refund")
@@ -68,56 +67,45 @@ def proposal(
     if action == "list":
         with look_at_desk(directory) as desk:
             found = desk.office.proposals(LOCAL, ProposalState(state) if state else None)
-        _list(found, as_json=as_json)
+        _list([proposal_row(p) for p in found], as_json=as_json)
         return
+    carrier = Carrier(directory)
     if action == "refund":
-        _propose_refund(directory, officer_or_usage(officer, action), as_json=as_json, **given)
-        return
-    if number is None:
+        asked = _refund_arguments(**given)
+        row = carrier.do("propose-refund", asked, officer_or_usage(officer, action))
+    elif number is None:
         raise click.UsageError(f"{action}: give the number of a proposal")
-    if action == "show":
+    elif action == "show":
         with look_at_desk(directory) as desk:
-            done = desk.office.registry.proposals.get(number)
+            row = proposal_row(desk.office.proposal(number, LOCAL))
+    elif action == "run":
+        row = carrier.do("carry-out", {"proposal": number}, LOCAL, tell=tell_progress)
     else:
-        actor = LOCAL if action == "run" else officer_or_usage(officer, action)
-        with open_desk(directory) as desk:
-            done = _act(desk, action, number, actor, given)
-    say(proposal_row(done), proposal_lines(done), as_json=as_json)
+        row = _decide(carrier, action, number, officer_or_usage(officer, action), given)
+    say(row, proposal_lines(row), as_json=as_json)
 
 
-def _act(desk: Desk, action: str, number: int, actor: Actor, given: dict[str, Any]) -> Proposal:
-    two = desk.office.two_people
+def _decide(
+    carrier: Carrier, action: str, number: int, actor: Actor, given: dict[str, Any]
+) -> dict[str, Any]:
+    asked: dict[str, Any] = {"proposal": number}
     if action == "reject":
         if not given["reason"]:
             raise click.UsageError("reject: say why with --reason")
-        return two.reject(number, actor, given["reason"])
-    if action == "withdraw":
-        return two.withdraw(number, actor)
-    if action == "approve":
-        approved = two.approve(number, actor)
-        if given["only"]:
-            return approved
-    done, _result = two.carry_out(number, on_group=tell_progress)
-    return done
+        asked["reason"] = given["reason"]
+    row = carrier.do(action, asked, actor)
+    if action == "approve" and not given["only"]:
+        row = carrier.do("carry-out", asked, actor, tell=tell_progress)
+    return row
 
 
-def _propose_refund(
-    directory: Path,
-    actor: Actor,
-    *,
-    sale: int | None,
-    amount: int | None,
-    reason: str,
-    only: bool,
-    as_json: bool,
-) -> None:
+def _refund_arguments(
+    *, sale: int | None, amount: int | None, reason: str, only: bool
+) -> dict[str, Any]:
     del only  # says something about approving alone
     if sale is None or amount is None or not reason:
         raise click.UsageError("refund: give --sale, --amount and --reason")
-    with open_desk(directory) as desk:
-        amount_sen = amount * SEN_PER_RUPIAH
-        made = desk.office.two_people.propose_refund(sale, amount_sen, reason, actor)
-    say(proposal_row(made), proposal_lines(made), as_json=as_json)
+    return {"sale": f"{sale:032x}", "amount_sen": amount * SEN_PER_RUPIAH, "reason": reason}
 
 
 def tell_progress(done: int, of: int) -> None:
@@ -127,45 +115,30 @@ def tell_progress(done: int, of: int) -> None:
 
 def proposal_row(found: Proposal) -> dict[str, Any]:
     """Give a proposal as JSON has it."""
-    return {
-        "proposal": found.number,
-        "kind": found.kind.value,
-        "state": found.state.value,
-        "terms": found.terms,
-        "maker": _name(found.maker),
-        "made_on": day_of(found.made_at_ns),
-        "checker": _name(found.checker) if found.checker else None,
-        "decided_on": day_of(found.decided_at_ns),
-        "done_on": day_of(found.done_at_ns),
-        "outcome": found.outcome,
-    }
+    return ProposalRow.of(found).model_dump(mode="json")
 
 
-def proposal_lines(found: Proposal) -> list[str]:
-    """Give a proposal as people read it."""
-    terms = ", ".join(f"{name} {value}" for name, value in found.terms.items() if value != "")
+def proposal_lines(row: dict[str, Any]) -> list[str]:
+    """Give the row of a proposal as people read it."""
+    terms = ", ".join(f"{name} {value}" for name, value in row["terms"].items() if value != "")
     lines = [
-        f"proposal {found.number}: {found.kind.value}, {found.state.value}",
+        f"proposal {row['proposal']}: {row['kind']}, {row['state']}",
         f"  {terms}",
-        f"  {day_of(found.made_at_ns)}  proposed by {_name(found.maker)}",
+        f"  {row['made_on']}  proposed by {row['maker']}",
     ]
-    if found.checker:
-        word = "rejected" if found.state is ProposalState.REJECTED else "approved"
-        lines.append(f"  {day_of(found.decided_at_ns)}  {word} by {_name(found.checker)}")
-    if found.outcome:
-        lines.append("  " + ", ".join(f"{name} {value}" for name, value in found.outcome.items()))
+    if row["checker"]:
+        word = "rejected" if row["state"] == ProposalState.REJECTED.value else "approved"
+        lines.append(f"  {row['decided_on']}  {word} by {row['checker']}")
+    if row["outcome"]:
+        lines.append("  " + ", ".join(f"{name} {value}" for name, value in row["outcome"].items()))
     return lines
 
 
-def _list(found: list[Proposal], *, as_json: bool) -> None:
+def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     header = ("proposal", "kind", "state", "made", "by", "decided by")
-    rows = [
-        (p.number, p.kind.value, p.state.value, day_of(p.made_at_ns), _name(p.maker),
-         _name(p.checker) if p.checker else "-")
-        for p in found
+    shown = [
+        (row["proposal"], row["kind"], row["state"], row["made_on"], row["maker"],
+         row["checker"] or "-")
+        for row in rows
     ]  # fmt: skip
-    say({"proposals": [proposal_row(p) for p in found]}, table(header, rows), as_json=as_json)
-
-
-def _name(actor: Actor) -> str:
-    return f"{actor.agency.value}/{actor.person}"
+    say({"proposals": rows}, table(header, shown), as_json=as_json)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from lumbung.commands.programme_desk import DIRECTORY, JSON_OPTION, random_for, say
+from lumbung.carrier import random_for
+from lumbung.commands.programme_desk import DIRECTORY, JSON_OPTION, say
 from lumbung.composition import compose
 from lumbung.data_directory import DataDirectory
 from lumbung.rehearsal import BUDGET_SEN, FAMILIES, rehearse

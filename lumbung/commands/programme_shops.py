@@ -5,25 +5,26 @@ from typing import Any
 
 import click
 
+from lumbung.carrier import Carrier
 from lumbung.commands.programme_desk import (
     DATA_OPTION,
     JSON_OPTION,
     LOCAL,
-    Desk,
     Officer,
     look_at_desk,
     officer_or_usage,
-    open_desk,
     say,
     table,
 )
 from programme.actors import Actor
 from programme.offices import Office
-from programme.registry import MerchantKind, MerchantRequest
+from programme.registry import MerchantKind
 from programme.registry_port import MerchantView
 from programme.reports.table import shown_rupiah
+from programme.rows import MerchantRow, named
 
-ACTIONS = ("list", "show", "add", "designate", "suspend", "resume")
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+ACTIONS = ("list", "show", "add", "designate", "suspend", "resume", "resume-due")
 
 
 @click.command()
@@ -32,6 +33,7 @@ ACTIONS = ("list", "show", "add", "designate", "suspend", "resume")
 @DATA_OPTION
 @click.option("--officer", type=Officer(), help="Who acts, as agency:name (dinsos:staf-02).")
 @click.option("--reason", default="", help="suspend: why.")
+@click.option("--until", type=DAY, help="suspend: the last day that is meant.")
 @click.option("--district", default="", help="list, add: the district.")
 @click.option("--village", default="", help="add: the village.")
 @click.option("--name", default="", help="add: the shop's name.")
@@ -45,15 +47,20 @@ def merchant(
     directory: Path,
     officer: Actor | None,
     reason: str,
+    until: Any,
     as_json: bool,
     **fields: Any,
 ) -> None:
-    """Do ACTION on shops: list, show, add, designate, suspend, resume.
+    """Do ACTION on shops: list, show, add, designate, suspend, resume, resume-due.
 
     A shop sells once it is designated, has a category of the purse, and is not suspended.
+    `resume-due` ends the suspensions whose --until has passed: run it each morning.
     """
     if action == "list":
         _list(directory, fields["district"], as_json=as_json)
+        return
+    if action == "resume-due":
+        _resume_due(directory, officer_or_usage(officer, action), as_json=as_json)
         return
     if len(merchant_ids) != 1:
         raise click.UsageError(f"{action}: give one merchant id")
@@ -63,31 +70,32 @@ def merchant(
         say(row, (f"{name:<14} {value}" for name, value in row.items()), as_json=as_json)
         return
     actor = officer_or_usage(officer, action)
-    with open_desk(directory) as desk:
-        changed = _change(desk, action, merchant_ids[0], actor, reason, fields)
-        row = _row(desk.office, changed)
-    line = f"{changed.merchant_id}: {action}, by {actor.agency.value}/{actor.person}"
+    asked = _asked(action, merchant_ids[0], reason, until, fields)
+    row = Carrier(directory).do(f"merchant-{action}", asked, actor)
+    line = f"{row['merchant']}: {action}, by {named(actor)}"
     say({"action": action, **row}, [line], as_json=as_json)
 
 
-def _change(
-    desk: Desk, action: str, merchant_id: str, actor: Actor, reason: str, fields: dict[str, Any]
-) -> MerchantView:
+def _asked(
+    action: str, merchant_id: str, reason: str, until: Any, fields: dict[str, Any]
+) -> dict[str, Any]:
     if action == "add":
         missing = [n for n in ("name", "kind", "district", "village", "category") if not fields[n]]
         if missing:
             raise click.UsageError("add: give " + ", ".join(f"--{name}" for name in missing))
-        also = frozenset(fields.pop("also"))
-        kind = MerchantKind(fields.pop("kind"))
-        request = MerchantRequest(
-            merchant_id=merchant_id, kind=kind, conditional_categories=also, **fields
-        )
-        return desk.office.add_merchant(request, actor)
-    if action == "designate":
-        return desk.office.designate(merchant_id, actor)
-    if action == "suspend":
-        return desk.office.registry.suspend(merchant_id, actor, reason)
-    return desk.office.registry.shops.resume(merchant_id, actor)
+        return {"merchant": merchant_id, **fields, "also": list(fields["also"])}
+    if action != "suspend":
+        return {"merchant": merchant_id}
+    if not reason:
+        raise click.UsageError("suspend: say why with --reason")
+    last_day = {"until": until.date().isoformat()} if until else {}
+    return {"merchant": merchant_id, "reason": reason, **last_day}
+
+
+def _resume_due(directory: Path, actor: Actor, *, as_json: bool) -> None:
+    done = Carrier(directory).do("merchant-resume-due", {}, actor)
+    lines = [f"{row['merchant']}: resume, by {named(actor)}" for row in done["merchants"]]
+    say(done, lines or ["no suspension has ended"], as_json=as_json)
 
 
 def _list(directory: Path, district: str, *, as_json: bool) -> None:
@@ -104,21 +112,6 @@ def _list(directory: Path, district: str, *, as_json: bool) -> None:
 
 
 def _row(office: Office, shop: MerchantView) -> dict[str, Any]:
-    state = "suspended" if shop.suspended else "designated" if shop.designated else "registered"
     accounts = office.ledger.lookup_accounts(list(shop.payable_accounts.values()))
-    return {
-        "merchant": shop.merchant_id,
-        "name": shop.name,
-        "kind": office.registry.lists.merchant_kinds()[shop.merchant_number],
-        "category": shop.category,
-        "also": sorted(shop.conditional_categories),
-        "district": shop.district,
-        "village": shop.village,
-        "state": state,
-        "owed_sen": sum(account.credit_balance for account in accounts if account is not None),
-        "terminals": [
-            t.terminal_id
-            for t in office.registry.all_terminals()
-            if shop.merchant_id in (t.merchant_id, t.home_merchant_id)
-        ],
-    }
+    owed_sen = sum(account.credit_balance for account in accounts if account is not None)
+    return {**MerchantRow.of(office, shop).model_dump(mode="json"), "owed_sen": owed_sen}

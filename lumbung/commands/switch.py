@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import click
+import structlog
 
 from lumbung.cli import exit_code_of
 from lumbung.composition import JOURNAL_KEY, Composition, compose
@@ -32,6 +33,7 @@ from switch.rules import load_rules
 from switch.server import SwitchServer
 from switch.tls import client_context, server_context
 
+_log = structlog.get_logger("switch")
 #: Objects and passes between two collections: some hundred messages, not some ten.
 _COLLECT_AFTER = (20_000, 50, 100)
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
@@ -103,7 +105,7 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
     try:
         table = CommandTable()
         add_standard_commands(table, server)
-        add_jobs(table, parts)
+        add_jobs(table, parts, server)
         async with AsyncExitStack() as stack:
             root, runner = parts.data.root, server.runner
             await stack.enter_async_context(ControlServer(root, table, runner, exit_code_of))
@@ -154,10 +156,20 @@ async def _until_told(server: SwitchServer) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
+    reloads: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(_reload(server))))
     while not told.is_set() and not server.unfit_reason:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await told.wait()
+
+
+async def _reload(server: SwitchServer) -> None:
+    """Read the rules again (SIGHUP); a file with a fault is told in the log and changes nothing."""
+    try:
+        await server.reload_rules()
+    except LumbungError as error:
+        _log.error("rules not reloaded", code=error.code, why=error.external)
 
 
 @click.command()

@@ -237,7 +237,7 @@ WRONG = [
     Wrong(("card", "unblock", "1", *OFFICER), 1, "nothing to unblock"),
     Wrong(("card", "replace", "1", "--officer", "dinsos:d-01"), 1, "may not do `card.replaced`"),
     Wrong(("card", "show"), 2, "give the registry number"),
-    Wrong(("merchant", "suspend", "NONE", "--officer", "dinsos:d"), 1, "NONE is not registered"),
+    Wrong(("merchant", "suspend", "NONE", "--reason", "x", "--officer", "dinsos:d"), 1, "NONE is"),
     Wrong(
         ("merchant", "designate", "EWSMDPLR0000001", *OFFICER), 1, "may not do `merchant.designate`"
     ),

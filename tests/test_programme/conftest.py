@@ -46,6 +46,10 @@ class StepClock:
     def monotonic_ns(self) -> int:
         return self.now_ns()
 
+    def move(self, *, days: int) -> None:
+        """Let days go by."""
+        self._now_ns += days * 86_400 * 10**9
+
 
 @pytest.fixture
 def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -204,9 +204,12 @@ def test_first_key_and_new_key_of_a_terminal_take_two_people(registry, actors, t
     assert "value" not in repr(registry.trail.tail(1)[0].after).replace("check_value", "")
 
 
-def test_sweep_is_proposed_and_carried_out(registry, actors, two, determined):
+def test_sweep_is_proposed_and_carried_out(registry, actors, two, determined, clock):
     decree, _cards = determined(2)
     two.disburse_at_once(decree, MONTH, actors.dinsos, actors.checker)
+    with pytest.raises(DisbursementError, match="has not come yet"):
+        two.propose_sweep(date(2027, 1, 1), actors.dinsos)
+    clock.move(days=361)
     made = two.propose_sweep(date(2027, 1, 1), actors.dinsos)
     two.approve(made.number, actors.mayor)
     done, _result = two.carry_out(made.number)

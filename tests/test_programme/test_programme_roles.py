@@ -30,7 +30,7 @@ terminal.register KDB | terminal.switch KDB | terminal.log_on KDBES | terminal.r
 proxy.register KDB | proxy.end KDB | account.open WKDB
 disbursement.propose D | disbursement.approve WDB | sweep.propose D | sweep.approve WDB
 release.propose D | release.approve WDB | refund.propose DB | refund.approve DB
-key.propose KB | key.approve KB | proposal.read WKDBAO
+key.propose KB | key.approve KB | proposal.read WKDBAO | proposal.run WKDBO
 report.read WKDBAO | audit.read WKDA | token.issue KO | token.revoke KO
 """
 LETTERS = dict(zip("WKDBEAOS", (
@@ -128,6 +128,7 @@ CALLS = {
     "proxy.end": lambda r, o, a: r.proxies.end(99, a),
     "account.open": lambda r, o, a: r.accounts.allot(1, a),
     "proposal.read": lambda r, o, a: o.proposals(a),
+    "proposal.run": lambda r, o, a: o.run_proposal(99, a),
     "report.read": lambda r, o, a: o.report("uncollected", DAY, a),
     "audit.read": lambda r, o, a: o.audit(a, 1),
     "token.issue": lambda r, o, a: r.tokens.issue(a, 1, a),

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -149,10 +150,15 @@ def test_sweep_again_takes_nothing_and_writes_nothing(ledger, registry, paid, ru
     assert (ledger.last_sequence, registry.version) == before
 
 
+def _posting(post):
+    """Give a turn whose ledger posts by `post`."""
+    return lambda _ledger, work: work(SimpleNamespace(create_transfers=post))
+
+
 def test_sweep_killed_anywhere_and_resumed_takes_each_tranche_once(
     ledger, registry, paid, run, monkeypatch
 ):
-    monkeypatch.setattr("programme.sweep.DISBURSEMENT_GROUP_MAX", 3)
+    monkeypatch.setattr("programme.sweep.SWEEP_CARDS_MAX", 3)
     _decree, cards = paid(8)
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
@@ -166,7 +172,7 @@ def test_sweep_killed_anywhere_and_resumed_takes_each_tranche_once(
 
     while deaths:
         with pytest.raises(KilledError):
-            run(post=dying)
+            run(turn=_posting(dying))
     run()
     assert _balances(ledger, cards) == [0] * 8, f"seed {seed}"
     held = held_amounts(ledger, 1)
@@ -177,6 +183,7 @@ def test_sweep_killed_anywhere_and_resumed_takes_each_tranche_once(
 
 def test_groups_are_bounded(ledger, paid, run, monkeypatch):
     monkeypatch.setattr("programme.sweep.DISBURSEMENT_GROUP_MAX", 3)
+    monkeypatch.setattr("programme.sweep.SWEEP_CARDS_MAX", 3)
     paid(4)
     sizes = []
 
@@ -184,8 +191,23 @@ def test_groups_are_bounded(ledger, paid, run, monkeypatch):
         sizes.append(len(transfers))
         return ledger.create_transfers(transfers)
 
-    run(post=post)
+    run(turn=_posting(post))
     assert sizes == [3, 3, 2]
+
+
+def test_purchase_between_look_and_turn_is_not_swept_away(ledger, registry, paid, run, buy):
+    _decree, cards = paid(2)
+    spent = iter([(cards[0], 71), (cards[1], 72)])
+
+    def turn(writer, work):
+        for card, number in spent:
+            buy(card, 10_000_000, number)
+        return work(writer)
+
+    result = run(turn=turn)
+    assert result.swept_sen == 2 * (2 * MONTH_SEN - 10_000_000)
+    assert _balances(ledger, cards) == [0, 0]
+    _assert_equations(ledger, registry)
 
 
 def test_refund_after_the_sweep_is_taken_the_next_day_and_not_twice(
