@@ -39,8 +39,8 @@ setup-bench:
 bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards|switch)
 	@$(RUN) scripts/bench.py $(SUITE)
 
-sim: setup-dev ## replay a simulation (SUITE=ledger|system SEED=n COUNT=m)
-	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS))
+sim: setup-dev ## replay a simulation (SUITE=ledger|system SEED=n COUNT=m ENGINE=pure|native|mixed)
+	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ENGINE),--engine $(ENGINE))
 
 soak: setup-bench ## a grown ledger, or an hour of purchases: what grows (SUITE=ledger|switch SOAK_ARGS="--minutes 5")
 	@$(RUN) scripts/soak.py $(or $(SUITE),ledger) $(SOAK_ARGS)

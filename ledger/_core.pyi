@@ -18,7 +18,8 @@ class NativeEngine:
         create: bool,
         segment_size: int,
         expected: tuple[int, bytes] | None,
-        storage: Storage | None = None,
+        storage: Storage | None,
+        background: bool,
     ) -> NativeEngine: ...
     @staticmethod
     def open_reader(

@@ -72,6 +72,7 @@ class Committer:
         self._log = log
         self._now_ns = now_ns
         self._random_bytes = random_bytes
+        self._background = background
         self._events_max = min(BATCH_EVENTS_MAX, log.records_per_frame)
         self._queue: deque[Request] = deque()
         self._queued = 0
@@ -109,7 +110,7 @@ class Committer:
         one group, and the writer does not fight the loop for the interpreter meanwhile.
         """
         self._enqueue(request)
-        if self._writer is None:
+        if self._background and self._writer is None:
             self._writer = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
             self._writer.start()
         if self._turn is not loop:
@@ -121,6 +122,13 @@ class Committer:
             if self._turn is loop:
                 self._turn = None
             self._wake.notify()
+        if not self._background:
+            self._commit_queued()
+
+    def _commit_queued(self) -> None:
+        with self.commit_lock:
+            while self._queue and self._poison is None:
+                self._commit_group()
 
     def close(self, *, sync: bool) -> None:
         """Commit what is queued and, if asked, make the last commit mark durable. Idempotent."""
@@ -131,9 +139,7 @@ class Committer:
             self._wake.notify_all()
         if self._writer is not None:
             self._writer.join()
-        with self.commit_lock:
-            while self._queue and self._poison is None:
-                self._commit_group()
+        self._commit_queued()
         self.housekeeper.wait_for_spare()
         self.housekeeper.wait_for_sealing()
         if self._poison is None and self.housekeeper.damage is not None:

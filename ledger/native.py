@@ -349,11 +349,12 @@ def open_native(
     segment_size: int = SEGMENT_SIZE_DEFAULT,
     expected_checkpoint: Mapping[str, Any] | None = None,
     storage: Storage | None = None,
+    background: bool = True,
 ) -> NativeLedger:
     """Open a ledger directory with the native engine; see `ledger.open_ledger`.
 
-    A `storage` stands in for the directory: one thread then does everything in one order, so that
-    a simulated disk sees the same operations in every run.
+    A `storage` stands in for the directory. Without `background` the caller's thread does
+    everything in one order, so that a simulated disk sees the same operations in every run.
     """
     assert _CORE is not None, "ask NATIVE_AVAILABLE first"
     expected = None
@@ -364,6 +365,6 @@ def open_native(
         core = _CORE.NativeEngine.open_reader(str(path), expected, storage)
     else:
         core = _CORE.NativeEngine.open_writer(
-            str(path), random_bytes, create, segment_size, expected, storage
+            str(path), random_bytes, create, segment_size, expected, storage, background
         )
     return NativeLedger(core, now_ns, path)

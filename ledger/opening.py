@@ -161,7 +161,7 @@ def _read(
         books = restore(start)
     stop = (0 if mark is None else mark.frame_number) if read_only else None
     segments = list_segments(storage)
-    closed = max(segments.raw - {segments.last}, default=0)
+    closed = segments.last - 1 if segments.last - 1 in segments.raw else 0
     since, snapshot = log.last_sequence, list[Snapshot | None]()
 
     def segment_ends(segment: Segment, last: bool) -> None:

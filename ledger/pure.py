@@ -6,6 +6,7 @@ and continues the other's directory.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -92,48 +93,52 @@ class PureLedger:
 
     def lookup_accounts(self, ids: Sequence[int]) -> list[Account | None]:
         """Give accounts with their balances now, None for an unknown id, in the order asked."""
-        self._committer.check()
-        return self._reader.lookup_accounts(ids)
+        with self._reading():
+            return self._reader.lookup_accounts(ids)
 
     def lookup_transfers(self, ids: Sequence[int]) -> list[Transfer | None]:
         """Give posted transfers by id, None for unknown or refused ids, in the order asked."""
-        self._committer.check()
-        entries = self._reader.lookup_entries(ids, refused=False)
+        with self._reading():
+            entries = self._reader.lookup_entries(ids, refused=False)
         return [None if entry is None else entry.transfer for entry in entries]
 
     def lookup_entries(self, ids: Sequence[int]) -> list[Entry | None]:
         """Give log entries by transfer id, refusals included, None where the id is unused."""
-        self._committer.check()
-        return self._reader.lookup_entries(ids)
+        with self._reading():
+            return self._reader.lookup_entries(ids)
 
     def accounts(self) -> Iterator[Account]:
         """Yield every account in the order of creation."""
-        self._committer.check()
-        return self._reader.accounts()
+        with self._reading():
+            return self._reader.accounts()
 
     def statement(self, wanted: StatementFilter) -> list[Entry]:
         """Give the entries of one account, oldest first unless reversed; no refusals."""
-        self._committer.check()
-        return self._reader.statement(wanted)
+        with self._reading():
+            return self._reader.statement(wanted)
 
     def balance_at(
         self, account_id: int, *, sequence: int | None = None, timestamp: int | None = None
     ) -> int | None:
         """Give posted credits minus debits as of a record or an instant; None if not yet born."""
-        self._committer.check()
-        return self._reader.balance_at(account_id, sequence, timestamp)
+        with self._reading():
+            return self._reader.balance_at(account_id, sequence, timestamp)
 
     def entries(self, after_sequence: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield transfer entries (refusals included) in order, from the record after the given."""
-        self._committer.check()
-        return self._reader.entries(after_sequence, limit)
+        with self._reading():
+            return self._entries(self._reader.entries(after_sequence, limit))
+
+    def _entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        with self._reading():
+            yield from entries
 
     def verify(self) -> VerifyReport:
         """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
-        self._committer.check()
-        with self._committer.commit_lock:
-            wanted = expect(self._log, list(self._reader.accounts()))
-        return verify_log(self._log, wanted)
+        with self._reading():
+            with self._committer.commit_lock:
+                wanted = expect(self._log, list(self._reader.accounts()))
+            return verify_log(self._log, wanted)
 
     def checkpoint(self) -> dict[str, Any]:
         """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""
@@ -147,8 +152,8 @@ class PureLedger:
 
     def scrub(self, *, first_segment: int = 1, segments: int | None = None) -> ScrubReport:
         """Read so many segments from disk again: checksums and hash chain, no replay."""
-        self._committer.check()
-        return scrub_storage(self._log.storage, first_segment=first_segment, segments=segments)
+        with self._reading():
+            return scrub_storage(self._log.storage, first_segment=first_segment, segments=segments)
 
     def backup(self, destination: Path) -> BackupReport:
         """Make a ledger in an empty or new directory that holds all that is durable now."""
@@ -166,10 +171,10 @@ class PureLedger:
 
         Only a ledger that was opened read-only has anything to take in.
         """
-        self._committer.check()
-        if self._read_only:
-            with self._committer.commit_lock, self._committer.state_lock:
-                resume_log(self._opened)
+        with self._reading():
+            if self._read_only:
+                with self._committer.commit_lock, self._committer.state_lock:
+                    resume_log(self._opened)
         return self.last_sequence
 
     def close(self) -> None:
@@ -178,6 +183,17 @@ class PureLedger:
             self._committer.close(sync=not self._read_only)
         finally:
             self._log.storage.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._committer.check()
+        try:
+            yield
+        except OSError as error:
+            raise LedgerError(
+                f"{self._log.storage.location}: cannot read: {error.strerror or error}; nothing "
+                "was changed, check the disk"
+            ) from error
 
     def _execute(self, request: Request) -> list[tuple[int, int]]:
         self._writable()

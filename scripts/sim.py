@@ -1,7 +1,8 @@
-"""`make sim SUITE=ledger|system SEED=n [COUNT=m] [ROUNDS=r]`: replay seeds of a simulation.
+"""`make sim SUITE=ledger|system SEED=n [COUNT=m] [ROUNDS=r] [ENGINE=e]`: replay seeds.
 
 One seed is one run, always the same. The first seed that fails is printed with the command that
-replays it; the exit code is 1. `system` prints what its seeds met: faults, answers.
+replays it; the exit code is 1. `system` prints what its seeds met: faults, answers. A seed of the
+ledger is run by the pure engine, by the native one, and by both in turn (`mixed`).
 """
 
 import argparse
@@ -21,13 +22,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=6, help="ledger: lives with a fault")
+    parser.add_argument("--engine", choices=("pure", "native", "mixed"), help="ledger: one of them")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     run = run_system if given.suite == "system" else run_ledger
     started, seen = time.perf_counter(), Counter[str]()
     for seed in range(given.seed, given.seed + given.count):
         try:
-            seen += run(seed, given.rounds)
+            seen += run(seed, given)
         except BaseException:
             rounds = f" ROUNDS={given.rounds}" if given.suite == "ledger" else ""
             again = f"make sim SUITE={given.suite} SEED={seed}{rounds}"
@@ -42,14 +44,18 @@ def main() -> int:
     return 0
 
 
-def run_ledger(seed: int, rounds: int) -> Counter[str]:
-    """Run a seed of the ledger's crashes."""
-    from tests.test_ledger.ledger_simulation import run_seed
+def run_ledger(seed: int, given: argparse.Namespace) -> Counter[str]:
+    """Run a seed of the ledger's crashes, by every engine that is built or the one asked for."""
+    from tests.test_ledger.ledger_simulation import WAYS, run_seed
 
-    return Counter({"ledger: damage refused": run_seed(seed, rounds).refusals})
+    seen = Counter[str]()
+    for way in [given.engine] if given.engine else WAYS:
+        seen[f"ledger, {way}: damage refused"] = run_seed(seed, given.rounds, way).refusals
+        seen[f"ledger, {way}: seeds"] = 1
+    return seen
 
 
-def run_system(seed: int, _rounds: int) -> Counter[str]:
+def run_system(seed: int, _given: argparse.Namespace) -> Counter[str]:
     """Run a seed of the whole system."""
     from tests.sim_system.system_simulation import run_seed
 

@@ -3,21 +3,26 @@
 A write lands in the cache; a sync makes it durable. On a power cut every 512-byte sector of every
 unsynced write survives or not by the toss of a coin, in any order; names survive up to a random
 point of their unsynced changes. A failed sync drops what it should have written and says no more
-about it, as Linux does: the next sync succeeds without it.
+about it, as Linux does: the next sync succeeds without it. From the cut on nothing answers, so an
+engine that takes the cut for an error of one operation gets no further. A full disk refuses what
+would make a file grow, and has room again when `capacity` says so.
 
-Three faults are silent, as bad firmware is: a write that lands on another block of its file
-(`misdirect`), one of which only the first sectors arrive (`short`), and a bit that turns over while
-nobody looks (`rot`).
+Four faults are silent, as bad firmware is: a write that lands on another block of its file
+(`misdirect`), one of which only the first sectors arrive (`short`), a read that gives another block
+(`misread`), and a bit that turns over while nobody looks (`rot`).
 """
 
 import errno
 import random
+from typing import NoReturn
 
 from ledger.errors import LedgerLockedError
 
 SECTOR = 512
 BLOCK = 4096
-SILENT_FAULTS = ("misdirect", "short")
+SILENT_FAULTS = ("misdirect", "short", "misread")
+#: Faults that strike a read; the others strike what changes the disk.
+READ_FAULTS = ("read", "misread")
 
 
 class PowerCut(Exception):  # noqa: N818 - it is an event, not an error of the program.
@@ -69,23 +74,34 @@ class SimulatedDisk:
         self.fuse = -1
         self.fault = "cut"
         self.operations = 0
+        #: Whether the power was cut: then nothing answers any more.
+        self.off = False
+        #: Whether a fault that is told has happened.
+        self.struck = False
         #: Whether a silent fault has happened: then even synced data may be wrong.
         self.lied = False
 
     def names(self) -> list[str]:
+        self._answer()
         return sorted(self.files)
 
     def size(self, name: str) -> int:
         return len(self._file(name).seen)
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        return bytes(self._file(name).seen[offset : offset + length])
+        seen = self._file(name).seen
+        if self.fault in READ_FAULTS and self._burn():
+            if self.fault == "read":
+                self._fail()
+            offset = self._elsewhere(len(seen), offset, length)
+        return bytes(seen[offset : offset + length])
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         file = self._file(name)
-        if self._burn(silent=True) and self.fault in SILENT_FAULTS:
+        self._grow(offset + len(data) - len(file.seen))
+        if self._burns(silent=True) and self.fault in SILENT_FAULTS:
             offset, data = self._misplaced(len(file.seen), offset, data)
-        elif self.fuse == 0:
+        elif self.fuse == 0 and self.fault not in READ_FAULTS:
             length = self.rng.randrange(0, len(data) + 1)
             part = data[: length if _tears(name) else length // SECTOR * SECTOR]
             _put(file.seen, offset, part)
@@ -95,11 +111,15 @@ class SimulatedDisk:
         file.writes.append((offset, bytes(data)))
 
     def _misplaced(self, size: int, offset: int, data: bytes) -> tuple[int, bytes]:
-        self.lied = True
         if self.fault == "short":
+            self.lied = True
             return offset, data[: SECTOR * self.rng.randrange(-(-len(data) // SECTOR))]
-        places = [at for at in range(0, size - len(data) + 1, BLOCK) if at != offset]
-        return self.rng.choice(places or [offset]), data
+        return self._elsewhere(size, offset, len(data)), data
+
+    def _elsewhere(self, size: int, offset: int, length: int) -> int:
+        self.lied = True
+        places = [at for at in range(0, size - length + 1, BLOCK) if at != offset]
+        return self.rng.choice(places or [offset])
 
     def rot(self) -> tuple[str, int]:
         """Turn one bit over in a file that belongs to the ledger; say which file and offset."""
@@ -130,7 +150,7 @@ class SimulatedDisk:
 
     def sync(self, name: str) -> None:
         file = self._file(name)
-        if self._burn():
+        if self._burns():
             if self.fault == "cut" and self.rng.random() < 0.3:
                 file.sync()
             elif self.fault == "error":
@@ -139,39 +159,38 @@ class SimulatedDisk:
         file.sync()
 
     def create_zeroed(self, name: str, size: int) -> None:
-        if sum(len(file.seen) for file in self.files.values()) + size > self.capacity:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        if self._burn():
+        self._grow(size)
+        if self._burns():
             self._fail()
         self.files[name] = _File(size)
         self.changes.append(dict(self.files))
 
     def create(self, name: str, content: bytes) -> None:
-        if sum(len(file.seen) for file in self.files.values()) + len(content) > self.capacity:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        self._grow(len(content))
         self.files[name] = _File()
         self.changes.append(dict(self.files))
         self.write(name, 0, content)
 
     def rename(self, old: str, new: str) -> None:
-        if self._burn():
+        if self._burns():
             self._fail()
         self.files[new] = self.files.pop(old)
         self.changes.append(dict(self.files))
 
     def remove(self, name: str) -> None:
         self._file(name)
-        if self._burn():
+        if self._burns():
             self._fail()
         del self.files[name]
         self.changes.append(dict(self.files))
 
     def sync_directory(self) -> None:
-        if self._burn():
+        if self._burns():
             self._fail()
         self.durable_names, self.changes = dict(self.files), []
 
     def lock(self) -> None:
+        self._answer()
         if self.locked:
             raise LedgerLockedError("simulated: locked")
         self.locked = True
@@ -192,21 +211,43 @@ class SimulatedDisk:
         other.durable_names = dict(other.files)
         return other
 
+    @property
+    def used(self) -> int:
+        """Give the bytes of all files."""
+        return sum(len(file.seen) for file in self.files.values())
+
+    def _grow(self, size: int) -> None:
+        if size > 0 and self.used + size > self.capacity:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def _answer(self) -> None:
+        if self.off:
+            raise PowerCut
+
     def _file(self, name: str) -> _File:
+        self._answer()
         if name not in self.files:
             raise FileNotFoundError(errno.ENOENT, name)
         return self.files[name]
 
-    def _burn(self, *, silent: bool = False) -> bool:
-        """Count an operation down; a silent fault waits for a write."""
+    def _burns(self, *, silent: bool = False) -> bool:
+        """Count an operation that changes the disk; a silent fault waits for a write."""
+        self._answer()
         self.operations += 1
+        if self.fault in READ_FAULTS:
+            return False
         if self.fault in SILENT_FAULTS and self.fuse == 1 and not silent:
             return False
+        return self._burn()
+
+    def _burn(self) -> bool:
         self.fuse -= 1
         return self.fuse == 0
 
-    def _fail(self) -> None:
+    def _fail(self) -> NoReturn:
+        self.struck = True
         if self.fault == "cut":
+            self.off = True
             raise PowerCut
         raise OSError(errno.EIO, "Input/output error")
 

@@ -25,6 +25,7 @@ F = TransferFlags
 RESOLVING = F.POST_PENDING_TRANSFER | F.VOID_PENDING_TRANSFER
 CLOSING = F.CLOSING_DEBIT | F.CLOSING_CREDIT
 BALANCING = F.BALANCING_DEBIT | F.BALANCING_CREDIT
+Requests = Sequence[Sequence[Transfer]]
 SECOND = 1_000_000_000
 EXPIRIES_MAX = 1_024
 
@@ -57,7 +58,7 @@ class Oracle:
     def restarted(self) -> "Oracle":
         """Give the oracle after a restart: time goes on from the last record."""
         other = self.copy()
-        times = [a.timestamp for a in self.created] + [f.transfer.timestamp for f in self.facts]
+        times = [*(a.timestamp for a in self.created), *(f.transfer.timestamp for f in self.facts)]
         other.last = max(times, default=0)
         return other
 
@@ -89,7 +90,11 @@ class Oracle:
         return self._run(events, now, one, chained, names)
 
     def create_transfers(self, events: Sequence[Transfer], now: int) -> list[tuple[int, T]]:
-        self._expire(now, len(events))
+        return self.create_group([events], now)[0]
+
+    def create_group(self, requests: Requests, now: int) -> list[list[tuple[int, T]]]:
+        """Give the answers of requests that commit together: what expires does so before them."""
+        self._expire(now, sum(map(len, requests)))
 
         def one(event: Transfer, time: int) -> tuple[int, T]:
             status = next((s for s, broken in rules(self, event, time) if broken), T.CREATED)
@@ -102,7 +107,7 @@ class Oracle:
             return time, status
 
         names = (T.CREATED, T.LINKED_EVENT_FAILED, T.LINKED_EVENT_CHAIN_OPEN)
-        return self._run(events, now, one, chained, names)
+        return [self._run(events, now, one, chained, names) for events in requests]
 
     def find(self, transfer_id: int) -> Transfer | None:
         """Give a transfer that stands; an expiry (id 0) is nobody's transfer."""
@@ -153,8 +158,7 @@ class Oracle:
                 elif self.ending(transfer) is None:
                     sums[f"{side}_pending"] += transfer.amount
                     closed = closed or bool(transfer.flags & closing)
-        flags = account.flags | (AccountFlags.CLOSED if closed else 0)
-        return replace(account, **sums, flags=int(flags))
+        return replace(account, **sums, flags=int(account.flags | (AccountFlags.CLOSED * closed)))
 
     def _stored(self, event: Transfer, time: int) -> Transfer:
         pending = self.find(event.pending_id)

@@ -28,6 +28,7 @@ def open_on(disk: SimulatedDisk) -> Ledger:
         random_bytes=counting_bytes(),
         segment_size=SEGMENT_SIZE,
         storage=disk,
+        background=False,
     )
 
 

@@ -238,7 +238,7 @@ impl Desk {
         Ok(match outcome {
             Ok(answer) if single => Ok(self.result_object(py, answer)?),
             Ok(answer) => Ok(PyBytes::new(py, answer.bytes()).into_any()),
-            Err(fault) => Err(exception(py, fault)),
+            Err(fault) => Err(exception(py, &self.engine.with_cause(fault.clone()))),
         })
     }
 

@@ -247,7 +247,15 @@ impl Engine {
         self.enqueue(make(ReplyTo::waiter(Arc::clone(&waiter))))?;
         // Either this turn takes the request, or another thread's turn before it did.
         self.process(hold(&self.turn));
-        waiter.wait()
+        waiter.wait().map_err(|fault| self.with_cause(fault))
+    }
+
+    /// A fault that says only that the ledger stopped, with what stopped it.
+    pub fn with_cause(&self, fault: Fault) -> Fault {
+        match self.check() {
+            Err(cause) if fault.kind == FaultKind::Poisoned => cause,
+            _ => fault,
+        }
     }
 
     /// Queue a request for the serving threads, who hear of it by `announce`.
@@ -255,13 +263,19 @@ impl Engine {
         self.enqueue(request)
     }
 
-    /// Wake a serving thread for what was submitted.
+    /// Wake a serving thread for what was submitted, or do it where one thread does everything.
     pub fn announce(&self) {
-        self.arrived.notify_one();
+        match self.sealing.schedule() {
+            Schedule::Threads => self.arrived.notify_one(),
+            Schedule::Inline => self.process_queued(),
+        }
     }
 
     /// Start the threads that serve coroutines, once.
     pub fn serve(self: &Arc<Self>) {
+        if self.sealing.schedule() == Schedule::Inline {
+            return;
+        }
         let mut threads = hold(&self.threads);
         if threads.is_empty() {
             for _ in 0..SERVING_THREADS {
@@ -288,6 +302,12 @@ impl Engine {
         }
     }
 
+    fn process_queued(&self) {
+        while !hold(&self.queue).is_empty() {
+            self.process(hold(&self.turn));
+        }
+    }
+
     /// Finish what is queued, make the last mark durable, release the lock. Idempotent.
     pub fn close(&self) -> Result<(), Fault> {
         let first = {
@@ -303,9 +323,7 @@ impl Engine {
         if !first {
             return Ok(());
         }
-        while !hold(&self.queue).is_empty() {
-            self.process(hold(&self.turn));
-        }
+        self.process_queued();
         self.marking.finish();
         let sealed = self.finish_sealing();
         let _turn = hold(&self.turn);

@@ -45,9 +45,12 @@ pub struct NativeEngine {
 impl NativeEngine {
     /// Open a directory for writing, making the ledger when `create` says so.
     ///
-    /// With a `storage` of Python's the directory is that one, and one thread does everything.
+    /// With a `storage` of Python's the directory is that one; without `background` one thread does
+    /// everything.
     #[staticmethod]
-    #[pyo3(signature = (path, random_bytes, create, segment_size, expected, storage=None))]
+    #[pyo3(signature = (path, random_bytes, create, segment_size, expected, storage, background))]
+    // The options of one opening, each by its name in Python.
+    #[allow(clippy::too_many_arguments)]
     fn open_writer(
         py: Python<'_>,
         path: PathBuf,
@@ -56,14 +59,16 @@ impl NativeEngine {
         segment_size: u64,
         expected: Option<(u64, [u8; 32])>,
         storage: Option<Bound<'_, PyAny>>,
+        background: bool,
     ) -> PyResult<Self> {
         let options = Options {
             create,
             segment_size,
             expected: expected_of(expected),
-            schedule: match storage {
-                Some(_) => Schedule::Inline,
-                None => Schedule::Threads,
+            schedule: if background {
+                Schedule::Threads
+            } else {
+                Schedule::Inline
             },
         };
         let entropy = entropy_of(random_bytes);

@@ -134,7 +134,7 @@ impl<T: Absorber> Scan<T> {
             let what = "the records do not make what the header page states";
             return Err(Fault::corrupt(&path, 0, what));
         }
-        sealed.check_blocks()?;
+        sealed.check_index()?;
         if page != *stated || checksums != sealed.checksums() {
             let what = "the index is not that of the records";
             return Err(Fault::corrupt(&path, sealed.index_offset(), what));

@@ -1,9 +1,8 @@
 //! A sealed segment as readers use it: records by sequence, candidates by id, postings by account.
 //!
-//! Each block is checked against its checksum the first time that it is read. What is in memory is
-//! bounded: the filter, the checksums, and the fingerprints for as long as the owner keeps them.
+//! Each block that is read is checked against its checksum, every time: an index that lies would
+//! answer that an id is free. A single record is checked by its own. What is in memory is bounded: the filter, the checksums, and the fingerprints for as long as the owner keeps them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::fault::Fault;
@@ -22,8 +21,6 @@ pub struct SealedSegment {
     pub(crate) layout: Layout,
     pub(crate) filter: Filter,
     checksums: Vec<u32>,
-    /// One bit for each block that was found good.
-    checked: Vec<AtomicU64>,
     /// The fingerprints of all ids, while there is room for them.
     pub(crate) fingerprints: Mutex<Option<Arc<Vec<u64>>>>,
     /// Every 1,024th account that has postings here.
@@ -63,9 +60,6 @@ impl SealedSegment {
             page,
             layout,
             filter: Filter::default(),
-            checked: (0..checksums.len().div_ceil(64))
-                .map(|_| AtomicU64::new(0))
-                .collect(),
             checksums,
             fingerprints: Mutex::new(None),
             sparse: OnceLock::new(),
@@ -108,36 +102,25 @@ impl SealedSegment {
 
     /// Read a part of the file whose blocks are good.
     pub fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
-        let mut bytes = vec![0u8; length];
         if length == 0 {
-            return Ok(bytes);
+            return Ok(Vec::new());
         }
         let (first, last) = (offset / BLOCK_U64, (offset + length as u64 - 1) / BLOCK_U64);
         assert!(
             first >= 1 && last < self.layout.checksums / BLOCK_U64,
             "within the parts"
         );
-        if (first..=last).all(|block| self.is_checked(block)) {
-            self.read_file(&mut bytes, offset)?;
-            return Ok(bytes);
-        }
         let mut blocks = vec![0u8; BLOCK * as_len(last - first + 1)];
         self.read_file(&mut blocks, first * BLOCK_U64)?;
         for (block, content) in (first..).zip(blocks.chunks_exact(BLOCK)) {
             if crc32fast::hash(content) != self.checksums[as_len(block) - 1] {
                 return Err(self.wrong(block * BLOCK_U64, "a block's checksum is wrong"));
             }
-            let (word, bit) = checked_place(block);
-            self.checked[word].fetch_or(bit, Ordering::Relaxed);
         }
         let start = as_len(offset - first * BLOCK_U64);
-        bytes.copy_from_slice(&blocks[start..start + length]);
-        Ok(bytes)
-    }
-
-    pub(crate) fn is_checked(&self, block: u64) -> bool {
-        let (word, bit) = checked_place(block);
-        self.checked[word].load(Ordering::Relaxed) & bit != 0
+        blocks.truncate(start + length);
+        blocks.drain(..start);
+        Ok(blocks)
     }
 
     fn read_file(&self, bytes: &mut [u8], offset: u64) -> Result<(), Fault> {
@@ -166,10 +149,11 @@ impl SealedSegment {
 
     /// Read one record.
     pub fn record(&self, sequence: u64) -> Result<Record, Fault> {
-        let bytes = self.record_bytes(sequence, 1)?;
-        let bytes: &[u8; RECORD_SIZE] = bytes[..].try_into().expect("one record");
+        assert!((self.first_sequence()..=self.last_sequence()).contains(&sequence));
         let offset = self.layout.records + RECORD_SIZE as u64 * (sequence - self.first_sequence());
-        let record = Record::check(bytes).map_err(|what| self.wrong(offset, what))?;
+        let mut bytes = [0u8; RECORD_SIZE];
+        self.read_file(&mut bytes, offset)?;
+        let record = Record::check(&bytes).map_err(|what| self.wrong(offset, what))?;
         if record.sequence == sequence {
             Ok(record)
         } else {
@@ -184,11 +168,6 @@ impl SealedSegment {
         let counts = bytes.chunks_exact(2);
         Ok(counts.map(|count| crate::wire::u16_at(count, 0)).collect())
     }
-}
-
-fn checked_place(block: u64) -> (usize, u64) {
-    let bit = block - 1;
-    (as_len(bit / 64), 1 << (bit % 64))
 }
 
 /// A count as the length of something in memory.

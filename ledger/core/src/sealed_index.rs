@@ -128,12 +128,10 @@ impl SealedSegment {
         self.layout.filter
     }
 
-    /// Check every block that was not checked yet.
-    pub fn check_blocks(&self) -> Result<(), Fault> {
-        for block in 1..=self.checksums().len() as u64 {
-            if !self.is_checked(block) {
-                self.read(block * BLOCK_U64, BLOCK)?;
-            }
+    /// Check the blocks of the index.
+    pub fn check_index(&self) -> Result<(), Fault> {
+        for block in self.index_offset() / BLOCK_U64..=self.checksums().len() as u64 {
+            self.read(block * BLOCK_U64, BLOCK)?;
         }
         Ok(())
     }

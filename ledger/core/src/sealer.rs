@@ -75,6 +75,8 @@ pub struct Sealer {
     snapshot_sequence: u64,
     /// Segments before this one get no snapshot: they were closed when the ledger was opened.
     snapshot_from: u64,
+    /// Whether the newest sealed segment was raw, so that its snapshot is due.
+    was_raw: bool,
 }
 
 impl Sealer {
@@ -92,6 +94,7 @@ impl Sealer {
             pace,
             snapshot_sequence,
             snapshot_from,
+            was_raw: false,
         }
     }
 
@@ -127,6 +130,7 @@ impl Sealer {
     fn walk(&mut self, number: u64) -> Result<Arc<SealedSegment>, Fault> {
         if list(&*self.storage)?.is_sealed(number) {
             // It was sealed before, behind a raw one that could not be removed.
+            self.was_raw = false;
             self.scan.take_sealed(number, None, u64::MAX)?;
             let sealed = self.scan.cold.segments().last().expect("taken just now");
             sealed.keep_fingerprints()?;
@@ -164,6 +168,7 @@ impl Sealer {
         let sealed = Arc::new(SealedSegment::open(&self.scan.reader, number)?);
         sealed.keep_fingerprints()?;
         self.scan.cold = Arc::new(self.scan.cold.with(Arc::clone(&sealed)));
+        self.was_raw = true;
         Ok(sealed)
     }
 
@@ -237,7 +242,8 @@ impl Sealer {
         let segment = self.scan.cold.last_number();
         let hot = shadow.balances.len() as u64 + shadow.open.len() as u64;
         let sequence = shadow.last_sequence;
-        if segment < self.snapshot_from || sequence - self.snapshot_sequence < hot {
+        let is_new = self.was_raw && segment >= self.snapshot_from;
+        if !is_new || sequence - self.snapshot_sequence < hot {
             return Ok(false);
         }
         let written = self

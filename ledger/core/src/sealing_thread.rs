@@ -42,6 +42,11 @@ impl SealingThread {
             trouble: Mutex::new(None),
         }
     }
+
+    /// When the work beside the commits is done.
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
+    }
 }
 
 impl Engine {

@@ -306,7 +306,7 @@ pub fn read_superblock(storage: &dyn Storage) -> Result<(Identity, Option<Commit
 
 fn foreign(path: &std::path::Path, what: &str) -> Fault {
     let text = format!(
-        "{}: {what}; name a ledger's directory, nothing was changed",
+        "{}, offset 0: {what}; name a ledger's directory, nothing was changed",
         path.display()
     );
     Fault::new(FaultKind::Foreign, text)
