@@ -55,7 +55,8 @@ def parse_model(text: str, name: str, model: type[Model]) -> Model:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = line_of_error(error)
+        ends_early = str(error).endswith("(at end of document)")
+        line = text.count("\n") + 1 if ends_early else line_of_error(error)
         raise ConfigurationError(
             f"{name}:{line}: file: not TOML: {error} - allowed: TOML 1.0 - mend this line."
         ) from error

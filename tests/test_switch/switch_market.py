@@ -42,14 +42,15 @@ SETTLED = {Status.COMPLETED, Status.REFUSED, Status.REVERSED}
 class Switch:
     """The process, on one port for all its lives."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *arguments: str) -> None:
         self.root, self.port, self.lives = root, 0, 0
+        self.arguments = arguments
         self.process: subprocess.Popen[str] | None = None
 
     async def start(self) -> None:
         """Start, and wait for its first line."""
         command = [sys.executable, "-m", "lumbung", "switch", "run",
-                   "--data", str(self.root), "--port", str(self.port)]  # fmt: skip
+                   "--data", str(self.root), "--port", str(self.port), *self.arguments]  # fmt: skip
         line = await asyncio.to_thread(self._run, command)
         assert line.startswith("listening on 127.0.0.1:"), line
         self.port = int(line.split(",")[0].rpartition(":")[2])

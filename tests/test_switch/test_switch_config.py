@@ -51,6 +51,7 @@ def test_good_file_is_read_and_a_relative_rule_file_stands_beside_it(tmp_path):
         ('[[links]]\nport = "x"\n', 2, "links.0.port", "0 to 65535"),
         ("[business_day]\ncut_over = 25\n", 2, "business_day.cut_over", "time of day"),
         ("node = \n", 1, "file", "TOML"),
+        ('node = "n"\n\nx = [', 3, "file", "TOML"),
     ],
 )
 def test_fault_is_told_with_file_line_key_and_what_is_allowed(tmp_path, text, line, key, hint):
