@@ -21,14 +21,9 @@ def slip_code(entry: Entry) -> str:
     slips; the inclusion proof of the record is.
     """
     transfer = entry.transfer
-    parts = (
-        _DOMAIN,
-        str(entry.sequence),
-        f"{transfer.id:032x}",
-        str(transfer.timestamp),
-        str(transfer.amount),
-        str(entry.debit_balance_after),
-        str(entry.credit_balance_after),
+    text = (
+        f"{_DOMAIN}\x1f{entry.sequence}\x1f{transfer.id:032x}\x1f{transfer.timestamp}"
+        f"\x1f{transfer.amount}\x1f{entry.debit_balance_after}\x1f{entry.credit_balance_after}"
     )
-    digits = sha256("\x1f".join(parts).encode("ascii")).hexdigest()[:12].upper()
+    digits = sha256(text.encode("ascii")).hexdigest()[:12].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -9,6 +9,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 WITA = timezone(timedelta(hours=8), "WITA")
 
+#: The first day of Unix time as `date` counts days, and WITA's distance and a day in nanoseconds.
+_UNIX_DAY_1 = date(1970, 1, 1).toordinal()
+_AHEAD_NS = 8 * 3_600 * 10**9
+_DAY_NS = 24 * 3_600 * 10**9
+
 #: Day 0 of the business dates that records pack into 16 bits: good until 2199.
 BUSINESS_EPOCH = date(2020, 1, 1)
 
@@ -27,6 +32,15 @@ def wita(now_ns: int) -> datetime:
     '2026-01-05T09:14:07+08:00'
     """
     return utc(now_ns).astimezone(WITA)
+
+
+def wita_date(now_ns: int) -> date:
+    """Give the date of an instant in Samarinda.
+
+    >>> wita_date(1767628799 * 10**9), wita_date(1767628800 * 10**9)
+    (datetime.date(2026, 1, 5), datetime.date(2026, 1, 6))
+    """
+    return date.fromordinal(_UNIX_DAY_1 + (now_ns + _AHEAD_NS) // _DAY_NS)
 
 
 def transmission_time(now_ns: int) -> str:

@@ -13,6 +13,8 @@ _HEADING_TEXT = 32
 #: The group of DE63 with a batch's totals, in the order of `BatchTotals`.
 _TOTALS_NAMES = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
 _COUNT_DIGITS, _AMOUNT_DIGITS = 6, 12
+#: What an answer never copies from its request.
+_NOTHING_MORE: dict[int, Value | None] = dict.fromkeys((38, 44, 48, 54, 55, 60, 61, 63))
 
 
 def answer_changes(
@@ -22,31 +24,34 @@ def answer_changes(
 
     `issuer_data` is tag 91, empty when no chip was proved.
     """
-    changes: dict[int, Value | None] = {
-        38: decision.approval_code or None,
-        44: decision.reason or None,
-        48: _key_blocks(decision.key_blocks) or _statement(decision),
-        54: _balance(decision, account_type),
-        55: {"91": issuer_data} if issuer_data else None,
-        60: {"batch": f"{decision.batch:06d}"} if decision.batch else None,
-        61: _sender(decision),
-        63: _programme(decision),
-    }
+    changes = dict(_NOTHING_MORE)
+    if decision.approval_code:
+        changes[38] = decision.approval_code
+    if decision.reason:
+        changes[44] = decision.reason
+    if decision.key_blocks is not None or decision.statement:
+        changes[48] = _key_blocks(decision.key_blocks) or _statement(decision)
+    if decision.balance_sen is not None:
+        changes[54] = _balance(decision.balance_sen, account_type)
+    if issuer_data:
+        changes[55] = {"91": issuer_data}
+    if decision.batch:
+        changes[60] = {"batch": f"{decision.batch:06d}"}
+    changes[61] = _sender(decision)
+    changes[63] = _programme(decision)
     if decision.approved_sen is not None:
         changes[4] = f"{decision.approved_sen:012d}"
     return changes
 
 
-def _balance(decision: Decision, account_type: str) -> Value | None:
-    if decision.balance_sen is None:
-        return None
+def _balance(balance_sen: int, account_type: str) -> Value:
     return [
         {
             "account_type": account_type,
             "amount_type": _AVAILABLE,
             "currency": _CURRENCY,
-            "sign": "C" if decision.balance_sen >= 0 else "D",
-            "amount": f"{abs(decision.balance_sen):012d}",
+            "sign": "C" if balance_sen >= 0 else "D",
+            "amount": f"{abs(balance_sen):012d}",
         }
     ]
 

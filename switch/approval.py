@@ -3,6 +3,8 @@
 #: Digits and capitals without I, L, O, U: nobody reads one for another.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LETTERS = 6
+#: What ten bits give.
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
 
 
 def approval_code(transfer_id: int) -> str:
@@ -15,4 +17,4 @@ def approval_code(transfer_id: int) -> str:
     """
     assert 0 < transfer_id < 1 << 128
     top = transfer_id >> (128 - 5 * _LETTERS)
-    return "".join(_ALPHABET[top >> 5 * place & 31] for place in reversed(range(_LETTERS)))
+    return _PAIRS[top >> 20] + _PAIRS[top >> 10 & 1023] + _PAIRS[top & 1023]

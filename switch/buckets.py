@@ -28,10 +28,13 @@ class TokenBuckets:
         True
         """
         tokens, since_ns = self._buckets.pop(name, (self._burst, now_ns))
-        tokens = min(self._burst, tokens + max(0, now_ns - since_ns) * self._per_ns)
+        if now_ns > since_ns:
+            tokens += (now_ns - since_ns) * self._per_ns
+            if tokens > self._burst:
+                tokens = self._burst
         is_there = tokens >= 1
         # The clock never goes back for a bucket: a set-back must not stop a terminal for long.
         self._buckets[name] = (tokens - is_there, now_ns)
         if len(self._buckets) > TERMINAL_RATES_MAX:
-            self._buckets.popitem(last=False)
+            del self._buckets[next(iter(self._buckets))]
         return is_there

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ledger.errors import LedgerError
-from protocols.business_time import wita
+from protocols.business_time import wita_date
 from protocols.errors import LumbungError
 from protocols.iso8583 import Message, MessageUse, Value
 from switch.answers import answer_changes
@@ -363,7 +363,7 @@ class SwitchCore:
 
     def _follow_calendar(self) -> None:
         """Move the business date when the clock has passed the cut-over; it never goes back."""
-        day = wita(self._desk.now_ns + self._shift_ns).date()
+        day = wita_date(self._desk.now_ns + self._shift_ns)
         if day > self._desk.memory.business_date:
             self._begin_day(day)
 

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from ledger.port import Entry
 from ledger.structures import Account, CreateTransferResult, Transfer
@@ -12,8 +13,7 @@ from switch.changes import BatchTotals
 _APPROVED = frozenset({"00", "10"})
 
 
-@dataclass(frozen=True, slots=True)
-class MonthLeft:
+class MonthLeft(NamedTuple):
     """What is left of one monthly tranche: `period` is YYYY-MM."""
 
     period: str
@@ -43,9 +43,8 @@ class StatementLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The answer to one request, before it is written as a message.
+class Decision(NamedTuple):
+    """The answer to one request, before it is written as a message. Made by names only.
 
     `approved_sen` is DE4 of the answer where it is less than was asked.
 
@@ -82,8 +81,7 @@ class Decision:
         return self.code in _APPROVED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerStep:
+class LedgerStep(NamedTuple):
     """What a flow asks of the ledger in the next batch: post, then read.
 
     Reads happen after the whole batch is durable. `months_account_id` asks for the card's open
@@ -99,8 +97,7 @@ class LedgerStep:
     last_sales_account_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
+class StepResult(NamedTuple):
     """What the ledger answered to one step, in the order asked."""
 
     results: tuple[CreateTransferResult, ...] = ()

@@ -6,6 +6,7 @@ proves and the spec refuses 30. What cannot even be addressed is not answered at
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from programme.registry_port import RegistryReader, TerminalView
 from protocols.errors import LumbungError
@@ -21,8 +22,7 @@ _CLASSES = frozenset({"01", "02", "03", "04", "05", "08"})
 _FUNCTIONS = frozenset({"0", "2"})
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A request whose sender is proved; `keys` is None only for a key change request."""
 
     request: Request

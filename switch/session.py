@@ -3,7 +3,7 @@
 Whoever owns the socket feeds bytes and time, sends what `respond` gives and cuts when told to.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.framing import TPDU_ID, Framer, FrameSpec, FramingError, frame, swap_tpdu
 from switch.config import ConnectionConfig
@@ -13,8 +13,7 @@ _SECOND_NS = 1_000_000_000
 DEFAULT_LINK = "edc"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One framed message as it came over one connection."""
 
     connection: int
@@ -26,8 +25,7 @@ class Arrival:
         return f"<Arrival {self.connection} {len(self.payload)} bytes>"
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(NamedTuple):
     """One answer to send, or with no payload: cut the connection without a word."""
 
     connection: int
@@ -39,8 +37,7 @@ class Departure:
         return f"<Departure {self.connection} {what}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """What bytes gave: messages, and why the connection must be cut after them, if so."""
 
     arrivals: list[Arrival]

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,7 +21,7 @@ class Sealer:
     few digits: without the key's secrecy they could be found by trial.
     """
 
-    __slots__ = ("_aead", "_hmac_key", "_random_bytes")
+    __slots__ = ("_aead", "_hmac_key", "_pan_inner", "_pan_outer", "_random_bytes")
 
     def __init__(
         self, *, hmac_key: SecretBytes, nik_key: SecretBytes, random_bytes: RandomBytes
@@ -29,12 +30,19 @@ class Sealer:
         if len(hmac_key) != 32 or len(nik_key) != 32:
             raise ValueError("the registry's keys are 32 bytes each")
         self._hmac_key = hmac_key.reveal()
+        padded = self._hmac_key.ljust(sha256().block_size, b"\0")
+        self._pan_inner = sha256(bytes(byte ^ 0x36 for byte in padded) + b"pan\x1f")
+        self._pan_outer = sha256(bytes(byte ^ 0x5C for byte in padded))
         self._aead = AESGCM(nik_key.reveal())
         self._random_bytes = random_bytes
 
     def pan(self, pan: Pan) -> bytes:
         """Give the look-up value of a card number."""
-        return hmac.digest(self._hmac_key, b"pan\x1f" + pan.reveal().encode("ascii"), "sha256")
+        # HMAC step by step (RFC 2104), begun once: a third of a whole HMAC's time.
+        inner, outer = self._pan_inner.copy(), self._pan_outer.copy()
+        inner.update(pan.reveal().encode("ascii"))
+        outer.update(inner.digest())
+        return outer.digest()
 
     def nik(self, nik: str) -> bytes:
         """Give the look-up value of a population number."""

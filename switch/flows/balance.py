@@ -82,7 +82,7 @@ def tell_statement(context: Context) -> Flow:
 
 def _kept(context: Context, decision: Decision) -> Decision:
     """Remember the answer: a repeat brings the same counter, and must not be called a replay."""
-    decision = replace(decision, chip_proved=True)
+    decision = decision._replace(chip_proved=True)
     context.desk.memory.answers.keep(context.transfer_id, context.fingerprint, decision)
     return decision
 

@@ -12,8 +12,13 @@ from switch.pipeline.context import Context
 _TOMBSTONE_CREDIT_ID = TOMBSTONE_ACCOUNT_ID - 1
 
 
+def sale_data(context: Context) -> SaleData:
+    """Give what the record of a sale says of it beside money and accounts."""
+    return _data(context, context.request.atc, context.card_tag)
+
+
 def sale(
-    context: Context, code: TransferCode = TransferCode.PURCHASE, *, is_partial: bool = False
+    context: Context, data: SaleData, code: TransferCode, *, is_partial: bool = False
 ) -> Transfer:
     """Give the transfer of a sale: from the card's account to the shop's, in the purse.
 
@@ -29,7 +34,7 @@ def sale(
         code=code,
         flags=TransferFlags.BALANCING_DEBIT if is_partial else 0,
         user_data_128=context.fingerprint,
-        user_data_64=_data(context, request.atc, context.card_tag),
+        user_data_64=data.pack(),
         user_data_32=context.terminal.terminal_number,
     )
 
@@ -47,7 +52,7 @@ def compensation(
         ledger=original.ledger,
         code=code,
         user_data_128=original.id,
-        user_data_64=_data(context, 0, 0),
+        user_data_64=_data(context, 0, 0).pack(),
         user_data_32=context.terminal.terminal_number,
     )
 
@@ -89,16 +94,16 @@ def tombstone(context: Context, burnt_id: int, ledger: int) -> Transfer:
         amount=0,
         ledger=ledger,
         code=TransferCode.TOMBSTONE,
-        user_data_64=_data(context, 0, 0),
+        user_data_64=_data(context, 0, 0).pack(),
         user_data_32=context.terminal.terminal_number,
     )
 
 
-def _data(context: Context, atc: int, card_tag: int) -> int:
+def _data(context: Context, atc: int, card_tag: int) -> SaleData:
     return SaleData(
         atc=atc,
         business_date=context.desk.memory.business_date,
         stan=int(context.request.stan),
         card_tag=card_tag,
         batch_tag=context.request.batch % BATCH_TAGS,
-    ).pack()
+    )

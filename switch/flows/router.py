@@ -1,7 +1,7 @@
 """Which flow a message takes, and how its stages are run. First refusal wins."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import partial
 
 from programme.chart import TransferCode
 from protocols.iso8583 import MessageError, check_shape
@@ -17,9 +17,9 @@ from switch.flows.sale import (
     post_sale,
     post_voucher,
 )
-from switch.pipeline.context import Context
+from switch.pipeline.context import Context, StageWatch
 from switch.pipeline.duplicate import find_answer
-from switch.pipeline.verdict import Answered, Continue, Park, Stage, Stored, Verdict
+from switch.pipeline.verdict import CONTINUE, Answered, Continue, Park, Stage, Stored, Verdict
 
 #: How a message goes on: it waits, it is answered, or it asks the ledger.
 Beginning = Park | Decision | Flow
@@ -137,13 +137,18 @@ def run_stages(context: Context, stages: Iterable[Stage]) -> Verdict:
     watch = context.desk.watch
     if watch is not None:
         watch.begin()
+        stages = [partial(_timed, watch, stage) for stage in stages]
     for stage in stages:
         verdict = stage(context)
-        if watch is not None:
-            watch.lap(stage.__name__.removeprefix("check_"))
-        if not isinstance(verdict, Continue):
+        if verdict is not CONTINUE:
             return verdict
-    return Continue.CONTINUE
+    return CONTINUE
+
+
+def _timed(watch: StageWatch, stage: Stage, context: Context) -> Verdict:
+    verdict = stage(context)
+    watch.lap(stage.__name__.removeprefix("check_"))
+    return verdict
 
 
 def _conclude(context: Context, verdict: Park | Refusal | Answered | Stored) -> Beginning:
@@ -160,7 +165,7 @@ def _conclude(context: Context, verdict: Park | Refusal | Answered | Stored) -> 
 
 def _remember(context: Context, decision: Decision) -> Decision:
     """Keep a refusal that left no record, so that the message's repeat hears the same."""
-    decision = replace(decision, chip_proved=context.cryptogram_key is not None)
+    decision = decision._replace(chip_proved=context.cryptogram_key is not None)
     if context.transfer_id and decision.remember and decision.code not in _NOT_REMEMBERED:
         memory = context.desk.memory
         memory.answers.keep(context.transfer_id, context.fingerprint, decision)

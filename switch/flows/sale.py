@@ -2,7 +2,7 @@
 
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
-from programme.chart import SaleData, TransferCode
+from programme.chart import TransferCode
 from programme.slip_code import slip_code
 from switch.approval import approval_code
 from switch.changes import OutageCounted
@@ -23,7 +23,7 @@ def post_sale(context: Context) -> Flow:
     """
     rule = context.desk.rules.rules.partial_approval
     is_partial = rule.enabled and context.request.accepts_partial
-    return (yield from _post(context, TransferCode.PURCHASE, is_partial=is_partial))
+    return _post(context, TransferCode.PURCHASE, is_partial=is_partial)
 
 
 def post_voucher(context: Context) -> Flow:
@@ -52,7 +52,8 @@ def post_voucher(context: Context) -> Flow:
 
 def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
     memory = context.desk.memory
-    transfer = postings.sale(context, code, is_partial=is_partial)
+    sale = postings.sale_data(context)
+    transfer = postings.sale(context, sale, code, is_partial=is_partial)
     day = memory.business_date
     terminal, batch = transfer.user_data_32, context.request.batch
     if memory.batches.find(terminal, batch) is None:
@@ -76,9 +77,9 @@ def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
         posted = entry.transfer.amount
         if posted < transfer.amount:
             memory.velocity.undo(transfer.id, transfer.amount - posted)
-        sale = SaleData.unpack(transfer.user_data_64)
         memory.day_index.note(terminal, sale, transfer.id, code)
-        memory.count_sale(entry)
+        if posted:
+            memory.batches.count_sale(terminal, sale, entry.sequence, posted)
         return _approved(context, entry, answer.months)
     memory.velocity.undo(transfer.id, transfer.amount)
     if outcome.kind is OutcomeKind.LOOK and entry is not None:

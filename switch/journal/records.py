@@ -13,9 +13,8 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 
@@ -47,8 +46,7 @@ class EntryKind(IntEnum):
     EVENT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One message or decision. `payload` is the raw message; of an event, its JSON."""
 
     time_ns: int
@@ -56,7 +54,10 @@ class Entry:
     link: str
     connection: int
     tpdu: bytes = b""
-    payload: bytes = field(default=b"", repr=False)
+    payload: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.kind.name} {self.link} {self.connection} {len(self.payload)} bytes>"
 
     def event(self) -> dict[str, Any]:
         """Give an event's fields."""

@@ -1,7 +1,7 @@
 """Stage: the card is known, in service and not past its end date (R21, R22)."""
 
 from programme.registry_port import CardStatus, CardView
-from protocols.business_time import wita
+from protocols.business_time import wita_date
 from protocols.refusals import Refusal
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
@@ -48,6 +48,6 @@ def card_refusal(rules: RuleBook, card: CardView | None, now_ns: int) -> Refusal
         return refuse("card-state", code, reason or "")
     if card.status is not CardStatus.ACTIVE:
         return refuse("card-state", rule.by_status.get(card.status, "62"))
-    if wita(now_ns).date() > card.expires_on:
+    if wita_date(now_ns) > card.expires_on:
         return refuse("card-state", "54")
     return None

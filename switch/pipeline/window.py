@@ -12,6 +12,9 @@ from switch.pipeline.verdict import CONTINUE, Verdict
 
 _SECOND_NS = 1_000_000_000
 _MINUTE_NS = 60 * _SECOND_NS
+_DAY_NS = 24 * 60 * _MINUTE_NS
+#: Nearer to now than this, no other year's instant can be nearer.
+_HALF_YEAR_NS = 182 * _DAY_NS
 
 
 def check_window(context: Context) -> Verdict:
@@ -37,9 +40,15 @@ def sent_at_ns(transmission_time: str, now_ns: int) -> int | None:
     >>> sent_at_ns("1331000000", new_year_ns) is None
     True
     """
-    this_year = datetime.fromtimestamp(now_ns // _SECOND_NS, UTC).year
-    candidates = _instants_ns(transmission_time, this_year)
+    candidates = _instants_ns(transmission_time, _year_of(now_ns // _DAY_NS))
+    if candidates and abs(now_ns - candidates[0]) < _HALF_YEAR_NS:
+        return candidates[0]
     return min(candidates, key=lambda sent_ns: abs(now_ns - sent_ns), default=None)
+
+
+@lru_cache(maxsize=1)
+def _year_of(unix_day: int) -> int:
+    return datetime.fromtimestamp(unix_day * 86_400, UTC).year
 
 
 @lru_cache(maxsize=SECONDS_KEPT_MAX)
