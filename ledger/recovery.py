@@ -152,6 +152,8 @@ class Scanner:
         self._on_end = on_end
         self._data = b""
         self._short = False
+        #: Where the last frame of a raw segment stands in `_data`: from, up to.
+        self._last_frame = (0, 0)
         self.torn_tail: TornTail | None = None
 
     def scan(self) -> None:
@@ -194,14 +196,34 @@ class Scanner:
             pass
 
     def repair(self) -> None:
-        """Set a torn tail to zero, durably."""
-        if self.torn_tail is None:
+        """Set a torn tail to zero and make the last frame certain, durably."""
+        if self.torn_tail is not None:
+            storage, (name, offset, length) = self._log.storage, self.torn_tail
+            for start in range(offset, offset + length, ZERO_CHUNK_BYTES):
+                chunk = min(ZERO_CHUNK_BYTES, offset + length - start)
+                storage.write(name, start, bytes(chunk))
+            storage.sync(name)
+        self._make_certain()
+
+    def _make_certain(self) -> None:
+        """Write the last frame and its segment's header page again, unless a mark vouches for them.
+
+        A process that died before its sync, or whose sync failed, leaves them in a cache:
+        they verify, and the next power cut takes them away. Frames before the last one were durable
+        when it was begun. Written again, because a failed sync leaves nothing for another to do.
+        """
+        log, mark = self._log, self._mark
+        vouched = mark is not None and mark.frame_number == log.frame_number
+        if vouched and mark is not None and mark.segment_number == log.segment_number:
             return
-        storage, (name, offset, length) = self._log.storage, self.torn_tail
-        for start in range(offset, offset + length, ZERO_CHUNK_BYTES):
-            chunk = min(ZERO_CHUNK_BYTES, offset + length - start)
-            storage.write(name, start, bytes(chunk))
+        if not log.segments or not isinstance(log.segments[-1], RawSegment):
+            return
+        storage, name = log.storage, segment_name(log.segment_number)
+        for start, end in ((0, BLOCK_BYTES), self._last_frame):
+            if start < end:
+                storage.write(name, start, self._data[start:end])
         storage.sync(name)
+        storage.sync_directory()
 
     def _scan_segment(self, number: int, *, raw: bool, last: bool) -> None:
         log = self._log
@@ -272,6 +294,7 @@ class Scanner:
         content = self._log.storage.read(segment_name(number), 0, size)
         self._short = len(content) < size
         self._data = content.ljust(size, b"\0")
+        self._last_frame = (0, 0)
 
     def _scan_frame(self) -> bool:
         """Take the frame at the log's offset; say whether there was a good one."""
@@ -293,6 +316,7 @@ class Scanner:
         head = self._data[start : start + HEADER_BYTES]
         log.note_frame(header.number, sha256(head).digest(), len(bodies))
         log.grow_tree(bodies)
+        self._last_frame = (start, end)
         self._check_mark(segment_name(log.segment_number), start)
         return True
 
