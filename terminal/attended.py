@@ -10,6 +10,7 @@ from protocols.catalogue import text
 from protocols.values import rupiah
 from terminal.card_channel import CardChannel
 from terminal.device import Terminal
+from terminal.hands import Hands
 from terminal.journal.records import Kind
 from terminal.purchase.basket import items
 from terminal.purchase.checks import Refused, read_amount
@@ -23,7 +24,6 @@ from terminal.purchase.originals import (
 )
 from terminal.purchase.table import Effect, FlowEvent, FlowState
 from terminal.results import SaleResult
-from terminal.sale import Hands
 from terminal.settling import COMPLAINT_CATEGORIES
 
 #: The menu in its order: the event of a choice, and its text in the catalogue.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from protocols.values import rupiah
 from terminal.card_channel import CardChannel
+from terminal.hands import Hands, PinEntry, RepeatQuestion, VoucherQuestion
 from terminal.journal.records import Kind, SaleItem
 from terminal.line import LineDownError
 from terminal.purchase.basket import check_basket
@@ -23,7 +24,6 @@ from terminal.purchase.originals import (
 )
 from terminal.purchase.table import FlowEvent
 from terminal.results import SaleResult
-from terminal.sale import Hands, PinEntry, RepeatQuestion, VoucherQuestion
 from terminal.settling import Settling
 
 

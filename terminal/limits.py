@@ -98,3 +98,10 @@ PRINTER_SLIP_MS = 10_000
 
 #: Bytes sent to a printer at once, so that a lost printer is seen soon.
 PRINTER_CHUNK_BYTES = 1_024
+
+#: Time for a cardholder to type a PIN: elderly people take half a minute, and look it up first.
+PIN_PAD_ENTRY_MS = 60_000
+
+#: Wait for a PIN pad's answer beside the typing: its line's own tries (three of two seconds) and
+#: some.
+PIN_PAD_ANSWER_MS = 10_000

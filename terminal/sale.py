@@ -1,20 +1,21 @@
 """One operation on a card: the flow's effects carried out on card, line and journal."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from protocols.business_time import wita
-from protocols.values import SecretBytes, rupiah
+from protocols.values import rupiah
 from terminal.card_desk import CardDesk
 from terminal.exchange import Exchange, of
+from terminal.hands import Hands
 from terminal.host import events as out
 from terminal.host.events import ChipRequest, Event, Instant
 from terminal.host.table import State
 from terminal.journal.records import Kind, ReversalCause
 from terminal.journal.transactions import Transaction
-from terminal.limits import PIN_ENTRIES_MAX, UNSETTLED_TRANSACTIONS_MAX
+from terminal.limits import UNSETTLED_TRANSACTIONS_MAX
 from terminal.line import LineDownError
-from terminal.purchase.checks import Refused, check_offline_pin, check_pin
+from terminal.pin_desk import Asked, PinDesk
+from terminal.purchase.checks import Refused
 from terminal.purchase.flow import OperatorFlow
 from terminal.purchase.outage import (
     OutagePolicy,
@@ -27,28 +28,8 @@ from terminal.purchase.table import Effect, FlowEvent, FlowState
 from terminal.results import ResultMaker, SaleResult
 from terminal.wording import NO_ANSWER
 
-PinEntry = Callable[[], Awaitable[str]]
-#: Shows the earlier sale and gives True when the operator wants another one all the same.
-RepeatQuestion = Callable[[SaleResult], Awaitable[bool]]
-
-#: Tells what may still be sold by voucher and gives True when the operator wants to.
-VoucherQuestion = Callable[[int], Awaitable[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What the people at the counter do when they are asked; without one, they are not there."""
-
-    pin_entry: PinEntry | None = None
-    repeat_question: RepeatQuestion | None = None
-    voucher_question: VoucherQuestion | None = None
-
-
-_CANCELLED = Refused("17", "flow.cancelled")
 _NO_LINE = Refused("91", "refused.no_connection")
 _BATCH_FULL = Refused("90", "refused.batch_full")
-_PIN_DIFFERS = Refused("17", "refused.pin_differs")
-_PIN_SAME = Refused("17", "refused.pin_same")
 _STILL_OWED = "refused.reversal_pending"
 #: Outcomes that an answer without a good MAC may claim and the operator should hear of.
 _CLAIMS = frozenset({"03", "63"})
@@ -66,9 +47,7 @@ class Sale:
     same_sale_window_ns: int = 0
     outage: OutagePolicy = field(default_factory=OutagePolicy)
     original: Transaction | None = None
-    _pin: SecretBytes | None = None
-    _new_pin: SecretBytes | None = None
-    _pin_entries: int = 0
+    _pins: PinDesk = field(init=False)
     _refused: Refused | None = None
     _said: Refused | None = None
     _earlier: Transaction | None = None
@@ -76,6 +55,10 @@ class Sale:
     _issuer_data: dict[str, bytes] = field(default_factory=dict)
     _outcome: str = ""
     _voucher_left_sen: int = 0
+
+    def __post_init__(self) -> None:
+        session = self.exchange.session
+        self._pins = PinDesk(self.card, self.hands, lambda: session.session_keys)
 
     async def run(self, effect: Effect | None) -> SaleResult:
         """Carry out effects until the flow shows its result; the card is released whatever
@@ -88,7 +71,7 @@ class Sale:
                 said = self._said
                 effect = self.flow.handle(event) if said is None else self.flow.refuse(event, said)
         finally:
-            self._pin = self._new_pin = None
+            self._pins.forget()
             if self.exchange.session.state is State.CARD:
                 # Cancelled between approval and the chip's decision: nobody knows that it stands.
                 self.exchange.abandon()
@@ -107,9 +90,11 @@ class Sale:
             case Effect.ASK_REPEAT:
                 return await self._ask_repeat()
             case Effect.ASK_PIN:
-                return await self._ask_pin()
+                changes = self.flow.kind is Kind.PIN_CHANGE
+                return self._asked(await self._pins.ask(self.flow.screen, changes=changes))
             case Effect.ASK_NEW_PIN | Effect.ASK_NEW_PIN_AGAIN:
-                return await self._ask_new_pin(again=effect is Effect.ASK_NEW_PIN_AGAIN)
+                again = effect is Effect.ASK_NEW_PIN_AGAIN
+                return self._asked(await self._pins.ask_new(self.flow.screen, again=again))
             case Effect.ASK_HOST:
                 return await self._ask_host()
             case Effect.OFFER_VOUCHER:
@@ -168,55 +153,12 @@ class Sale:
         self._earlier = None
         return FlowEvent.SELL_ANYWAY
 
-    async def _ask_pin(self) -> FlowEvent:
-        assert self.card is not None, "a PIN is asked for a card"
-        if not self.card.needs_pin:
-            return FlowEvent.PIN_TAKEN
-        digits = await self._typed()
-        if not digits:
-            return self._cancel(_CANCELLED)
-        if self.card.needs_offline_pin:
-            refused = check_offline_pin(digits)
-            if refused is None:
-                refused = await self.card.check_offline_pin(SecretBytes(digits.encode("ascii")))
-                if refused is not None and not self.card.needs_offline_pin:
-                    return self._fail(refused)
+    def _asked(self, asked: Asked) -> FlowEvent:
+        if asked.ends:
+            self._refused = asked.refused
         else:
-            refused = check_pin(digits)
-        if refused is not None:
-            return self._ask_again(FlowEvent.PIN_REFUSED, refused)
-        if check_pin(digits) is None:
-            self._pin = SecretBytes(digits.encode("ascii"))
-        if self.flow.kind is Kind.PIN_CHANGE:
-            self._pin_entries = 0
-            return FlowEvent.OLD_PIN_TAKEN
-        return FlowEvent.PIN_TAKEN
-
-    async def _ask_new_pin(self, *, again: bool) -> FlowEvent:
-        digits = await self._typed()
-        if not digits:
-            return self._cancel(_CANCELLED)
-        typed = SecretBytes(digits.encode("utf-8"))
-        if again:
-            if typed == self._new_pin:
-                return FlowEvent.PIN_TAKEN
-            return self._ask_again(FlowEvent.PIN_DIFFERS, _PIN_DIFFERS)
-        refused = check_pin(digits) or (_PIN_SAME if typed == self._pin else None)
-        if refused is not None:
-            return self._ask_again(FlowEvent.PIN_REFUSED, refused)
-        self._new_pin = typed
-        return FlowEvent.PIN_TAKEN
-
-    async def _typed(self) -> str:
-        return await self.hands.pin_entry() if self.hands.pin_entry is not None else ""
-
-    def _ask_again(self, event: FlowEvent, refused: Refused) -> FlowEvent:
-        """Ask once more with the reason on the screen, unless it was asked often enough."""
-        self._pin_entries += 1
-        if self._pin_entries >= PIN_ENTRIES_MAX:
-            return self._cancel(refused)
-        self._said = refused
-        return event
+            self._said = asked.refused
+        return asked.event
 
     async def _ask_host(self) -> FlowEvent:
         try:
@@ -248,11 +190,14 @@ class Sale:
 
     async def _sign(self) -> ChipRequest | Refused:
         assert self.card is not None, "what is asked for a card has one"
-        flow = self.flow
-        request = await self.card.sign(flow.amount_sen, self._pin, flow.items)
+        flow, pins = self.flow, self._pins
+        refused = pins.why_not_send(self.exchange.session.session_keys)
+        if refused is not None:
+            return refused
+        request = await self.card.sign(flow.amount_sen, pins.pin, flow.items)
         if isinstance(request, ChipRequest):
-            request = replace(request, new_pin=self._new_pin, proxy=flow.proxy)
-        self._pin = self._new_pin = None
+            request = replace(request, new_pin=pins.new_pin, proxy=flow.proxy)
+        pins.forget()
         return request
 
     # Outage sale
@@ -354,10 +299,6 @@ class Sale:
     def _fail(self, refused: Refused) -> FlowEvent:
         self._refused = refused
         return FlowEvent.CARD_FAILED
-
-    def _cancel(self, refused: Refused) -> FlowEvent:
-        self._refused = refused
-        return FlowEvent.CANCEL
 
     def _earlier_result(self) -> SaleResult:
         assert self._earlier is not None

@@ -23,7 +23,7 @@ class AddressError(TerminalError):
     code = "E-TM-0401"
 
 
-class SerialLine:
+class SerialPort:
     """A line over a serial port, 8 data bits, no parity, one stop bit, no flow control."""
 
     def __init__(self, path: str, *, bits_per_second: int = _BITS_PER_SECOND) -> None:
@@ -123,7 +123,7 @@ def line_to(address: str, *, connect_timeout_ms: int = 2_000) -> Line:
     if kind == "serial" and rest:
         path, _, rate = rest.partition("@")
         if path and (not rate or (rate.isdigit() and int(rate) in _RATES)):
-            return SerialLine(path, bits_per_second=int(rate or _BITS_PER_SECOND))
+            return SerialPort(path, bits_per_second=int(rate or _BITS_PER_SECOND))
     if kind == "tcp":
         host, _, port = rest.rpartition(":")
         if host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from terminal.directory import DirectoryLock
 from terminal.disk import Disk
 from terminal.errors import NotLoggedOnError
 from terminal.exchange import Exchange, Mark
+from terminal.hands import Hands
 from terminal.host.events import HostProfile
 from terminal.host.session import HostSession
 from terminal.journal.records import Kind
@@ -23,11 +25,12 @@ from terminal.journal.transactions import Transaction
 from terminal.kernel import default_terminal_data, laboratory_terminal_data
 from terminal.keystore import KeyStore
 from terminal.line import Line, TcpLine
+from terminal.pin_pad.pad import PinPad
 from terminal.purchase.checks import Refused
 from terminal.purchase.flow import OperatorFlow
 from terminal.purchase.table import FlowState
 from terminal.results import ResultMaker, SaleResult
-from terminal.sale import Hands, Sale
+from terminal.sale import Sale
 from terminal.sealing import Sealer
 from terminal.slip import Shop
 
@@ -47,16 +50,19 @@ class Station:
         line: Line | None = None,
         mark: Mark | None = None,
         disk: Disk | None = None,
+        pin_pad: PinPad | None = None,
     ) -> None:
         """Lock the directory, recover the journal, owe back what a power cut left open.
 
         `line` replaces the TCP line, `mark` is called round each durable write, `disk` says when
-        writes are carried out: all three for tests and simulations.
+        writes are carried out: all three for tests and simulations. With a `pin_pad` no PIN comes
+        into the terminal.
 
         Raises DirectoryLockedError, JournalDamagedError, JournalVersionError, KeyStoreError,
         SealBrokenError, TerminalError; the directory is free again then.
         """
         self.config = config
+        self._pin_pad = pin_pad
         self._random_bytes = random_bytes
         self._lock = DirectoryLock.take(config.data_directory)
         self._journal: Journal | None = None
@@ -162,7 +168,7 @@ class Station:
             self._exchange,
             self._results(),
             card=card,
-            hands=hands,
+            hands=replace(hands, pin_pad=self._pin_pad),
             same_sale_window_ns=config.same_sale_window_ns,
             outage=config.outage,
             original=self.journal.transactions.get(self.flow.original_stan),

@@ -36,6 +36,7 @@ SLOW_FILES = frozenset(
         "test_ledger_sealing_faults.py",
         "test_ledger_simulation.py",
         "test_lumbung_programme.py",
+        "test_pin_pad.py",
         "test_printing_desk.py",
         "test_printing_escpos.py",
         "test_programme_audit.py",

@@ -90,6 +90,11 @@ class Conversation:
         """Tell whether a key change has ever succeeded."""
         return self._keys.session is not None
 
+    @property
+    def session_keys(self) -> SessionKeys:
+        """Give the keys of the moment; raise NotLoggedOnError before the first."""
+        return self._session_keys()
+
     def next_event(self) -> Event | None:
         """Give the next thing to do, None when there is nothing."""
         return self._events.popleft() if self._events else None

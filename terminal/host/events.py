@@ -34,9 +34,10 @@ class HostProfile:
 class ChipRequest:
     """A request on a card: `amount_sen` is 0 where no money moves.
 
-    `de55` are the kernel's data objects, `pin` the digits as ASCII or None, `new_pin` those of a
-    PIN change; of these only a voucher's `de55` is kept. `entry` is how the card was read (`CHIP`,
-    `TAP`), `proxy` the registry number of who stands in for the holder (R25).
+    `de55` are the kernel's data objects. `pin` are the digits as ASCII, a PinBlock of a PIN pad
+    under the session's PIN key, or None; `new_pin` those of a PIN change. Of these only a voucher's
+    `de55` is kept. `entry` is how the card was read (`CHIP`, `TAP`), `proxy` the registry number of
+    who stands in for the holder (R25).
     """
 
     amount_sen: int

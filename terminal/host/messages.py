@@ -14,7 +14,7 @@ from protocols.crypto.pin import encipher_pin_block
 from protocols.emv import tlv
 from protocols.framing import EDC_FRAMES, frame, make_tpdu
 from protocols.iso8583 import Codec, Message, Value, load_spec
-from protocols.values import Pan, SecretBytes
+from protocols.values import Pan, PinBlock, SecretBytes
 from terminal.host.events import ChipRequest, HostProfile
 from terminal.journal.records import Intent, Kind
 from terminal.journal.transactions import Transaction
@@ -329,6 +329,9 @@ def _pan(intent: Intent) -> Pan:
 
 
 def _pin_block(keys: SessionKeys, pin: SecretBytes, pan: Pan) -> bytes:
+    """Give the enciphered block: a PIN pad has made it already, digits typed here are made one."""
+    if isinstance(pin, PinBlock):
+        return pin.reveal()
     return encipher_pin_block(keys.pin, pin.reveal().decode("ascii"), pan).reveal()
 
 

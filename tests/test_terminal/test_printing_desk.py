@@ -11,7 +11,7 @@ from terminal.line import LineDownError, TcpLine
 from terminal.printing.printer import Printer
 from terminal.printing.queue import SlipQueue, SlipQueueError, WaitingSlip
 from terminal.printing.status import Ask, PrinterState, StatusReader, Trouble, after, after_turn
-from terminal.serial_port import AddressError, SerialLine, line_to
+from terminal.serial_port import AddressError, SerialPort, line_to
 from tests.printer_kit import bench, result
 
 COPY = text("receipt.reprint")
@@ -186,9 +186,9 @@ def test_status_bytes_are_told_apart_by_their_fixed_bits_and_noise_counts_for_no
 
 
 async def test_printer_state_of_a_missing_device_is_a_value(tmp_path: Path) -> None:
-    assert await Printer(SerialLine(str(tmp_path / "none"))).state() is Trouble.NOT_CONNECTED
+    assert await Printer(SerialPort(str(tmp_path / "none"))).state() is Trouble.NOT_CONNECTED
     with pytest.raises(LineDownError, match="none"):
-        await SerialLine(str(tmp_path / "none")).connect()
+        await SerialPort(str(tmp_path / "none")).connect()
 
 
 @pytest.mark.parametrize(
@@ -202,4 +202,4 @@ def test_address_of_no_device_is_refused_with_the_forms_that_are(address: str) -
 
 def test_address_of_each_form_gives_its_line() -> None:
     assert isinstance(line_to("tcp:127.0.0.1:9100"), TcpLine)
-    assert isinstance(line_to("serial:/dev/ttyUSB0@115200"), SerialLine)
+    assert isinstance(line_to("serial:/dev/ttyUSB0@115200"), SerialPort)

@@ -1,0 +1,1 @@
+"""A virtual PIN pad: a device on a serial port, and somebody who types on it."""
