@@ -64,7 +64,7 @@ class MonthBook:
         except TrancheError as error:
             _log.error("months unknown", why=error.internal)
             return ()
-        return tuple(MonthLeft(month.period, month.left_sen) for month in fold.months_left())
+        return tuple([MonthLeft(period, left_sen) for period, left_sen in fold.months_left()])
 
     def _apply(self, account_id: int, entry: Entry) -> None:
         generation, fold = self._folds.get(account_id, _NO_FOLD)

@@ -27,11 +27,6 @@ class Request(Facts):
         return self.transaction_type == "20"
 
     @property
-    def cryptogram_kind(self) -> int:
-        """Give bits 8 and 7 of 9F27: 0x80 ARQC, 0x40 TC. Source: EMV 4.4 Book 3, table 15."""
-        return self.chip["9F27"][0] & 0xC0 if self.chip.get("9F27") else 0
-
-    @property
     def accepts_partial(self) -> bool:
         """Tell whether the terminal says that it can handle a partial approval (DE61)."""
         return "P" in str(self.message.parts(61).get("accepts", ""))

@@ -69,41 +69,49 @@ def read_results(
     work: Work, posted_transfers: list[CreateTransferResult], ledger: Ledger, months: MonthReader
 ) -> list[StepResult]:
     """Give one result per step of work that is durable. Raises LedgerError."""
-    posted = iter(posted_transfers)
-    results = [tuple(next(posted) for _ in step.transfers) for step in work.steps]
-    wanted = [i for step in work.steps for i in (*step.entry_ids, *_months_id(step))]
-    wanted += [transfer.id for step in work.steps for transfer in step.transfers]
-    entry_ids = list(dict.fromkeys(wanted))
+    entry_ids = _wanted_entries(work.steps)
     entries = _by_id(entry_ids, ledger.lookup_entries(entry_ids) if entry_ids else [])
     months.follow(entries.values())
     account_ids = [i for step in work.steps for i in step.account_ids]
     accounts = _by_id(account_ids, ledger.lookup_accounts(account_ids) if account_ids else [])
-    return [
-        StepResult(
-            results=result,
-            entries=tuple(entries[i] for i in step.entry_ids),
-            accounts=tuple(accounts[i] for i in step.account_ids),
-            months=_months(step, entries, months),
-            statement=_statement(step, ledger),
-            last_sales=_last_sales(step, ledger),
+    results, begin = [], 0
+    for step in work.steps:
+        end = begin + len(step.transfers)
+        results.append(
+            StepResult(
+                tuple(posted_transfers[begin:end]),
+                tuple([entries[i] for i in step.entry_ids]),
+                tuple([accounts[i] for i in step.account_ids]) if step.account_ids else (),
+                _months(step, entries, months) if step.months_account_id else (),
+                _statement(step, ledger) if step.statement_account_id else (),
+                _last_sales(step, ledger) if step.last_sales_account_id else (),
+            )
         )
-        for step, result in zip(work.steps, results, strict=True)
-    ]
+        begin = end
+    assert begin == len(posted_transfers), "each transfer has its result"
+    return results
+
+
+def _wanted_entries(steps: Iterable[LedgerStep]) -> list[int]:
+    """Give every record that the results rest on, each once."""
+    wanted: dict[int, None] = {}
+    for step in steps:
+        for transfer in step.transfers:
+            wanted[transfer.id] = None
+        for number in step.entry_ids:
+            wanted[number] = None
+        if step.months_of_id:
+            wanted[step.months_of_id] = None
+    return list(wanted)
 
 
 def _by_id(ids: Sequence[int], found: Sequence[_Found | None]) -> dict[int, _Found | None]:
     return dict(zip(ids, found, strict=True))
 
 
-def _months_id(step: LedgerStep) -> tuple[int, ...]:
-    return (step.months_of_id,) if step.months_of_id else ()
-
-
 def _months(
     step: LedgerStep, entries: dict[int, Entry | None], months: MonthReader
 ) -> tuple[MonthLeft, ...]:
-    if not step.months_account_id:
-        return ()
     if not step.months_of_id:
         return months.months(step.months_account_id, None)
     entry = entries[step.months_of_id]
@@ -113,8 +121,6 @@ def _months(
 
 
 def _statement(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
-    if not step.statement_account_id:
-        return ()
     account_id = step.statement_account_id
     wanted = StatementFilter(account_id=account_id, reverse=True, limit=STATEMENT_LINES_MAX)
     return tuple(ledger.statement(wanted))
@@ -122,8 +128,6 @@ def _statement(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
 
 def _last_sales(step: LedgerStep, ledger: Ledger) -> tuple[Entry, ...]:
     """Give the newest purchases of a card; some, for the last of them may have been undone."""
-    if not step.last_sales_account_id:
-        return ()
     wanted = StatementFilter(
         account_id=step.last_sales_account_id,
         credits=False,

@@ -6,6 +6,7 @@ our `ssn` profile: option A or B, EMV common session key, ISO 9797-1 algorithm 3
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.crypto import cryptogram
 from protocols.crypto.cryptogram import NSICCS_DATA_ORDER, NSICCS_LENGTHS
@@ -28,8 +29,7 @@ _BOUNDS = (limits.TLV_INPUT_BYTES, limits.TLV_DEPTH, limits.TLV_TAG_BYTES, limit
 _ORDER = [(bytes.fromhex(tag), NSICCS_LENGTHS.get(tag, 0)) for tag in NSICCS_DATA_ORDER]
 
 
-@dataclass(frozen=True, slots=True)
-class ChipCheck:
+class ChipCheck(NamedTuple):
     """What a chip message proves: `holds` tells whether the cryptogram is the card's.
 
     `atc` is the transaction counter that it states; `session_key` makes the answer (ARPC).

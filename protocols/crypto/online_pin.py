@@ -22,6 +22,10 @@ class PinCheck(Enum):
     MALFORMED = 2
 
 
+#: The verdicts by the number that an engine gives.
+_VERDICTS = tuple(sorted(PinCheck, key=lambda verdict: verdict.value))
+
+
 class PinVerifier:
     """The PIN verification key, its context kept.
 
@@ -59,7 +63,7 @@ class PinVerifier:
             offset,
             self._decimalisation,
         )
-        return PinCheck(found)
+        return _VERDICTS[found]
 
 
 def _digits(text: str) -> bool:

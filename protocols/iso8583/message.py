@@ -190,12 +190,11 @@ def check_shape(spec: Spec, message: Message) -> MessageUse:
     if use is None:
         raise MessageError("mti", None, Reason.NOT_ALLOWED, "the spec has no such message")
     present = message.elements.keys()
-    missing = use.mandatory - present
-    if missing:
-        raise MessageError(str(min(missing)), None, Reason.MISSING)
-    extra = present - use.mandatory - use.optional
-    if extra:
-        raise MessageError(str(min(extra)), None, Reason.NOT_ALLOWED)
+    if not use.mandatory <= present:
+        raise MessageError(str(min(use.mandatory - present)), None, Reason.MISSING)
+    more = present - use.mandatory
+    if not more <= use.optional:
+        raise MessageError(str(min(more - use.optional)), None, Reason.NOT_ALLOWED)
     return use
 
 

@@ -8,8 +8,9 @@ from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 from switch.request import Request
 
-#: Kinds of cryptogram in 9F27: asked online, or approved by the card. EMV 4.4 Book 3, table 15.
-_ARQC, _TC = 0x80, 0x40
+#: Kinds of cryptogram in 9F27, asked online or approved by the card, and the bits that tell them.
+#: Source: EMV 4.4 Book 3, table 15.
+_ARQC, _TC, _KIND = 0x80, 0x40, 0xC0
 #: What a voucher may carry: the card's first cryptogram, or its approval.
 _VOUCHER_KINDS = frozenset({_ARQC, _TC})
 _ONLINE_KINDS = frozenset({_ARQC})
@@ -46,7 +47,7 @@ def agrees(
         and len(chip["9F36"]) == 2
         and len(chip["9F26"]) == 8
         and len(chip["9F27"]) == 1
-        and request.cryptogram_kind in kinds
+        and chip["9F27"][0] & _KIND in kinds
         and _same_sequence(request, pan_sequence)
         and _same_card(request)
     )
@@ -57,7 +58,10 @@ def _same_sequence(request: Request, pan_sequence: str) -> bool:
     if request.pan_sequence and int(request.pan_sequence) != sequence:
         return False
     signed = request.chip.get("5F34")
-    return signed is None or (signed.hex().isdigit() and int(signed.hex()) == sequence)
+    if signed is None:
+        return True
+    digits = signed.hex()
+    return digits.isdigit() and int(digits) == sequence
 
 
 def _same_card(request: Request) -> bool:

@@ -119,7 +119,10 @@ class Context:
         """Give the account type that balances of the answer name: that of the card's purse."""
         purses = self.desk.rules.rules.food_only.purse_by_account_type
         purse = self.card.purse if self.card is not None else min(purses.values())
-        return next((code for code, number in purses.items() if number == purse), "00")
+        for code, number in purses.items():
+            if number == purse:
+                return code
+        return "00"
 
     @property
     def card_tag(self) -> int:
