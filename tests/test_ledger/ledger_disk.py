@@ -4,8 +4,9 @@ A write lands in the cache; a sync makes it durable. On a power cut every 512-by
 unsynced write survives or not by the toss of a coin, in any order; names survive up to a random
 point of their unsynced changes. A failed sync drops what it should have written and says no more
 about it, as Linux does: the next sync succeeds without it. From the cut on nothing answers, so an
-engine that takes the cut for an error of one operation gets no further. A full disk refuses what
-would make a file grow, and has room again when `capacity` says so.
+engine that takes the cut for an error of one operation gets no further. A `kill` ends the process
+and not the machine: what was written stands, and a later cut may still take it. A full disk refuses
+what would make a file grow, and has room again when `capacity` says so.
 
 Four faults are silent, as bad firmware is: a write that lands on another block of its file
 (`misdirect`), one of which only the first sectors arrive (`short`), a read that gives another block
@@ -14,6 +15,7 @@ Four faults are silent, as bad firmware is: a write that lands on another block 
 
 import errno
 import random
+from collections.abc import Iterator
 from typing import NoReturn
 
 from ledger.errors import LedgerLockedError
@@ -26,7 +28,7 @@ READ_FAULTS = ("read", "misread")
 
 
 class PowerCut(Exception):  # noqa: N818 - it is an event, not an error of the program.
-    """The machine stops here."""
+    """The machine, or the process, stops here."""
 
 
 class _File:
@@ -36,6 +38,12 @@ class _File:
         self.seen = bytearray(size)
         self.durable = bytearray()
         self.writes: list[tuple[int, bytes]] = [(0, bytes(size))] if size else []
+
+    def copy(self) -> "_File":
+        other = _File()
+        other.seen, other.durable = bytearray(self.seen), bytearray(self.durable)
+        other.writes = list(self.writes)
+        return other
 
     def sync(self) -> None:
         for offset, data in self.writes:
@@ -137,15 +145,25 @@ class SimulatedDisk:
         return name, offset
 
     def copy(self) -> "SimulatedDisk":
-        """Give the same content on another disk, everything durable: a backup."""
+        """Give the same content on another disk that works."""
+        return self._with({id(file): file.copy() for file in self._known_files()})
+
+    def after_kill(self) -> "SimulatedDisk":
+        """Give the disk as the next process finds it: what was not synced is still not synced."""
+        return self._with({id(file): file for file in self._known_files()})
+
+    def _known_files(self) -> Iterator[_File]:
+        for names in (self.files, self.durable_names, *self.changes):
+            yield from names.values()
+
+    def _with(self, files: dict[int, _File]) -> "SimulatedDisk":
+        def again(names: dict[str, _File]) -> dict[str, _File]:
+            return {name: files[id(file)] for name, file in names.items()}
+
         other = SimulatedDisk(self.rng)
-        for name, file in self.files.items():
-            assert not file.writes
-            other.files[name] = _File(len(file.seen))
-            other.files[name].seen[:] = file.seen
-            other.files[name].writes = []
-            other.files[name].durable = bytearray(file.seen)
-        other.durable_names = dict(other.files)
+        other.files, other.durable_names = again(self.files), again(self.durable_names)
+        other.changes = [again(names) for names in self.changes]
+        other.lied = self.lied
         return other
 
     def sync(self, name: str) -> None:
@@ -246,7 +264,7 @@ class SimulatedDisk:
 
     def _fail(self) -> NoReturn:
         self.struck = True
-        if self.fault == "cut":
+        if self.fault in ("cut", "kill"):
             self.off = True
             raise PowerCut
         raise OSError(errno.EIO, "Input/output error")

@@ -37,7 +37,7 @@ from tests.test_ledger.ledger_lives import (
 from tests.test_ledger.ledger_oracle import Oracle
 from tests.test_ledger.ledger_workload import Workload
 
-CONFESSED_FAULTS = ("cut", "cut", "error", "read")
+CONFESSED_FAULTS = ("cut", "cut", "kill", "error", "read")
 #: How the engines of a simulation are called: one of them for every life, or all in turn.
 MIXED = "mixed"
 WAYS = [*engines(), *([MIXED] if len(engines()) > 1 else [])]
@@ -103,14 +103,16 @@ class Simulation:
             self.twins_agree()
             self.finish()
         except (LedgerCorruptError, LedgerForeignError, LedgerPoisonedError) as error:
-            # Poisoned: it read back what it needed to know, and that did not verify.
-            read = not isinstance(error, LedgerPoisonedError) or "offset" in str(error)
-            if not (read and self.disk.lied):
+            # Poisoned: what it read back did not verify, or a file was shorter than it was made.
+            told = not isinstance(error, LedgerPoisonedError) or any(
+                reason in str(error) for reason in ("offset", "No space left")
+            )
+            if not (told and self.disk.lied):
                 pytest.fail(f"a refusal without damage: {error}")
             self.refusals += 1
 
     def live(self, batches: int) -> bool:
-        """Open, compare, post, and come up again after a power cut; say whether a fault struck."""
+        """Open, compare, post, end by a power cut or a kill; say whether a fault struck."""
         ledger = None
         struck = True
         try:
@@ -129,7 +131,8 @@ class Simulation:
         except LedgerError:  # A disk that fails while opening, reading or closing promised nothing.
             if not self.disk.struck:
                 raise
-        self.disk = self.disk.after_cut()
+        is_cut = self.disk.fault == "cut" or (self.disk.fault != "kill" and self.rng.random() < 0.5)
+        self.disk = self.disk.after_cut() if is_cut else self.disk.after_kill()
         return struck
 
     def finish(self) -> None:

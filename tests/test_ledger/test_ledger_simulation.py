@@ -29,6 +29,7 @@ KEPT_SEEDS = (
     ("native", 219),  # Whoever waited while damage was found was not told of it.
     ("mixed", 22),  # The native engine named no offset in a superblock that is none.
     ("mixed", 159),  # The engines did not agree which segments get a snapshot at opening.
+    ("native", 115),  # What a killed process left unsynced was taken for durable.
     ("pure", 5),  # The pure engine let a read error out as it came from the system.
 )
 
