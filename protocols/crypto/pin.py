@@ -8,8 +8,8 @@ A PIN is text of 4 to 12 digits and lives as briefly as its caller lets it. Clea
 from protocols.clock import RandomBytes
 from protocols.crypto import pure
 from protocols.crypto.aes import AesCipher
-from protocols.crypto.errors import PinError
-from protocols.crypto.tdes import TdesCipher
+from protocols.crypto.errors import KeyRefusedError, PinError
+from protocols.crypto.tdes import TdesCipher, check_strength
 from protocols.crypto.verification import (
     cvv,
     ibm3624_natural_pin,
@@ -38,6 +38,9 @@ PIN_DIGITS_MAX = 12
 
 _FIELD_DIGITS = 14
 _LETTERS = "ABCDEF"
+#: Draws for the filler of format 3. One in 64 bytes is left out, so two draws nearly always do;
+#: a source that fails this often is none.
+_FILLER_ROUNDS = 16
 _AES_FORMAT = 4
 
 
@@ -100,15 +103,16 @@ def encipher_pin_block(
 ) -> PinBlock:
     """Give the enciphered block: TDES for formats 0, 1 and 3 (8 bytes), AES for 4 (16 bytes).
 
-    Formats 1, 3 and 4 need `random_bytes`. Raises PinError, KeyRefusedError.
+    Formats 1, 3 and 4 need `random_bytes`. Raises PinError, and KeyRefusedError for a key of
+    another length, a single DES key, a weak one or one of zeros.
 
     >>> key = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
     >>> encipher_pin_block(key, "123456", Pan("9360099912344821"))
     <PinBlock 8 bytes>
     """
     if form == _AES_FORMAT:
-        return _encipher_format_4(AesCipher(key), pin, pan, random_bytes)
-    return _encipher_tdes(TdesCipher(key), pin, pan, form, random_bytes)
+        return _encipher_format_4(_aes(key), pin, pan, random_bytes)
+    return _encipher_tdes(_tdes(key), pin, pan, form, random_bytes)
 
 
 def decipher_pin_block(key: SecretBytes, block: PinBlock, pan: Pan, *, form: int = 0) -> str:
@@ -120,8 +124,8 @@ def decipher_pin_block(key: SecretBytes, block: PinBlock, pan: Pan, *, form: int
     '123456'
     """
     if form == _AES_FORMAT:
-        return _decipher_format_4(AesCipher(key), block, pan)
-    return _decipher_tdes(TdesCipher(key), block, pan, form)
+        return _decipher_format_4(_aes(key), block, pan)
+    return _decipher_tdes(_tdes(key), block, pan, form)
 
 
 class PinTranslator:
@@ -188,7 +192,20 @@ def translate_pin_block(
 
 
 def _cipher(key: SecretBytes, form: int) -> TdesCipher | AesCipher:
-    return AesCipher(key) if form == _AES_FORMAT else TdesCipher(key)
+    return _aes(key) if form == _AES_FORMAT else _tdes(key)
+
+
+def _tdes(key: SecretBytes) -> TdesCipher:
+    """Give the cipher of a PIN key; raise KeyRefusedError for one that hides no PIN."""
+    check_strength(key)
+    return TdesCipher(key)
+
+
+def _aes(key: SecretBytes) -> AesCipher:
+    """Give the cipher of a PIN key; raise KeyRefusedError for one that hides no PIN."""
+    if not any(key.reveal()):
+        raise KeyRefusedError("an AES key of zeros")
+    return AesCipher(key)
 
 
 def _encipher_tdes(
@@ -274,12 +291,16 @@ def _bound_to_pan(field: str, pan: Pan | None) -> SecretBytes:
 def _random(random_bytes: RandomBytes | None, count: int) -> bytes:
     if random_bytes is None:
         raise PinError("this format needs random bytes")
-    return random_bytes(count)
+    given = random_bytes(count)
+    assert len(given) >= count, "the source of random bytes gives fewer than asked"
+    return given
 
 
 def _letter_filler(random_bytes: RandomBytes | None, count: int) -> str:
     """Give evenly spread letters A to F: bytes from 252 up would favour some and are left out."""
     letters = ""
-    while len(letters) < count:
+    for _ in range(_FILLER_ROUNDS):
         letters += "".join(_LETTERS[b % 6] for b in _random(random_bytes, count) if b < 252)
-    return letters[:count]
+        if len(letters) >= count:
+            return letters[:count]
+    raise PinError("the source of random bytes gives the same large ones only")

@@ -12,6 +12,8 @@ from protocols.crypto import limits
 from protocols.crypto.errors import KeyBlockError
 
 HEADER_CHARACTERS = 16
+#: Bytes of an extended length, two hexadecimal digits each. Source: X9.143:2021, 6.2, table 1.
+_EXTENDED_BYTES = 2
 VERSIONS = "ABCDE"
 
 _CODES: Mapping[str, Mapping[str, Mapping[str, str]]] = tomllib.loads(
@@ -28,11 +30,18 @@ class OptionalBlock:
     data: str
 
     def encoded(self) -> str:
-        """Give identifier, length (extended when above 255) and data."""
+        """Give identifier, length (extended when above 255) and data.
+
+        An extended length is announced by a short one of 00 and by the bytes that its hexadecimal
+        digits stand for: two, hence 02 in front of four digits.
+
+        >>> OptionalBlock("LB", "A" * 300).encoded()[:10]
+        'LB00020136'
+        """
         length = 4 + len(self.data)
         if length <= 0xFF:
             return f"{self.identifier}{length:02X}{self.data}"
-        return f"{self.identifier}0004{length + 6:04X}{self.data}"
+        return f"{self.identifier}00{_EXTENDED_BYTES:02X}{length + 6:04X}{self.data}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +191,8 @@ def _option_length(text: str, at: int) -> tuple[int, int]:
     short = _hex_number(text[at + 2 : at + 4], 2, at)
     if short:
         return short, 4
-    digits = _hex_number(text[at + 4 : at + 6], 2, at)
-    if digits != 4:
-        raise KeyBlockError(f"the extended length at character {at} is not of 4 digits")
+    if _hex_number(text[at + 4 : at + 6], 2, at) != _EXTENDED_BYTES:
+        raise KeyBlockError(f"the extended length at character {at} is not of 2 bytes")
     return _hex_number(text[at + 6 : at + 10], 4, at), 10
 
 

@@ -11,6 +11,8 @@ from protocols.emv.tlv import is_constructed, tag_at
 
 Dol = Sequence[tuple[str, int]]
 
+_NO_ENTRY = "an entry is not one tag and one length of a byte"
+
 
 def parse_dol(data: bytes) -> list[tuple[str, int]]:
     """Give the list's entries as (upper-case hex tag, length in bytes).
@@ -41,14 +43,17 @@ def parse_dol(data: bytes) -> list[tuple[str, int]]:
 
 
 def build_dol(entries: Dol) -> bytes:
-    """Give the encoding of a list; the inverse of `parse_dol`.
+    """Give the encoding of a list; the inverse of `parse_dol`. Raises DolError.
 
     >>> build_dol([("9F02", 6), ("95", 5)]).hex()
     '9f02069505'
     """
-    data = b"".join(bytes.fromhex(tag) + bytes((length,)) for tag, length in entries)
+    try:
+        data = b"".join(bytes.fromhex(tag) + bytes((length,)) for tag, length in entries)
+    except ValueError:
+        raise DolError("", 0, _NO_ENTRY) from None
     if parse_dol(data) != list(entries):
-        raise DolError("", 0, "an entry is not one tag and one length")
+        raise DolError("", 0, _NO_ENTRY)
     return data
 
 

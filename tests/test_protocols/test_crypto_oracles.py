@@ -23,7 +23,7 @@ with warnings.catch_warnings():
 
 from protocols.crypto import cryptogram, emv_keys, engine, mac, pin, scripts, tdes, tr31
 from protocols.crypto.aes import AesCipher
-from protocols.crypto.tr31 import KeyBlockHeader
+from protocols.crypto.tr31 import KeyBlockHeader, OptionalBlock
 from protocols.values import Pan, PinBlock, SecretBytes
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -120,15 +120,24 @@ def test_verification_values_agree_with_psec(draw: Draw) -> None:
 def test_key_blocks_open_at_psec_and_theirs_open_here(draw: Draw, version: str) -> None:
     kbpk = draw.bytes(32 if version == "D" else 16)
     key = tdes.with_odd_parity(SecretBytes(draw.bytes(16)))
-    header = KeyBlockHeader(version, "M3", "T", "C")
+    options = tuple(
+        OptionalBlock(name, draw.digits(low, high))
+        for name, low, high in (("KS", 0, 20), ("LB", 240, 320))
+    )
+    header = KeyBlockHeader(version, "M3", "T", "C", options=options)
     block = tr31.wrap(SecretBytes(kbpk), header, key, draw.bytes)
     theirs, opened = psec_tr31.unwrap(kbpk, block.encode() if isinstance(block, bytes) else block)
     assert opened == key.reveal()
     assert (theirs.version_id, theirs.key_usage, theirs.algorithm) == (version, "M3", "T")
-    foreign = psec_tr31.wrap(
-        kbpk, psec_tr31.Header(version, "P0", "T", "E", "00", "N"), key.reveal()
-    )
+    assert {name: theirs.blocks[name] for name in ("KS", "LB")} == {
+        option.identifier: option.data for option in options
+    }
+    foreign_header = psec_tr31.Header(version, "P0", "T", "E", "00", "N")
+    for option in options:
+        foreign_header.blocks[option.identifier] = option.data
+    foreign = psec_tr31.wrap(kbpk, foreign_header, key.reveal())
     read, again = tr31.unwrap(SecretBytes(kbpk), foreign)
+    assert read.options[: len(options)] == options
     assert (again, read.usage, read.mode) == (key, "P0", "E")
 
 

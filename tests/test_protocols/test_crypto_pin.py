@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocols.clock import RandomBytes
 from protocols.crypto import pin
-from protocols.crypto.errors import PinError
+from protocols.crypto.errors import KeyRefusedError, PinError
 from protocols.values import Pan, PinBlock, SecretBytes
 
 KEY = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
@@ -107,7 +107,8 @@ def test_clear_block_that_breaks_its_format_is_refused(form: int, field: str) ->
 
 def test_format_3_filler_is_only_letters_and_none_is_favoured() -> None:
     # Six letters stand evenly in bytes up to 251; those above would bring A to D once more.
-    letters = pin._letter_filler(lambda count: bytes(range(255, 245, -1)), 12)
+    draw = bytes((*range(255, 245, -1), 254, 253))
+    letters = pin._letter_filler(lambda count: draw[:count], 12)
     assert {letter: letters.count(letter) for letter in letters} == dict.fromkeys("FEDCBA", 2)
 
 
@@ -160,3 +161,34 @@ def test_pvv_reads_only_four_digits_which_is_why_six_need_the_offset() -> None:
             pin.pvv(KEY, PAN, text, index)
     with pytest.raises(PinError):
         pin.cvv(KEY, PAN, "301", "201")
+
+
+UNFIT_KEYS = {
+    "zeros": bytes(16),
+    "single DES": KEY.reveal()[:8],
+    "single DES in disguise": KEY.reveal()[:8] * 2,
+    "weak half": bytes.fromhex("0101010101010101FEDCBA9876543210"),
+    "semi-weak half": bytes.fromhex("01FE01FE01FE01FEFEDCBA9876543210"),
+    "too long": bytes(range(32)),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT_KEYS)
+def test_pin_is_never_enciphered_under_a_key_that_hides_nothing(name: str) -> None:
+    key = SecretBytes(UNFIT_KEYS[name])
+    with pytest.raises(KeyRefusedError):
+        pin.encipher_pin_block(key, "123456", PAN)
+    with pytest.raises(KeyRefusedError):
+        pin.decipher_pin_block(key, PinBlock(bytes(8)), PAN)
+    for keys in ((key, KEY), (KEY, key)):
+        with pytest.raises(KeyRefusedError):
+            pin.PinTranslator(*keys)
+
+
+def test_format_4_refuses_a_key_of_zeros_and_a_source_without_randomness() -> None:
+    with pytest.raises(KeyRefusedError):
+        pin.encipher_pin_block(SecretBytes(bytes(16)), "123456", PAN, form=4, random_bytes=bytes)
+    with pytest.raises(PinError):
+        pin.pin_block_encode(3, "123456", PAN, lambda count: b"\xff" * count)
+    with pytest.raises(AssertionError):
+        pin.pin_block_encode(1, "123456", PAN, lambda count: b"")

@@ -176,6 +176,14 @@ def test_long_optional_block_uses_the_extended_length() -> None:
     assert key == KEY
 
 
+def test_extended_length_counts_its_bytes_not_its_digits() -> None:
+    block = block_of("B", OptionalBlock("LB", "x" * 300))
+    assert block[16:26] == "LB00020136"
+    for other in ("LB00040136", "LB00010136", "LB00000136"):
+        with pytest.raises(KeyBlockError):
+            tr31.unwrap(TDES_KBPK, block.replace("LB00020136", other))
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

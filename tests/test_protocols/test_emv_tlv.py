@@ -229,8 +229,12 @@ def test_dol_that_is_cut_or_asks_too_much_is_refused(data: str) -> None:
 def test_dol_longer_than_its_record_is_refused() -> None:
     with pytest.raises(DolError):
         dol.parse_dol(b"\x95\x00" * (limits.DOL_BYTES // 2 + 1))
+
+
+@pytest.mark.parametrize("entry", [("9F", 1), ("95", 256), ("95", -1), ("zz", 1), ("9f02", 1)])
+def test_dol_entry_that_is_no_tag_with_one_length_byte_is_refused(entry: tuple[str, int]) -> None:
     with pytest.raises(DolError):
-        dol.build_dol([("9F", 1)])
+        dol.build_dol([entry])
 
 
 @QUICK

@@ -237,6 +237,17 @@ def test_jpos_every_class_of_the_table_imports_or_gives_its_reason(name: str) ->
     assert reasons(found).get("4") == reason
 
 
+def test_jpos_class_with_blanks_is_known_and_its_ebcdic_bitmap_is_reported() -> None:
+    text = (
+        '<isopackager><isofield id="1" length="16" name="b" class="org.jpos.iso.IFE_BITMAP "/>'
+        '<isofield id="2" length="19" name="n" class=" org.jpos.iso.IFE_LLNUM"/></isopackager>'
+    )
+    found = import_spec(text, "one")
+    assert "empty second bitmap" in reasons(found)["1"]
+    assert spec_of(found).bitmap_encoding == "ebcdic-hex"
+    assert spec_of(found).elements[2].kind == "digits"
+
+
 BILLION = (
     '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
     "<isopackager>&b;</isopackager>"

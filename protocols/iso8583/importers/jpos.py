@@ -20,6 +20,7 @@ _MTI = {
 }  # fmt: skip
 _BITMAP = {"IFA_BITMAP": "hex", "IFB_BITMAP": "binary", "IFE_BITMAP": "ebcdic-hex"}
 _SUB_PACKAGERS = ("GenericSubFieldPackager", "")
+_EBCDIC_BITMAP = "jPOS fills a message without elements above 32 with an empty second bitmap"
 _EBCDIC = "EBCDIC is code page 1047 there and 037 here: [ ] and ^ differ"
 
 
@@ -67,7 +68,7 @@ def _number(node: XmlElement) -> int | None:
 
 
 def _class_of(node: XmlElement) -> str:
-    return node.attributes.get("class", "").rsplit(".", 1)[-1]
+    return node.attributes.get("class", "").strip().rsplit(".", 1)[-1]
 
 
 def _take_mti(node: XmlElement, draft: Draft) -> None:
@@ -82,6 +83,8 @@ def _take_bitmap(node: XmlElement, draft: Draft) -> None:
     if encoding is None:
         draft.leave_out("1", "its class is no bitmap that is known; binary is assumed")
     draft.bitmap = encoding or "binary"
+    if encoding == "ebcdic-hex" and (_length(node) or 16) > 8:
+        draft.leave_out("1", f"{_EBCDIC_BITMAP}, which is refused here")
     draft.tertiary = (_length(node) or 16) > 16
 
 
