@@ -1,8 +1,8 @@
 """Write the hash-pinned lock files from pyproject.toml (`make lock`).
 
 requirements.lock holds what runs and what builds; requirements-dev.lock adds the dev group and the
-`interop` and `printer` extras, at the same versions; requirements-bench.lock holds the peers that
-`make bench` measures and nothing of ours; requirements-postgres.lock holds the driver of that
+`interop`, `printer` and `api` extras, at the same versions; requirements-bench.lock holds the peers
+that `make bench` measures and nothing of ours; requirements-postgres.lock holds the driver of that
 extra. No index, no host name and no local path enters a lock.
 pip-tools runs in a venv of its own under build/, so that it pins nothing of ours.
 """
@@ -40,7 +40,7 @@ def main() -> int:
     build.write_text("\n".join(project["build-system"]["requires"]) + "\n")
     run([*compiler, "--output-file=requirements.lock", "pyproject.toml", build])
     run([*compiler, "--output-file=requirements-dev.lock", "--extra=interop", "--extra=printer",
-         "pyproject.toml", development])  # fmt: skip
+         "--extra=api",          "pyproject.toml", development])  # fmt: skip
     bench = ROOT / "build" / "requirements-bench.in"
     bench.write_text("\n".join(project["dependency-groups"]["bench"]) + "\n")
     run([*compiler, "--output-file=requirements-bench.lock", bench])
