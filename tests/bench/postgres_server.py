@@ -1,4 +1,4 @@
-"""A private PostgreSQL for benches and tests: in a folder of its own, on a unix socket, fsync on."""
+"""A private PostgreSQL for benches and tests: own folder, unix socket, fsync on."""
 
 import os
 import pwd

@@ -43,7 +43,7 @@ def test_missing_key_value_or_language_is_a_bug() -> None:
 
 
 def test_every_text_is_said_somewhere() -> None:
-    """A text that no program names is dead; months, transactions and complaints are named by value."""
+    """A text no program names is dead; months, transactions, complaints are named by value."""
     root = Path(__file__).parents[2]
     packages = ("protocols", "terminal", "switch", "programme", "lumbung")
     sources = "".join(

@@ -209,9 +209,7 @@ async def test_link_of_the_bank_dialect_stands_on_a_port_of_its_own(site_with, c
     assert counter.world.postings() == 1
 
 
-async def test_repeat_over_another_port_hears_the_same_answer_and_posts_nothing(
-    site_with, counter
-):
+async def test_repeat_over_another_port_hears_the_same_answer_and_posts_nothing(site_with, counter):
     site = await site_with(links=[{"name": "second"}])
     payload = counter.edc.encode(counter.edc.purchase(counter.chip, 100_000))
     answers = []
@@ -248,6 +246,17 @@ async def test_terminal_that_speaks_too_often_is_answered_91_and_others_are_not(
     world.clock.advance(2)
     await line.send(counter.edc.encode(counter.edc.network("301")))
     assert counter.edc.decode(await line.answer()).text(39) == "00"
+
+
+async def test_key_changes_that_a_stranger_asks_for_use_up_nobodys_share(site_with, counter):
+    site = await site_with(terminals={"per_second": 1, "burst": 3})
+    stranger, line = await site.connect(), await site.connect()
+    for _ in range(20):
+        await stranger.send(counter.edc.encode(counter.edc.network("161"), mac=False))
+        assert counter.edc.decode(await stranger.answer(), mac=False).text(39) == "00"
+    for _ in range(3):
+        await line.send(counter.edc.encode(counter.edc.network("301")))
+        assert counter.edc.decode(await line.answer()).text(39) == "00"
 
 
 def spoilt(payload: bytes) -> bytes:
