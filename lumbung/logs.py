@@ -1,6 +1,7 @@
 """Where logs go: one file of JSON lines, masked by type and once more by the net.
 
-Off the hot path (design decision 27): state changes, refusals, faults. The net under the types
+Off the hot path (design decision 27): state changes, refusals, faults; what comes too often is
+sampled, so that no peer fills the disk with its refusals. The net under the types
 masks every run of 13 to 19 digits in any text, and turns every value that is not plain into its
 own masked form before it is written.
 """
@@ -13,7 +14,42 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from lumbung.system import SystemClock
+from protocols.clock import Clock
 from protocols.values import mask_free_text
+
+#: Lines of one kind (event and code) at once, and a second: a day of them is some 15 MB, whoever
+#: is the cause. Errors are always written; the switch's raw journal has every decision.
+LINES_BURST, LINES_PER_SECOND = 500, 1.0
+#: Kinds that are told apart; what is beyond shares one.
+LINE_KINDS_MAX = 1_000
+_SECOND_NS = 1_000_000_000
+
+
+class Sampling:
+    """Leaves out what comes too often, and says with the next line of its kind how much it was."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with every kind unseen."""
+        self._clock = clock
+        #: By kind: lines that may be written, since when, lines left out.
+        self._kinds: dict[tuple[str, str], tuple[float, int, int]] = {}
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Give the event, or drop it."""
+        if method in ("error", "critical", "exception"):
+            return event
+        kind = str(event.get("event", "")), str(event.get("code", ""))
+        if kind not in self._kinds and len(self._kinds) >= LINE_KINDS_MAX:
+            kind = "", ""
+        now_ns = self._clock.monotonic_ns()
+        left, since_ns, left_out = self._kinds.get(kind, (float(LINES_BURST), now_ns, 0))
+        left = min(LINES_BURST, left + (now_ns - since_ns) / _SECOND_NS * LINES_PER_SECOND)
+        if left < 1:
+            self._kinds[kind] = left, now_ns, left_out + 1
+            raise structlog.DropEvent
+        self._kinds[kind] = left - 1, now_ns, 0
+        return {**event, "left_out": left_out} if left_out else event
 
 
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -44,6 +80,7 @@ def log_to(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as file:
         structlog.configure(
             processors=[
+                Sampling(SystemClock()),
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from switch.limits import TERMINAL_RATES_MAX
+from switch.limits import STRANGER_BURST, STRANGER_PER_SECOND, TERMINAL_RATES_MAX
 
 _SECOND_NS = 1_000_000_000
 
@@ -38,3 +38,8 @@ class TokenBuckets:
         if len(self._buckets) > TERMINAL_RATES_MAX:
             del self._buckets[next(iter(self._buckets))]
         return is_there
+
+
+def stranger_buckets() -> TokenBuckets:
+    """Give the buckets of connections for messages that no key vouches for."""
+    return TokenBuckets(STRANGER_PER_SECOND, STRANGER_BURST)

@@ -16,7 +16,7 @@ from protocols.business_time import wita_date
 from protocols.errors import LumbungError
 from protocols.iso8583 import Message, MessageUse, Value
 from switch.answers import answer_changes
-from switch.buckets import TokenBuckets
+from switch.buckets import TokenBuckets, stranger_buckets
 from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
 from switch.key_sets import SessionKeys
@@ -26,11 +26,10 @@ from switch.pipeline.verdict import Park
 from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
+from switch.telling import Event, told
 from switch.turn import Active, Turn
 from switch.work import Work
 
-#: A moment in the log: name and fields, already free of card data.
-Event = tuple[str, dict[str, Any]]
 _NO_CHANGES: Mapping[int, Value | None] = {}
 _UNFIT_CODE = "96"
 _BUSY_CODE = "91"
@@ -52,11 +51,12 @@ class SwitchCore:
         """Take the parts; the shift makes WITA's date the business date; a door for each link."""
         self._doors = doors
         self._buckets = buckets
+        self._strangers = stranger_buckets()
         self.desk = self._desk = desk
         self._shift_ns = cut_over_shift_ns
         self._in_flight_maximum = in_flight_maximum
         self._in_flight_per_connection = in_flight_per_connection
-        self._by_connection: Counter[int] = Counter()
+        self._by_connection: dict[int, int] = {}
         self._parked: dict[int, deque[Active]] = {}
         self._queue: deque[tuple[Active, LedgerStep]] = deque()
         self._settled: list[Active] = []
@@ -200,24 +200,32 @@ class SwitchCore:
         changes_before = len(self._desk.memory.changes) - did_change
         if isinstance(received, Unreadable):
             self._cut(arrival, received.why)
+        elif received.keys is None and not self._strangers.take(
+            str(arrival.connection), self._desk.now_ns
+        ):
+            self._cut(arrival, "too many messages that no key vouches for")
         elif isinstance(received, Rejected):
             self._reject(arrival, received)
         elif self.unfit_reason:
             self._turn_away(arrival, received, _UNFIT_CODE)
-        elif self._is_full(arrival.connection) or not self._buckets.take(
-            received.request.terminal_id, self._desk.now_ns
-        ):
+        elif self._is_full(arrival.connection) or self._speaks_too_often(received):
             self._turn_away(arrival, received, _BUSY_CODE)
         else:
             self._under_way += 1
-            self._by_connection[arrival.connection] += 1
+            by_connection, number = self._by_connection, arrival.connection
+            by_connection[number] = by_connection.get(number, 0) + 1
             self._start(arrival, received, changes_before)
+
+    def _speaks_too_often(self, accepted: Accepted) -> bool:
+        """Take from a terminal's share; what its key has not proved costs it nothing."""
+        name = accepted.request.terminal_id
+        return accepted.keys is not None and not self._buckets.take(name, self._desk.now_ns)
 
     def _is_full(self, connection: int) -> bool:
         return (
             self.is_draining
             or self._under_way >= self._in_flight_maximum
-            or self._by_connection[connection] >= self._in_flight_per_connection
+            or self._by_connection.get(connection, 0) >= self._in_flight_per_connection
         )
 
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
@@ -309,9 +317,9 @@ class SwitchCore:
     def _release(self, active: Active) -> None:
         self._under_way -= 1
         connection = active.arrival.connection
-        self._by_connection[connection] -= 1
-        if not self._by_connection[connection]:
-            del self._by_connection[connection]
+        left = self._by_connection.pop(connection) - 1
+        if left:
+            self._by_connection[connection] = left
 
     def _lose_ledger(self, error: LedgerError) -> None:
         self.unfit_reason = self.unfit_reason or f"{error.code}: {error}"
@@ -374,23 +382,12 @@ class SwitchCore:
         self._event("business-date", day=day.isoformat(), **told)
 
     def _note(self, active: Active, decision: Decision) -> None:
-        request, card = active.accepted.request, active.context.card
+        request = active.accepted.request
         self.counters[f"{request.mti}/{decision.code}"] += 1
         if decision.approved and request.mti[:2] == "02":
             return
-        self._event(
-            "approved" if decision.approved else "declined",
-            code=decision.code,
-            reason=decision.reason,
-            rule=decision.evidence,
-            rules=self._desk.rules.version,
-            mti=request.mti,
-            processing_code=request.processing_code,
-            network_code=request.network_code,
-            terminal=request.terminal_id,
-            stan=request.stan,
-            card=card.last_four if card is not None else "",
-        )
+        card = active.context.card
+        self.events.append(told(request, decision, card, self._desk.rules.version))
 
     def _event(self, name: str, **fields: Any) -> None:
         self.events.append((name, fields))

@@ -105,6 +105,10 @@ HOST_WINDOW_MAX = 1_024
 #: Requests to a host that were given up and whose late answer is still known: minutes of traffic.
 LATE_ANSWERS_MAX = 4_096
 
+#: Messages of one connection that no key vouches for: a concentrator whose thousand terminals all
+#: begin with a key change, and then what a wrong key set costs until it is changed. Above: cut.
+STRANGER_PER_SECOND = 50.0
+STRANGER_BURST = 2_000
 #: Copies of the state file that may lie in the data directory: whoever asked for one deletes it,
 #: and what a killed reader left is written over.
 STATE_COPIES_MAX = 8

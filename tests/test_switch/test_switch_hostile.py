@@ -5,7 +5,10 @@ import random
 import pytest
 
 from protocols.iso8583 import Message, MessageError
+from switch.limits import STRANGER_BURST
+from switch.session import Arrival
 from tests.test_switch.switch_edc import CODEC
+from tests.test_switch.switch_world import TPDU
 
 _MTIS = ("0200", "0201", "0100", "0220", "0320", "0400", "0401", "0420", "0421", "0500", "0800")
 _CODES = ("009800", "029800", "200098", "319800", "389800", "301000", "019800", "920000", "999999")
@@ -127,3 +130,33 @@ def test_damaged_bytes_never_stop_the_node_and_never_buy(counter, seed):
         assert not answer or CODEC.decode(answer).text(39) in {"63", "03", "30"}, f"seed {seed}"
     assert world.postings() == 0
     assert counter.buy(100_000).text(39) == "00"
+
+
+@pytest.mark.parametrize("kind", ["spoilt", "unsigned", "unknown terminal"])
+def test_connection_whose_messages_no_key_vouches_for_is_cut_and_others_are_not(counter, kind):
+    edc, world = counter.edc, counter.world
+    sale = edc.encode(edc.purchase(counter.chip, 100_000))
+    messages = {
+        "spoilt": sale[:-1] + bytes([sale[-1] ^ 1]),
+        "unsigned": edc.encode(edc.network("161"), mac=False),
+        "unknown terminal": edc.encode(edc.network("301").replace(de41="99999999"), mac=False),
+    }
+    core, now = world.node.core, world.clock.now
+
+    def answers(connection: int, *payloads: bytes) -> list[bytes | None]:
+        arrivals = [Arrival(connection, TPDU, payload) for payload in payloads]
+        departures = core.receive(arrivals, now)
+        while (work := core.next_work()) is not None:
+            departures += world.finish(work)
+        return [departure.payload for departure in departures]
+
+    found = answers(2, *[messages[kind]] * (STRANGER_BURST + 1))
+    assert (len(found), found.count(None)) == (STRANGER_BURST + 1, 1)
+    (signed,) = answers(1, sale)
+    assert edc.decode(signed).text(39) == "00"
+    (other,) = answers(3, messages[kind])
+    assert other is not None
+    assert answers(2, messages[kind]) == [None]
+    world.clock.advance(1)
+    now = world.clock.now
+    assert answers(2, messages[kind]) != [None]

@@ -1,0 +1,29 @@
+"""What of a decision the log and the journal hold: never more of a card than its last digits."""
+
+from typing import Any
+
+from programme.registry_port import CardView
+from switch.decision import Decision
+from switch.request import Request
+
+#: A moment in the log: name and fields, already free of card data.
+Event = tuple[str, dict[str, Any]]
+
+
+def told(request: Request, decision: Decision, card: CardView | None, rules_version: str) -> Event:
+    """Give the event of a decision: what was asked, what it came to, by which rule (R42)."""
+    return (
+        "approved" if decision.approved else "declined",
+        {
+            "code": decision.code,
+            "reason": decision.reason,
+            "rule": decision.evidence,
+            "rules": rules_version,
+            "mti": request.mti,
+            "processing_code": request.processing_code,
+            "network_code": request.network_code,
+            "terminal": request.terminal_id,
+            "stan": request.stan,
+            "card": card.last_four if card is not None else "",
+        },
+    )

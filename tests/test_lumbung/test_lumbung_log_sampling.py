@@ -1,0 +1,53 @@
+"""The log leaves out what comes too often and says how much; errors are always written."""
+
+import json
+
+import structlog
+
+from lumbung.logs import LINE_KINDS_MAX, LINES_BURST, Sampling, log_to
+from lumbung.testing.terminals import VirtualClock
+
+
+def written(sampling: Sampling, method: str = "info", **event: object) -> object:
+    """Give what is left out before this line, None for a line that is left out itself."""
+    try:
+        return sampling(None, method, dict(event)).get("left_out", 0)
+    except structlog.DropEvent:
+        return None
+
+
+def test_flood_of_one_kind_is_left_out_and_counted_and_hides_no_other():
+    clock = VirtualClock()
+    sampling = Sampling(clock)
+    told = [written(sampling, event="rejected", code="63") for _ in range(LINES_BURST + 7)]
+    assert told == [0] * LINES_BURST + [None] * 7
+    assert written(sampling, event="rejected", code="03") == 0
+    assert written(sampling, event="declined", code="63") == 0
+    clock.pass_ms(1_000)
+    assert written(sampling, event="rejected", code="63") == 7
+    assert written(sampling, event="rejected", code="63") is None
+
+
+def test_errors_are_always_written():
+    sampling = Sampling(VirtualClock())
+    told = [written(sampling, "error", event="unfit") for _ in range(LINES_BURST + 1)]
+    assert None not in told
+
+
+def test_kinds_beyond_their_number_share_one():
+    sampling = Sampling(VirtualClock())
+    for number in range(LINE_KINDS_MAX):
+        written(sampling, event=f"kind {number}")
+    told = [written(sampling, event=f"more {number}") for number in range(LINES_BURST + 1)]
+    assert told == [0] * LINES_BURST + [None]
+
+
+def test_file_holds_no_more_lines_than_that(tmp_path):
+    path = tmp_path / "lumbung.log"
+    with log_to(path):
+        log = structlog.get_logger("test")
+        for number in range(LINES_BURST * 2):
+            log.info("rejected", code="63", number=number)
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert LINES_BURST <= len(lines) <= LINES_BURST + 5
+    assert [line["number"] for line in lines[:LINES_BURST]] == list(range(LINES_BURST))
