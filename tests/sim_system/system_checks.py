@@ -1,10 +1,7 @@
 """What must hold when the day is over: decision 4, one posting for each slip, nothing lost."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from ledger.statuses import CreateTransferStatus
-from programme.chart import SaleData, TransferCode
 from programme.equations import check_equations
 from switch.reconciliation import NOTICES, reconcile
 from terminal.journal.records import Kind
@@ -13,8 +10,6 @@ from terminal.journal.transactions import Status
 if TYPE_CHECKING:
     from tests.sim_system.system_simulation import Simulation
 
-_SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
-_COMPENSATIONS = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})
 _ENDS = frozenset({Status.COMPLETED, Status.REFUSED, Status.REVERSED})
 
 
@@ -54,30 +49,14 @@ def _terminals(simulation: "Simulation") -> None:
 
 
 def _ledger(simulation: "Simulation") -> None:
-    """Counters never repeat, compensations stay within their sale, no acknowledged sale is lost."""
+    """Nothing that was acknowledged is lost, nothing that was seen is another."""
     ledger = simulation.node.ledger
     assert ledger is not None
-    created = {
-        entry.transfer.id: entry.transfer
-        for entry in ledger.entries()
-        if entry.status == CreateTransferStatus.CREATED
-    }
-    every = {entry.transfer.id for entry in ledger.entries()}
-    counters: Counter[tuple[int, int]] = Counter()
-    left = {t.id: t.amount for t in created.values() if t.code in _SALES}
-    reversals: Counter[int] = Counter()
-    for transfer in created.values():
-        if transfer.code in _SALES:
-            counters[transfer.debit_account_id, SaleData.unpack(transfer.user_data_64).atc] += 1
-        elif transfer.code in _COMPENSATIONS:
-            left[transfer.user_data_128] -= transfer.amount
-            reversals[transfer.user_data_128] += transfer.code == TransferCode.REVERSAL
-        elif transfer.code == TransferCode.RESTORATION:
-            left[transfer.user_data_128] += transfer.amount
-    assert not [key for key, count in counters.items() if count > 1], "a card's counter repeats"
-    assert min(left.values(), default=0) >= 0, "more was given back than was sold"
-    assert simulation.acked.sales <= created.keys(), "an acknowledged sale is lost"
-    assert simulation.acked.corrections <= every, "an acknowledged correction is lost"
+    simulation.follower.follow(ledger)
+    simulation.follower.check_again(ledger)
+    known = {transfer for transfer, _ in simulation.follower.facts.values()}
+    assert simulation.witness.sales <= simulation.follower.sold.keys(), "a sale is lost"
+    assert simulation.witness.corrections <= known, "an acknowledged correction is lost"
 
 
 def _batches(simulation: "Simulation") -> None:
@@ -93,11 +72,15 @@ def _batches(simulation: "Simulation") -> None:
 
 
 def _pin_tries(simulation: "Simulation") -> None:
-    """No message cost two tries, and none a try that nobody mistyped."""
+    """PIN tries are those that were told and typed: none lost, none twice, none of nobody's."""
     node = simulation.node
     assert node.state is not None
+    kept = node.state.file.load().pin_tries
     for who in simulation.holders:
         card = simulation.registry.card_by_pan(simulation.plan.pans[who.place])
         assert card is not None
-        charged = node.state.file.load().pin_tries.get(card.card_number, ())
+        charged = kept.get(card.card_number, ())
         assert len(charged) == len(set(charged)), "a message cost two tries"
+        told = simulation.pins.told.get(card.card_number, set())
+        assert told <= set(charged), "a try that was told is lost"
+        assert set(charged) <= who.mistyped, "a try that nobody typed"

@@ -36,8 +36,8 @@ from protocols.crypto.pin import ibm3624_offset
 from protocols.values import Pan, SecretBytes
 from tests.test_ledger.ledger_disk import SimulatedDisk
 
-#: 2026-01-05 23:40 WITA: the business date moves in the middle of the run.
-START_NS = 1_767_627_600 * 10**9
+#: 2026-01-05 23:53 WITA: the business date moves in the middle of the run.
+START_NS = 1_767_628_380 * 10**9
 IMK = SecretBytes(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
 PVK = SecretBytes(bytes.fromhex("23456789ABCDEF01FEDCBA9876543210"))
 DISKOMINFO = Actor(Agency.DISKOMINFO, "kominfo-01")
@@ -46,7 +46,7 @@ MAKER = Actor(Agency.DINSOS_PM, "dinsos-01")
 CHECKER = Actor(Agency.DINSOS_PM, "dinsos-02")
 BANK = Actor(Agency.BANK, "bank-01")
 CARDS, SHOPS = 6, 4
-PERIODS = ("2025-12", "2026-01", "2026-02")
+PERIODS = ("2025-11", "2025-12", "2026-01")
 SEGMENT_BYTES = 16_384 * 4
 _EXPIRES_ON = date(2030, 12, 31)
 

@@ -21,6 +21,7 @@ from switch.changes import Change
 from switch.config import SwitchConfig
 from switch.metrics import NodeMetrics
 from switch.pump import Pump
+from switch.rules import RuleBook
 from switch.session import Arrival, Departure, Session
 from switch.state import StateError, StateFile
 from tests.sim_system.system_city import Keys, open_city_ledger
@@ -88,12 +89,13 @@ class SimulatedNode:
         disk: SimulatedDisk,
         state_path: Path,
         config: SwitchConfig,
+        rules: RuleBook,
         seen: Counter[str],
     ) -> None:
         """Take the parts; `start` begins the first life."""
         self.time, self.rng, self.clock, self.seen = time, rng, clock, seen
         self.registry, self.keys, self.disk = registry, keys, disk
-        self.config, self._state_path = config, state_path
+        self.config, self.rules, self._state_path = config, rules, state_path
         self.lives = 0
         self.is_up = False
         self.ledger: PureLedger | None = None
@@ -103,8 +105,11 @@ class SimulatedNode:
         self._peers: dict[int, Peer] = {}
         self._arrivals: list[Arrival] = []
         self._is_scheduled = False
-        #: Sees each answer as it leaves, and each frame that came in.
-        self.watch: Callable[[Departure], None] = lambda _departure: None
+        #: See each message as it comes in, and each answer as it leaves.
+        self.watch_request: Callable[[Arrival], None] = lambda _arrival: None
+        self.watch_answer: Callable[[Departure], None] = lambda _departure: None
+        #: How often each decision was made, over all lives.
+        self.counters: Counter[str] = Counter()
 
     @property
     def node(self) -> Node:
@@ -132,6 +137,7 @@ class SimulatedNode:
         metrics = NodeMetrics(self.clock.monotonic_ns)
         self.pump = Pump(node, self.ledger, self.clock, self, self._dispatch, metrics)
         self.is_up = True
+        node.core.use_rules(self.rules)
         self.pump.turn([])
         life = self.lives
         self.time.after(SWEEP_NS, lambda: self._sweep(life))
@@ -139,7 +145,9 @@ class SimulatedNode:
     def die(self, *, power: bool) -> None:
         """End this life: of the process, or of the machine, whose unsynced writes are lost."""
         self.seen["switch: machine died" if power else "switch: process killed"] += 1
-        self.is_up, self.pump = False, None
+        if self.pump is not None:
+            self.counters += self.pump.node.core.counters
+        self.is_up, self.pump, self._is_scheduled = False, None, False
         if self.state is not None:
             self.state.close()
             self.state = None
@@ -229,10 +237,12 @@ class SimulatedNode:
             self._close(peer)
 
     def _turn(self, life: int) -> None:
-        self._is_scheduled = False
-        arrivals, self._arrivals = self._arrivals, []
         if self._is(life) and self.pump is not None:
+            self._is_scheduled = False
+            arrivals, self._arrivals = self._arrivals, []
             self.seen["switch: turns of several"] += len(arrivals) > 1
+            for arrival in arrivals:
+                self.watch_request(arrival)
             self.pump.turn(arrivals)
 
     def _sweep(self, life: int) -> None:
@@ -247,7 +257,7 @@ class SimulatedNode:
 
     def _dispatch(self, departures: list[Departure]) -> None:
         for departure in departures:
-            self.watch(departure)
+            self.watch_answer(departure)
             peer = self._peers.get(departure.connection)
             if peer is None:
                 self.seen["switch: answer without a peer"] += 1

@@ -7,6 +7,7 @@ from cardsim import Card
 from cardsim.channel import InProcessChannel
 from cardsim.faults import Fault, FaultAction
 from terminal.journal.records import Kind
+from terminal.journal.transactions import Status
 from terminal.purchase.table import FlowState
 from terminal.results import SaleResult
 from tests.sim_system.system_holder import Holder
@@ -148,10 +149,13 @@ class Operator:
         try:
             result = await self.counter.up.change_pin(slot, pad)
         finally:
-            if set(self.counter.up.journal.transactions) - before:
-                # Without an answer nobody knows which PIN counts: the office gives a new one.
-                self._simulation.pin_may_be(who, new)
+            journal = self.counter.up.journal
+            sent = set(journal.transactions) - before
+            if any(journal.transactions[stan].status is not Status.COMPLETED for stan in sent):
+                # Nobody knows which PIN counts: the office gives another one.
+                self._simulation.office.give_new_pin(who)
         if result.outcome == "00":
+            self._simulation.seen["people: PIN changed"] += 1
             who.pin = new
         self._print(result)
 

@@ -6,19 +6,17 @@ from the seed, so that some days are quiet but for one of them.
 
 import tempfile
 from collections import Counter as Tally
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from cardsim import CardImage
-from ledger.statuses import CreateTransferStatus
+from ledger.errors import LedgerPoisonedError
 from lumbung.testing.virtual_time import VirtualTime, WallClock
-from protocols.ids import MessageKey, transfer_id
-from protocols.iso8583 import Codec, load_spec
+from protocols.iso8583 import Message
+from protocols.values import Pan, Track2
 from switch.config import SwitchConfig
-from switch.session import Departure
 from tests.sim_system import system_checks
 from tests.sim_system.system_city import (
     SHOPS,
@@ -29,26 +27,18 @@ from tests.sim_system.system_city import (
     plan,
 )
 from tests.sim_system.system_counter import Counter
+from tests.sim_system.system_follower import Follower
 from tests.sim_system.system_holder import Holder
 from tests.sim_system.system_network import MS, SECOND, Network, NetworkFault
 from tests.sim_system.system_node import SimulatedNode
+from tests.sim_system.system_office import Office, city_rules
+from tests.sim_system.system_witness import PinBook, Witness
 
 #: How long the day is, and a bound of its events: a run that goes beyond is stuck.
 DAY_SECONDS = 900
 EVENTS_MAX = 200_000
-_APPROVED = frozenset({"00", "10"})
-_MONEY_BACK = frozenset({"02", "20"})
 #: What may happen to the switch.
 _STRIKES = ("kill", "power", "disk", "disk", "disk error", "before", "after", "error")
-CODEC = Codec(load_spec("edc"))
-
-
-@dataclass(slots=True)
-class Acked:
-    """Answers that left the switch and said yes to money."""
-
-    sales: set[int] = field(default_factory=set)
-    corrections: set[int] = field(default_factory=set)
 
 
 class Simulation:
@@ -69,11 +59,14 @@ class Simulation:
         disk.rng = rng
         self.node = SimulatedNode(
             self.time, rng, self.clock, self.registry, self.keys, disk,
-            folder / "switch.sqlite", SwitchConfig(), self.seen,
+            folder / "switch.sqlite", SwitchConfig(), city_rules(), self.seen,
         )  # fmt: skip
-        self.node.watch = self._answered
+        self.witness = Witness(self)
+        self.node.watch_request, self.node.watch_answer = self.witness.came, self.witness.left
         self.network.peer = self.node
-        self.acked = Acked()
+        self.pins, self.office = PinBook(), Office(self)
+        cards = frozenset(card.account_id for card in self.registry.all_cards())
+        self.follower = Follower(cards)
         self.is_closing = False
         self.holders = [
             Holder(place, CardImage.from_json(image), pin)
@@ -115,25 +108,28 @@ class Simulation:
             self.node.state.close()
         self.registry.close()
 
-    def pin_may_be(self, who: Holder, new: str) -> None:
-        """Note that a change of PIN is under way whose end the terminal may never hear."""
-        self.seen["people: PIN change"] += 1
-        del who, new
+    def card_of(self, message: Message) -> int:
+        """Give the registry's number of a message's card, 0 for an unknown one."""
+        pan = Track2(message.text(35)).pan if 35 in message else Pan(message.text(2))
+        view = self.registry.card_by_pan(pan)
+        return view.card_number if view is not None else 0
+
+    def sometime(self) -> int:
+        """Give an instant of the day."""
+        return self.rng.randrange(DAY_SECONDS * 1_000) * MS
 
     def _plan_events(self) -> None:
         rng = self.rng
         for counter in self.counters:
             for _ in range(rng.randint(0, 3)):
                 if rng.random() < self.power_cuts:
-                    self.time.after(self._sometime(), counter.cut_power)
+                    self.time.after(self.sometime(), counter.cut_power)
             if rng.random() < 0.3:
-                self.time.after(self._sometime(), partial(self._signal, counter))
+                self.time.after(self.sometime(), partial(self._signal, counter))
+        self.office.plan()
         for _ in range(rng.randint(0, 4)):
             if rng.random() < self.node_deaths:
-                self.time.after(self._sometime(), self._strike_node)
-
-    def _sometime(self) -> int:
-        return self.rng.randrange(DAY_SECONDS * 1_000) * MS
+                self.time.after(self.sometime(), self._strike_node)
 
     def _signal(self, counter: Counter) -> None:
         """Let a terminal lose its signal for a while."""
@@ -167,6 +163,9 @@ class Simulation:
         """End the day: nothing breaks any more."""
         self.is_closing = True
         self.network.rates = {}
+        self.office.end_the_day()
+        for clock in (self.clock, *(counter.clock for counter in self.counters)):
+            clock.jump(START_NS + self.time.passed_ns - clock.now_ns())
         self.node.disk.fuse = -1
         if self.node.state is not None:
             self.node.state.plan = ""
@@ -178,33 +177,14 @@ class Simulation:
         return all(counter.is_done for counter in self.counters)
 
     def _after_each(self) -> None:
-        """Check what is cheap, after every event."""
-
-    def _answered(self, departure: Departure) -> None:
-        """Check an answer as it leaves: what it says yes to is durable."""
-        if departure.payload is None:
-            self.seen["answer: cut"] += 1
+        """Check what may never be, after every event."""
+        ledger = self.node.ledger
+        if ledger is None or not self.node.is_up:
             return
-        answer = CODEC.decode(departure.payload)
-        code = answer.text(39)
-        self.seen[f"answer: {answer.mti[:2]} {code}"] += 1
-        if answer.mti[:2] != "02" or code not in _APPROVED:
-            return
-        if answer.text(3)[:2] not in ("00", *_MONEY_BACK):
-            return
-        key = MessageKey(
-            "edc", answer.text(32) if 32 in answer else "", answer.text(41), answer.text(7),
-            answer.text(11), answer.text(37), "02",
-        )  # fmt: skip
-        message = transfer_id(key)
-        assert self.node.ledger is not None, "a node that answers is up"
-        (entry,) = self.node.ledger.lookup_entries([message])
-        assert entry is not None, f"an approval without its record: {message:032x}"
-        if answer.text(3)[:2] == "00":
-            assert entry.status == CreateTransferStatus.CREATED, "an approval that moved nothing"
-            self.acked.sales.add(message)
-        else:
-            self.acked.corrections.add(message)
+        try:
+            self.follower.follow(ledger)
+        except LedgerPoisonedError:
+            assert self.node.disk.fault == "error", "a ledger fell silent without a fault"
 
 
 def run_seed(seed: int, **_settings: Any) -> Simulation:

@@ -1,0 +1,145 @@
+"""Stands at the switch's door and reads every message in and out, as an honest onlooker would.
+
+What the switch says yes to is durable when it says so; what an office has forbidden before a
+message came is never done; PIN tries are those that were typed.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ledger.statuses import CreateTransferStatus
+from protocols.ids import MessageKey, transfer_id
+from protocols.iso8583 import Codec, Message, MessageError, load_spec
+from switch.session import Arrival, Departure
+
+if TYPE_CHECKING:
+    from tests.sim_system.system_simulation import Simulation
+
+CODEC = Codec(load_spec("edc"))
+_APPROVED = frozenset({"00", "10"})
+_WRONG_PIN = frozenset({"55", "75"})
+#: First digits of DE3 of what moves money to the shop, and back.
+_TO_SHOP, _BACK = "00", ("02", "20")
+
+
+@dataclass(slots=True)
+class Request:
+    """A message as it came in first."""
+
+    came_ns: int
+    card_number: int
+    shop: str
+    has_pin: bool
+
+
+class PinBook:
+    """Wrong PINs that the switch has told of, by card, since the last that may have cleared."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.told: dict[int, set[int]] = {}
+
+    def tell(self, card: int, message: int) -> None:
+        """Take down a wrong PIN that was answered."""
+        self.told.setdefault(card, set()).add(message)
+
+    def forgive(self, card: int) -> None:
+        """Forget: a right PIN, or the help desk."""
+        self.told.pop(card, None)
+
+
+class Witness:
+    """Reads what passes the door."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        """Begin."""
+        self.simulation = simulation
+        self.sales: set[int] = set()
+        self.corrections: set[int] = set()
+        self._requests: dict[int, Request] = {}
+        self._told: set[int] = set()
+
+    @property
+    def _seen(self) -> Counter[str]:
+        return self.simulation.seen
+
+    def came(self, arrival: Arrival) -> None:
+        """Note when a message came first."""
+        try:
+            message = CODEC.decode(arrival.payload)
+            key = _id_of(message)
+        except (MessageError, ValueError):
+            self._seen["request: unreadable"] += 1
+            return
+        self._seen[f"request: {message.mti}"] += 1
+        if key and key not in self._requests:
+            card = 0
+            if 35 in message or 2 in message:
+                card = self.simulation.card_of(message)
+            self._requests[key] = Request(
+                self.simulation.time.passed_ns,
+                card,
+                message.text(42).rstrip() if 42 in message else "",
+                52 in message,
+            )
+
+    def left(self, departure: Departure) -> None:
+        """Check an answer as it leaves."""
+        if departure.payload is None:
+            self._seen["answer: cut"] += 1
+            return
+        answer = CODEC.decode(departure.payload)
+        code = answer.text(39)
+        self._seen[f"answer: {answer.mti[:2]} {code}"] += 1
+        if answer.mti[:2] not in ("01", "02"):
+            return
+        key = _id_of(answer)
+        request = self._requests.get(key)
+        if request is None:
+            return
+        self._judge_pin(key, request, code)
+        if answer.mti[:2] == "02" and code in _APPROVED:
+            self._judge_approval(key, request, answer)
+
+    def _judge_pin(self, key: int, request: Request, code: str) -> None:
+        if not request.has_pin:
+            return
+        if code in _WRONG_PIN:
+            self._seen["PIN: told wrong"] += 1
+            if key not in self._told:  # A repeat hears the same, whatever became of the try.
+                self._told.add(key)
+                self.simulation.pins.tell(request.card_number, key)
+        else:
+            self.simulation.pins.forgive(request.card_number)
+
+    def _judge_approval(self, key: int, request: Request, answer: Message) -> None:
+        kind = answer.text(3)[:2]
+        if kind not in (_TO_SHOP, *_BACK):
+            return
+        ledger = self.simulation.node.ledger
+        assert ledger is not None, "a node that answers is up"
+        (entry,) = ledger.lookup_entries([key])
+        assert entry is not None, f"an approval without its record: {key:032x}"
+        if kind != _TO_SHOP:
+            self.corrections.add(key)
+            return
+        assert entry.status == CreateTransferStatus.CREATED, "an approval that moved nothing"
+        self.sales.add(key)
+        if answer.mti[2] != "1":  # A voucher was sold before.
+            return
+        blocked = self.simulation.office.blocked_since.get(request.card_number)
+        assert blocked is None or request.came_ns <= blocked, "a blocked card bought"
+        closed = self.simulation.office.suspended_since.get(request.shop)
+        assert closed is None or request.came_ns <= closed, "a suspended shop sold"
+
+
+def _id_of(message: Message) -> int:
+    """Give the id that a request or its answer implies, 0 for what has none."""
+    if any(element not in message for element in (7, 11, 37, 41)):
+        return 0
+    key = MessageKey(
+        "edc", message.text(32) if 32 in message else "", message.text(41), message.text(7),
+        message.text(11), message.text(37), message.mti[:2],
+    )  # fmt: skip
+    return transfer_id(key)
