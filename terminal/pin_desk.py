@@ -117,8 +117,7 @@ class PinDesk:
             if isinstance(entered, PinBlock):
                 self._key_sets.add(keys.key_set)
                 return entered
-            if entered.key == "refused.pin_length":
-                return self._again(FlowEvent.PIN_REFUSED, entered)
+            # The pad has asked again by itself, as often as it may.
             return self._end(entered)
         digits = await self._typed()
         if not digits:

@@ -18,6 +18,7 @@ from terminal.configuration import TerminalConfig
 from terminal.journal.records import Kind, SaleItem
 from terminal.journal.transactions import Transaction
 from terminal.line import TcpLine
+from terminal.pin_pad.pad import PinPad
 from terminal.results import SaleResult
 
 LINK = "edc"
@@ -53,7 +54,14 @@ class Counter:
     """One shop's terminal on a line that may be exchanged for a worse one."""
 
     def __init__(
-        self, parts: Offices, terminal_id: str, host: str, port: int, **settings: Any
+        self,
+        parts: Offices,
+        terminal_id: str,
+        host: str,
+        port: int,
+        *,
+        pin_pad: PinPad | None = None,
+        **settings: Any,
     ) -> None:
         """Set the terminal up on its directory; what a power cut left open is taken up.
 
@@ -61,6 +69,7 @@ class Counter:
         its own.
         """
         self._settings = settings
+        self._pin_pad = pin_pad
         self._purpose = "-latihan" if settings.get("training") else ""
         self._parts = parts
         self.terminal_id = terminal_id
@@ -109,6 +118,7 @@ class Counter:
             clock=parts.clock,
             random_bytes=parts.random_for(stream),
             line=self.line,
+            pin_pad=self._pin_pad,
         )
 
     async def sell(

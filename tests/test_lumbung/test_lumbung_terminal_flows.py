@@ -12,25 +12,20 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from lumbung.composition import Composition, compose
-from lumbung.data_directory import DataDirectory
+from lumbung.composition import Composition
 from lumbung.lines import LostAnswerLine, RecordingLine
 from lumbung.story import cast
 from lumbung.story.counter import Counter, typed
-from lumbung.story.run import MONTH_SEN, StoryDay, standing_slips, story_created
+from lumbung.story.run import standing_slips
 from lumbung.system import StoryClock
-from programme.accounts import open_purse
-from programme.chart import Purse
-from programme.disbursement import disburse
 from programme.equations import check_equations
 from protocols.iso8583 import Codec, load_spec
-from switch.config import SwitchConfig
-from switch.server import SwitchServer
 from terminal.journal.batches import BatchStatus
 from terminal.journal.records import Totals
 from terminal.journal.transactions import Status
 from terminal.line import LineDownError
 from terminal.purchase.outage import OutagePolicy
+from tests.city_kit import open_city
 
 pytestmark = pytest.mark.slow
 FOOD = "12400001"
@@ -96,32 +91,14 @@ def city_rules(folder: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def day(tmp_path: Path) -> AsyncIterator[Day]:
-    data = DataDirectory.open(tmp_path / "city", kind="story", seed=7, created=story_created())
-    story = StoryDay(7, 0)
-    clock = StoryClock(story.start_ns)
-    with compose(data, clock, story.random_for) as parts:
-        result = cast.take_decree(parts)
-        cast.open_shops(parts)
-        cast.hand_out_cards(parts, result, 7)
-        open_purse(parts.ledger, parts.registry, Purse.FOOD, cast.DINSOS_MAKER)
-        number = result.decree.decree_number
-        makers = (cast.DINSOS_MAKER, cast.DINSOS_CHECKER)
-        disburse(parts.ledger, parts.registry, number, "2026-01", MONTH_SEN, *makers)
-        config = SwitchConfig.model_validate({"rules": city_rules(tmp_path)})
-        server = SwitchServer(
-            config, parts.registry, parts.keystore, parts.ledger,
-            data.switch_state, clock, story.random_for("switch"),
-        )  # fmt: skip
-        port = await server.start()
-        counter = Counter(parts, FOOD, "127.0.0.1", port)
-        holders = [cast.holder(parts, number, 7, place) for place in range(3)]
-        made = Day(parts, clock, counter, holders)
+    async with open_city(tmp_path, rules=city_rules(tmp_path)) as city:
+        counter = Counter(city.parts, FOOD, "127.0.0.1", city.port)
+        made = Day(city.parts, city.clock, counter, city.holders)
         assert await counter.terminal.log_on() == "00"
         yield made
         owed = counter.terminal.journal.owed()
-        checks = check_equations(parts.ledger, parts.registry, standing_slips(counter))
+        checks = check_equations(city.parts.ledger, city.parts.registry, standing_slips(counter))
         await counter.terminal.close()
-        await server.stop()
         assert not owed
         assert [c for c in checks if not c.holds] == []
 
