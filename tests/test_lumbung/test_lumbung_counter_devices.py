@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from cardsim.transport import CardOnWire
+from lumbung.cli import root
 from lumbung.pcsc import PrivatePcscd
 from lumbung.pin_pad.device import VirtualPinPad
 from lumbung.pin_pad.serving import PinPadServer, Typist
@@ -33,6 +35,7 @@ from protocols.values import SecretBytes
 from terminal.journal.records import SaleItem
 from terminal.pin_pad.pad import SerialPinPad
 from terminal.printing.desk import PrintDesk
+from terminal.printing.page import qr_text
 from terminal.printing.printer import Printer
 from terminal.printing.queue import SlipQueue
 from terminal.printing.status import Trouble
@@ -146,6 +149,31 @@ async def test_printer_lost_in_the_middle_of_a_slip_leaves_money_alone_and_print
         await desk.close()
         await counter.terminal.close()
         await devices.close()
+
+
+async def test_qr_of_a_slip_is_found_in_the_ledger_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    async with open_city(tmp_path) as city:
+        counter = Counter(city.parts, FOOD, "127.0.0.1", city.port)
+        assert await counter.terminal.log_on() == "00"
+        result = await counter.sell(city.holders[0], AMOUNT_SEN)
+        id_hex = f"{counter.posted_as(result):032x}"
+        await counter.terminal.close()
+    code = result.slip_code
+    qr = qr_text(slip_code=code, rrn=result.rrn, terminal_id=FOOD, amount_sen=AMOUNT_SEN)
+    assert result.receipt_pembeli.rstrip().endswith(code)
+
+    def check(typed: str) -> Result:
+        arguments = ["ledger", "check-slip", str(tmp_path / "city"), typed]
+        return CliRunner().invoke(root, arguments)
+
+    for genuine in (qr, code, code.replace("-", "").lower()):
+        said = check(genuine)
+        assert (said.exit_code, id_hex in said.output) == (0, True), said.output
+    other = ("1" if code[0] != "1" else "2") + code[1:]
+    assert check(other).exit_code == 1
+    more = check(qr.replace(str(AMOUNT_SEN), str(AMOUNT_SEN + 100)))
+    assert (more.exit_code, "another amount" in more.output) == (1, True)
+    assert check("0E82-2A36").exit_code == 2
 
 
 async def test_pad_unplugged_in_the_middle_of_a_pin_costs_nothing_and_the_sale_works_again(
