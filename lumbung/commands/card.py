@@ -50,12 +50,15 @@ def new(file: Path, profiles: tuple[str, ...], seed: int, name: str, as_json: bo
 def list_cards(folder: Path, as_json: bool) -> None:
     """List the virtual cards of FOLDER; a damaged one is named and the rest still shown."""
     damaged = False
-    for path in sorted(folder.glob("*.json")):
+    paths = sorted(folder.glob("*.json"))
+    for path in paths:
         try:
             _say({"file": path.name, **_summary(CardImage.load(path))}, as_json=as_json)
         except CardImageError as error:
             damaged = True
-            click.echo(str(error), err=True)
+            click.echo(f"{error.code} {error}", err=True)
+    if not paths:
+        click.echo(f"{folder}: no card images (*.json) here", err=True)
     if damaged:
         raise click.exceptions.Exit(1)
 

@@ -104,7 +104,7 @@ async def _until_told(serving: Coroutine[Any, Any, None]) -> None:
 
 def _address(text: str, option: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not (host and port.isdigit() and int(port) < 65_536):
+    if not (host and port.isdecimal() and int(port) < 65_536):
         raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint=option)
     return host.strip("[]"), int(port)
 

@@ -1,6 +1,7 @@
 """`lumbung card trace`: one transaction between our terminal and a card, APDU by APDU, masked."""
 
 import asyncio
+import contextlib
 import datetime
 import json
 from dataclasses import asdict
@@ -47,7 +48,8 @@ def trace(
     a fault that struck stands beside its exchange. Exit code 0 whatever the card did.
     """
     plan = read_fault_plan(faults)
-    with held_image(file) as image:
+    # A dry run writes nothing, so it asks for no hold: it works in a folder that cannot be written.
+    with contextlib.nullcontext(CardImage.load(file)) if dry_run else held_image(file) as image:
         channel = _slot(image, plan, None if dry_run else file)
         bought = asyncio.run(_bought(channel, image, amount * _SEN, _HOSTS[host], tap))
     if as_json:

@@ -71,6 +71,30 @@ def test_trace_dry_run_leaves_the_card_as_it_is(card: Path) -> None:
     assert card.read_bytes() == before
 
 
+def test_trace_dry_run_writes_nothing_beside_the_card_either(card: Path) -> None:
+    beside = sorted(card.parent.iterdir())
+    with held_image(card):
+        assert run("trace", str(card), "--dry-run").exit_code == 0
+    assert [path for path in sorted(card.parent.iterdir()) if path.suffix != ".lock"] == beside
+    for path in card.parent.glob(".*.lock"):
+        path.unlink()
+    assert run("trace", str(card), "--dry-run").exit_code == 0
+    assert sorted(card.parent.iterdir()) == beside
+
+
+def test_list_names_what_is_damaged_by_its_code_and_an_empty_folder(
+    card: Path, tmp_path: Path
+) -> None:
+    (card.parent / "other.json").write_text("{}")
+    listed = run("list", str(card.parent))
+    assert listed.exit_code == 1
+    assert "E-CS-0001" in listed.output
+    assert "SSN PANGAN" in listed.output
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no card images" in run("list", str(empty)).output
+
+
 def test_trace_of_a_card_in_another_reader_or_a_damaged_file_is_refused(card: Path) -> None:
     with held_image(card), pytest.raises(CardImageError, match="another reader"):
         run("trace", str(card))
