@@ -1,7 +1,7 @@
 """A process to be killed: posts transfers for ever and says on its standard output what is done.
 
-`python -m tests.test_ledger.ledger_victim DIRECTORY ENGINE FIRST_ID`: prints `opened LAST_SEQUENCE`
-and then the id of each transfer, one a line, only after its answer.
+`python -m tests.test_ledger.ledger_victim DIRECTORY ENGINE FIRST_ID SEGMENT_SIZE`: prints
+`opened LAST_SEQUENCE` and then the id of each transfer, one a line, only after its answer.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ async def work(ledger: Ledger, first_id: int) -> None:
 
 def main() -> None:
     """Open, make the accounts, and post until the end."""
-    directory, engine, first_id = sys.argv[1:4]
+    directory, engine, first_id, segment_size = sys.argv[1:]
     ledger = open_ledger(
         directory,
         now_ns=time.time_ns,
         random_bytes=os.urandom,
         engine=engine,  # type: ignore[arg-type]
-        segment_size=1 << 20,
+        segment_size=int(segment_size),
     )
     ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
     os.write(1, b"opened %d\n" % ledger.last_sequence)
