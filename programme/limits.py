@@ -60,8 +60,10 @@ API_ROWS_MAX = 1_000
 #: Jobs whose outcome the administration interface remembers, and that may run or wait at once.
 API_JOBS_KEPT_MAX = 64
 API_JOBS_WAITING_MAX = 16
-#: Tokens whose rate is remembered: more than a city has officers.
-API_RATES_MAX = 4_096
+#: Connections at once: an office's browsers and programs, several each; more are answered 503.
+API_CONNECTIONS_MAX = 256
+#: Bytes of a request's head.
+API_HEAD_BYTES_MAX = 16 << 10
 #: Seconds that an idle connection is kept, and that a stopped server waits for its requests.
 API_IDLE_SECONDS_MAX = 30
 API_DRAIN_SECONDS_MAX = 10

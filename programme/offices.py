@@ -9,11 +9,13 @@ then. Nothing here prints or asks.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from ledger.port import Ledger
 from programme.accounts import open_purse
 from programme.actors import Actor
 from programme.chart import Purse
+from programme.decree import ImportResult, import_decree, read_decree
 from programme.decree.cells import place
 from programme.errors import NotFoundError, RuleError
 from programme.keystore import Keystore
@@ -29,11 +31,13 @@ from programme.registry.audit import AuditCheck, AuditRecord
 from programme.registry.cards import LIVE
 from programme.registry.lists import CardEntry
 from programme.registry.proposals import Proposal, ProposalState
+from programme.registry.tokens import TokenRecord
 from programme.registry_port import (
     BlockReason,
     CardStatus,
     CardView,
     MerchantView,
+    ProxyView,
     TerminalView,
 )
 from programme.reports import Report, build_report
@@ -209,6 +213,28 @@ class Office:
         for purse in self.registry.accounts.purses():
             open_purse(self.ledger, self.registry, purse, actor)
         return self.merchant(shop.merchant_id, actor)
+
+    def proxies(self, card_number: int, actor: Actor) -> list[ProxyView]:
+        """Give a card's proxies; raise NotFoundError, RoleError."""
+        require(actor, "card.read")
+        self._view(card_number)
+        return self.registry.proxies.of_card(card_number)
+
+    def decree(self, number: int, actor: Actor) -> DecreeRecord:
+        """Give a decree; raise NotFoundError, RoleError."""
+        require(actor, "decree.read")
+        return self.registry.decrees.get(number)
+
+    def take_in(self, file: Path, actor: Actor) -> ImportResult:
+        """Take a decree file in, whole or not at all (`programme.decree.import_decree`)."""
+        require(actor, "decree.integrasi")
+        found = read_decree(file, distinct=self.registry.people.is_distinct)
+        return import_decree(self.registry, found, actor)
+
+    def tokens(self, actor: Actor) -> list[TokenRecord]:
+        """Give the tokens that were issued, without what they are."""
+        require(actor, "token.issue")
+        return self.registry.tokens.all()
 
     def decrees(self, actor: Actor) -> list[DecreeRecord]:
         """Give the decrees in the order of import."""

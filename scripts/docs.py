@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Page -> "module:function" that gives its whole text.
 PAGES = {
+    "docs/reference/admin-api.md": "programme.api.page:page",
     "docs/reference/commands.md": "lumbung.command_page:page",
     "docs/reference/message.md": "protocols.iso8583.reference_page:page",
     "docs/reference/refusals.md": "protocols.refusals_page:page",

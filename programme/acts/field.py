@@ -30,6 +30,14 @@ from programme.rows import (
     TerminalRow,
 )
 
+#: The last day that is meant, if it is known.
+Until = Day | None
+#: A proxy's personal number and name: kept sealed, in no repr.
+Nik = Annotated[str, Field(pattern=r"^\d{16}$", repr=False)]
+PersonName = Annotated[str, Field(min_length=1, max_length=120, repr=False)]
+ProxyDays = Annotated[int, Field(ge=1, le=366)]
+Stage = Annotated[DecreeState, Field(strict=False)]
+
 
 class MerchantArguments(ActArguments):
     """Which shop is meant."""
@@ -55,7 +63,7 @@ class SuspendArguments(MerchantArguments):
     """Which shop is suspended, why, and until which day if that is known."""
 
     reason: Text
-    until: Day | None = None
+    until: Until = None
 
 
 class TerminalArguments(ActArguments):
@@ -74,10 +82,10 @@ class ProxyArguments(ActArguments):
     """Who may act for a card, for how many days from today; kept sealed."""
 
     card: Number
-    nik: Annotated[str, Field(pattern=r"^\d{16}$", repr=False)]
-    name: Annotated[str, Field(min_length=1, max_length=120, repr=False)]
+    nik: Nik
+    name: PersonName
     reason: Text
-    days: Annotated[int, Field(ge=1, le=366)]
+    days: ProxyDays
 
 
 class ProxyEndArguments(ActArguments):
@@ -98,7 +106,7 @@ class StageArguments(ActArguments):
     """To which stage a decree goes; execution begins with its first disbursement."""
 
     decree: Number
-    stage: Annotated[DecreeState, Field(strict=False)]
+    stage: Stage
 
 
 def _add(office: Office, actor: Actor, asked: NewMerchantArguments, _tell: Tell) -> MerchantRow:
