@@ -10,6 +10,8 @@ from terminal.journal.transactions import Status
 if TYPE_CHECKING:
     from tests.sim_system.system_simulation import Simulation
 
+#: The built-in rule `pin.tries`.
+PIN_TRIES_MAX = 3
 _ENDS = frozenset({Status.COMPLETED, Status.REFUSED, Status.REVERSED})
 
 
@@ -83,4 +85,6 @@ def _pin_tries(simulation: "Simulation") -> None:
         assert len(charged) == len(set(charged)), "a message cost two tries"
         told = simulation.pins.told.get(card.card_number, set())
         assert told <= set(charged), "a try that was told is lost"
+        if card.card_number in simulation.pins.spent:
+            assert len(charged) >= PIN_TRIES_MAX, "a card that had no tries left has some"
         assert set(charged) <= who.mistyped, "a try that nobody typed"

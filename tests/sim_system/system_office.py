@@ -1,4 +1,4 @@
-"""What the offices do meanwhile: block cards, suspend shops, pay a month, move the day, give PINs."""
+"""What the offices do meanwhile: block cards, suspend shops, pay months, give PINs."""
 
 from collections import Counter
 from functools import cache, partial

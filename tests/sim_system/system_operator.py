@@ -7,7 +7,6 @@ from cardsim import Card
 from cardsim.channel import InProcessChannel
 from cardsim.faults import Fault, FaultAction
 from terminal.journal.records import Kind
-from terminal.journal.transactions import Status
 from terminal.purchase.table import FlowState
 from terminal.results import SaleResult
 from tests.sim_system.system_holder import Holder
@@ -69,7 +68,7 @@ class Operator:
         if slot is None or self.counter.holder is None:
             return
         who = self.counter.holder
-        amount_sen = rng.choice((1_000_000, 2_500_000, rng.randrange(1, 400) * 10_000))
+        amount_sen = rng.choice((1_000_000, 2_500_000, rng.randrange(1, 400) * 10_000, 12_000_000))
         wrong = rng.random() < self._simulation.wrong_pins
         before = set(self.counter.up.journal.transactions)
 
@@ -146,17 +145,18 @@ class Operator:
         async def pad() -> str:
             return next(entries, "")
 
+        outcome = ""
         try:
             result = await self.counter.up.change_pin(slot, pad)
+            outcome = result.outcome
         finally:
-            journal = self.counter.up.journal
-            sent = set(journal.transactions) - before
-            if any(journal.transactions[stan].status is not Status.COMPLETED for stan in sent):
+            was_sent = bool(set(self.counter.up.journal.transactions) - before)
+            if outcome == "00":
+                self._simulation.seen["people: PIN changed"] += 1
+                who.pin = new
+            elif was_sent:
                 # Nobody knows which PIN counts: the office gives another one.
                 self._simulation.office.give_new_pin(who)
-        if result.outcome == "00":
-            self._simulation.seen["people: PIN changed"] += 1
-            who.pin = new
         self._print(result)
 
     # Parts

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 CODEC = Codec(load_spec("edc"))
 _APPROVED = frozenset({"00", "10"})
-_WRONG_PIN = frozenset({"55", "75"})
+#: This PIN was wrong; the card has no tries left, by this message or before it.
+_WRONG_PIN, _NO_TRIES = "55", "75"
 #: First digits of DE3 of what moves money to the shop, and back.
 _TO_SHOP, _BACK = "00", ("02", "20")
 
@@ -39,6 +40,7 @@ class PinBook:
     def __init__(self) -> None:
         """Begin with none."""
         self.told: dict[int, set[int]] = {}
+        self.spent: set[int] = set()
 
     def tell(self, card: int, message: int) -> None:
         """Take down a wrong PIN that was answered."""
@@ -47,6 +49,7 @@ class PinBook:
     def forgive(self, card: int) -> None:
         """Forget: a right PIN, or the help desk."""
         self.told.pop(card, None)
+        self.spent.discard(card)
 
 
 class Witness:
@@ -105,7 +108,10 @@ class Witness:
     def _judge_pin(self, key: int, request: Request, code: str) -> None:
         if not request.has_pin:
             return
-        if code in _WRONG_PIN:
+        if code == _NO_TRIES:
+            self._seen["PIN: no tries left"] += 1
+            self.simulation.pins.spent.add(request.card_number)
+        elif code == _WRONG_PIN:
             self._seen["PIN: told wrong"] += 1
             if key not in self._told:  # A repeat hears the same, whatever became of the try.
                 self._told.add(key)
