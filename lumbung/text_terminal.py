@@ -30,7 +30,8 @@ _TEND_EVERY_SECONDS = 60
 #: Keys that may be typed before they are asked for.
 _TYPED_AHEAD_MAX = 64
 
-OnResult = Callable[[AttendedTerminal, SaleResult], Awaitable[None]]
+#: Sees each result; gives what the window tells beside it, empty for nothing.
+OnResult = Callable[[AttendedTerminal, SaleResult], Awaitable[str]]
 
 
 class WindowFace(Face):
@@ -123,7 +124,8 @@ class WindowFace(Face):
                 continue
             self.view.result = await self.terminal.serve(event, self)
             if self.view.result is not None:
-                await on_result(self.terminal, self.view.result)
+                self._redraw()
+                self.view.notice = await on_result(self.terminal, self.view.result)
 
 
 async def _tend(face: WindowFace) -> None:

@@ -15,6 +15,7 @@ from lumbung.printer.drawing import has_pillow
 from lumbung.printer.faults import Happening, read_faults
 from lumbung.printer.paper import WIDTH_DOTS, Paper
 from lumbung.printer.server import PrinterServer, Tray
+from lumbung.typed_lines import read_lines
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PLUG_IN = "plug-in"
@@ -72,24 +73,20 @@ async def _until_told(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    typing = asyncio.ensure_future(_obey(server))
+    words: asyncio.Queue[str] = asyncio.Queue()
+    read_lines(words.put_nowait)
+    obeying = asyncio.ensure_future(_obey(server, words))
     await stop.wait()
-    typing.cancel()
+    obeying.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await typing
+        await obeying
     await server.close()
 
 
-async def _obey(server: PrinterServer) -> None:
-    """Let what is typed happen; the end of the input ends only the typing."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError):
-        return  # standard input is a file or closed: nobody types
-    while line := (await reader.readline()).decode("utf-8", "replace"):
-        word = line.strip()
+async def _obey(server: PrinterServer, words: asyncio.Queue[str]) -> None:
+    """Let what is typed happen."""
+    while True:
+        word = await words.get()
         if word == _PLUG_IN and server.printer.unplugged:
             await server.plug_in()
         elif word in set(Happening):

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from lumbung.attached import pad_for, pin_pad_option, print_result, printer_option
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory
 from lumbung.holders import NoSuchHolderError, holder_at
@@ -54,6 +55,8 @@ CARD_OPTION = click.option(
 @click.argument("amount", type=int)
 @terminal_options
 @HOST_OPTION
+@printer_option
+@pin_pad_option
 @CARD_OPTION
 @click.option("--pin", default="", help="What the holder types; without it the right PIN.")
 @click.option("--reader", default="", metavar="NAME",
@@ -85,6 +88,7 @@ def buy(
 @click.command()
 @terminal_options
 @HOST_OPTION
+@printer_option
 @CARD_OPTION
 def balance(directory: Path, terminal_id: str, host: str, card: int, as_json: bool) -> None:
     """Ask for a card's balance, the months left, and the reason when it is zero."""
@@ -101,6 +105,7 @@ def balance(directory: Path, terminal_id: str, host: str, card: int, as_json: bo
 @click.argument("trace", type=click.IntRange(1, 999_999))
 @terminal_options
 @HOST_OPTION
+@printer_option
 def void(trace: int, directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
     """Undo the sale with TRACE number (on its slip) of today's batch: back to the same card."""
 
@@ -204,7 +209,8 @@ def open_counter(
         known = [view.terminal_id for view in offices.registry.all_terminals()]
         there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
         raise click.BadParameter(f"no terminal {terminal_id}: {there}", param_hint="--terminal")
-    return Counter(offices, terminal_id, host, port, **settings)
+    pad = pad_for(offices, terminal_id)
+    return Counter(offices, terminal_id, host, port, pin_pad=pad, **settings)
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -242,7 +248,14 @@ def run_at(directory: Path, at_counter: Callable[[Offices], Any]) -> SaleResult:
 
 
 def tell(result: SaleResult, *, as_json: bool) -> None:
-    """Print a result, its slip for people; exit with 1 when it was refused."""
+    """Print a result, its slip for people; exit with 1 when it was refused.
+
+    With --printer its slips come out on paper first; what to do about the printer is said beside.
+    """
+    given = click.get_current_context().params
+    notice = print_result(result, given["directory"], given["terminal_id"])
+    if notice:
+        click.echo(notice, err=True)
     if as_json:
         click.echo(json.dumps(result_values(result), ensure_ascii=False))
     else:

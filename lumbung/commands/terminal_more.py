@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lumbung.attached import pin_pad_option, printer_option
 from lumbung.commands.terminal import (
     CARD_OPTION,
     HOST_OPTION,
@@ -27,6 +28,7 @@ _TRACE = click.argument("trace", type=click.IntRange(1, 999_999))
 @click.command()
 @terminal_options
 @HOST_OPTION
+@printer_option
 @CARD_OPTION
 def statement(directory: Path, terminal_id: str, host: str, card: int, as_json: bool) -> None:
     """Ask for a card's last movements (mutasi)."""
@@ -44,6 +46,8 @@ def statement(directory: Path, terminal_id: str, host: str, card: int, as_json: 
 @click.argument("amount", type=int)
 @terminal_options
 @HOST_OPTION
+@printer_option
+@pin_pad_option
 @CARD_OPTION
 @click.option("--pin", default="", help="What the holder types; without it the right PIN.")
 def refund(
@@ -64,6 +68,7 @@ def refund(
 @click.command()
 @terminal_options
 @HOST_OPTION
+@printer_option
 def settle(directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
     """Close the batch: totals to the bank, after a mismatch the batch itself (tutup harian)."""
 
@@ -77,6 +82,7 @@ def settle(directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
 @click.command("pin-change")
 @terminal_options
 @HOST_OPTION
+@printer_option
 @CARD_OPTION
 @click.option("--pin", default="", help="The old PIN; without it the right one.")
 @click.option(
@@ -107,6 +113,7 @@ def pin_change(
 @click.command()
 @click.argument("trace", type=click.IntRange(0, 999_999), default=0)
 @terminal_options
+@printer_option
 def reprint(trace: int, directory: Path, terminal_id: str, as_json: bool) -> None:
     """Print a slip again, marked SALINAN: of TRACE, or the last one. Sends nothing."""
     with offices_of(directory) as offices:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lumbung.attached import desk_for, pin_pad_option, printer_option
 from lumbung.commands.terminal import (
     HOST_OPTION,
     host_and_port,
@@ -26,6 +27,8 @@ from protocols.values import SEN_PER_RUPIAH
 from terminal.attended import AttendedTerminal, Presented, choice_of
 from terminal.errors import JournalDamagedError
 from terminal.pcsc import PcscChannel
+from terminal.printing.desk import PrintDesk, PrintReport
+from terminal.purchase.originals import newest
 from terminal.purchase.outage import OutagePolicy
 from terminal.purchase.table import FlowEvent, FlowState
 from terminal.results import SaleResult
@@ -63,6 +66,8 @@ from terminal.results import SaleResult
     show_default=True,
     help="Whole rupiah a card may buy by voucher a day while the line is down; 0 is off.",
 )
+@printer_option
+@pin_pad_option
 @click.option("--wide", is_flag=True, help="Slips of 48 columns (80 mm) instead of 32.")
 def run(
     terminal_ids: tuple[str, ...], directory: Path, host: str, reader: str, lang: str,
@@ -102,12 +107,27 @@ async def _window(counters: list[Counter], offices: Offices, reader: str) -> int
         for counter in counters:
             stack.push_async_callback(_close, counter)
             window.add(counter.terminal, _cards(counter, offices, reader))
-        await window.run(_keep_nothing)
+        # Each terminal has its own queue of slips; the printer, where there is one, is shared.
+        desks = {counter.terminal: _desk(counter.terminal) for counter in counters}
+        for terminal, desk in desks.items():
+            if desk is not None:
+                stack.push_async_callback(desk.close)
+                await desk.catch_up(terminal.reprint())
+
+        async def print_slips(terminal: AttendedTerminal, result: SaleResult) -> str:
+            desk = desks[terminal]
+            return (await desk.take(result)).sentence(terminal.config.lang) if desk else ""
+
+        await window.run(print_slips)
     return 0
 
 
-async def _keep_nothing(_terminal: AttendedTerminal, _result: SaleResult) -> None:
-    """The window shows the slip; who wants paper prints it again at a printer."""
+def _desk(terminal: AttendedTerminal) -> PrintDesk | None:
+    config, journal = terminal.config, terminal.journal
+    return desk_for(
+        config.data_directory, config.terminal_id, lang=config.lang,
+        columns=config.paper_columns, newest_stan=newest(journal),
+    )  # fmt: skip
 
 
 async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bool) -> int:
@@ -115,8 +135,11 @@ async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bo
     lines = iter(sys.stdin.readline, "")
     face = LineFace(lines, _cards(counter, offices, reader), _say_nothing if as_json else None)
     terminal = counter.terminal
+    desk = _desk(terminal)
     try:
         face.show(terminal.flow)
+        if desk is not None:
+            _tell(await desk.catch_up(terminal.reprint()), terminal)
         for line in lines:
             event = choice_of(line.strip())
             if event is None or _is_off_duty(terminal, event):
@@ -127,9 +150,20 @@ async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bo
             if result is not None:
                 refused |= not result.approved
                 _print(result, as_json=as_json)
+                if desk is not None:
+                    _tell(await desk.take(result), terminal)
     finally:
+        if desk is not None:
+            await desk.close()
         await terminal.close()
     return refused
+
+
+def _tell(report: PrintReport, terminal: AttendedTerminal) -> None:
+    """Say what is to be done about the printer, beside the results."""
+    sentence = report.sentence(terminal.config.lang)
+    if sentence:
+        click.echo(sentence, err=True)
 
 
 def _is_off_duty(terminal: AttendedTerminal, event: FlowEvent) -> bool:

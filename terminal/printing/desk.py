@@ -5,7 +5,7 @@ printer is a sentence for the operator, not an error.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocols.catalogue import text
 from terminal.disk import Disk, ThreadDisk
@@ -58,6 +58,14 @@ class PrintDesk:
         self._terminal_id = terminal_id
         self._lang = lang
         self._turn = asyncio.Lock()
+
+    async def catch_up(self, newest: SaleResult | None) -> PrintReport:
+        """Print what a power cut left: slips that wait, and those of the newest transaction when
+        the power went before they were taken.
+        """
+        if newest is None or newest.stan == self._queue.newest_stan:
+            return await self.work()
+        return await self.take(replace(newest, repeated=False))
 
     async def take(self, result: SaleResult) -> PrintReport:
         """Take a result's slips and print what waits; raise SlipQueueError when the disk fails."""
