@@ -53,7 +53,9 @@ def test_sale_on_an_empty_card_is_51_and_stays_so(generous):
     assert code(generous, empty) == "51"
     generous.world.fund(1_001, "2026-02", 100_000)
     assert code(generous, Message("0201", dict(empty.elements))) == "51"
-    assert generous.world.node.core._desk.memory.velocity.of(1_001) == (30_000_000, 1)
+    memory = generous.world.node.core._desk.memory
+    assert memory.velocity.of(1_001) == (30_000_000, 1)
+    assert memory.batches.find(17, 1).totals[:2] == (1, 30_000_000), "nothing taken is no sale"
 
 
 def test_part_is_what_counts_for_limits_totals_void_and_reversal(generous):
