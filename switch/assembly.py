@@ -21,7 +21,7 @@ from switch.months import MonthBook
 from switch.pipeline.context import Desk
 from switch.reception import Door, Reception
 from switch.rules import load_rules
-from switch.state import StateFile, StateForeignError
+from switch.state import StateFile, StateForeignError, StateLostError
 
 _DAY = timedelta(days=1)
 _NANOSECONDS = 1_000_000_000
@@ -65,6 +65,14 @@ def assemble(
     memory.replay(
         ledger.entries(memory.replay_after), lambda number: ledger.lookup_entries([number])[0]
     )
+    is_lost = snapshot.business_date is None and bool(memory.atc_marks.marks)
+    if is_lost and not config.accept_lost_state:
+        state.close()
+        raise StateLostError(
+            f"The ledger has sales, and the switch's state file {state_path} is new: it was lost.",
+            fix="Restore it from its backup. Without one set accept_lost_state = true in"
+            " switch.toml for one start: PIN tries, changed PINs, batches and keys begin anew.",
+        )
     key_sets = KeySets(snapshot, keystore, random_bytes, memory.changes)
     doors = {}
     for link in config.all_links:
@@ -88,6 +96,8 @@ def assemble(
         in_flight_maximum=config.connections.total_in_flight_maximum,
         in_flight_per_connection=config.connections.in_flight_maximum,
     )
+    if is_lost:
+        core.events.append(("state-lost", {"file": state_path.name}))
     return Node(core, state, MonthBook(ledger))
 
 

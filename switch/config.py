@@ -315,6 +315,10 @@ class SwitchConfig(_Strict):
     rules: Path | None = Field(
         default=None, strict=False, description="a rule file; the built-in rules without the key"
     )
+    accept_lost_state: bool = Field(
+        default=False,
+        description="true for one start: begin a lost state file anew beside a ledger with sales",
+    )
     listen: ListenConfig = ListenConfig()
     links: tuple[ListenConfig, ...] = Field(
         default=(),

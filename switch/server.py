@@ -38,7 +38,7 @@ _log = structlog.get_logger("switch")
 #: Seconds between two looks for connections that are overdue.
 _SWEEP_SECONDS = 1.0
 #: Events that an operator must see; the rest is the course of business.
-_LOUD = frozenset({"unfit", "fault", "work-refused", "card-stack"})
+_LOUD = frozenset({"unfit", "fault", "work-refused", "card-stack", "state-lost"})
 
 
 @runtime_checkable

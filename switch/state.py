@@ -46,6 +46,12 @@ class StateForeignError(StateError):
     code = "E-SW-0102"
 
 
+class StateLostError(StateError):
+    """The ledger has sales and the state file is new: what stood in it is lost."""
+
+    code = "E-SW-0114"
+
+
 class StateFile:
     """An open state file. Used by one thread at a time."""
 
@@ -239,9 +245,19 @@ class StateFile:
                 state_batches.apply_change(run, change)
 
     def _fault(self, what: str, error: sqlite3.Error) -> StateError:
+        internal = f"{self._path} {what}: {error}"
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+        ):
+            return StateError(
+                f"The switch's state file {self._path} is damaged.",
+                internal=internal,
+                fix="Restore it from its backup; the ledger beside it is not concerned.",
+            )
         return StateError(
             f"The switch's state file {self._path} {what}.",
-            internal=f"{self._path} {what}: {error}",
+            internal=internal,
             fix="Is another switch running, the disk full or read-only?",
         )
 

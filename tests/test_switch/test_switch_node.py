@@ -13,7 +13,7 @@ from programme.chart import TransferCode
 from protocols.iso8583 import Message
 from switch.changes import AtcMarksKept, BusinessDateMoved
 from switch.config import SwitchConfig
-from switch.state import StateForeignError
+from switch.state import StateForeignError, StateLostError
 from tests.test_switch.switch_world import World
 
 
@@ -84,6 +84,26 @@ def test_state_file_that_is_ahead_of_its_ledger_is_refused(counter):
     world.node.state.commit([BusinessDateMoved(date(2026, 1, 5), 900), AtcMarksKept(900, ())])
     with pytest.raises(StateForeignError, match="seen more of the ledger"):
         world.restart()
+
+
+def test_state_file_that_was_lost_is_not_begun_anew_beside_sales_unless_that_is_asked_for(counter):
+    world = counter.world
+    assert counter.buy(100_000, pin="000000").text(39) == "55"
+    assert counter.buy(100_000).text(39) == "00"
+    assert counter.buy(100_000, pin="000000").text(39) == "55"
+    world.node.state.close()
+    for file in world.directory.glob("switch.sqlite*"):
+        file.unlink()
+    for _start in range(2):
+        with pytest.raises(StateLostError, match=r"was lost.*accept_lost_state"):
+            world.restart()
+    world.config = SwitchConfig(accept_lost_state=True)
+    world.restart()
+    assert world.node.core.events[0][0] == "state-lost"
+    world.config = SwitchConfig()
+    world.exchange()
+    world.restart()
+    assert [name for name, _ in world.node.core.events] == []
 
 
 def test_no_answer_leaves_before_its_work_is_done(counter):

@@ -116,8 +116,18 @@ def test_foreign_files_are_refused_and_left_alone(path):
         StateFile(path)
     assert path.read_bytes() == before
     path.write_bytes(b"no database at all " * 100)
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match=r"is damaged.*from its backup"):
         StateFile(path)
+
+
+def test_damaged_pages_are_told_as_damage(path):
+    reopened(path, [PinTryCharged(7, 1, 1)])
+    raw = bytearray(path.read_bytes())
+    for place in range(4_096, len(raw), 97):
+        raw[place] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(StateError, match="is damaged"):
+        StateFile(path).load()
 
 
 def test_directory_that_is_not_there_is_told(path):
