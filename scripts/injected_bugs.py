@@ -1,8 +1,9 @@
-"""`make injected-bugs [BUGS="name ..."]`: break a copy of the ledger, bug by bug.
+"""`make injected-bugs [BUGS="[--native] name ..."]`: break a copy of the ledger, bug by bug.
 
-The list is tests/test_ledger/injected_bugs.toml. First the named tests must pass on the untouched
-copy; then each bug must make its own test fail (not merely break its collection). The exit code is
-1 when a bug goes unnoticed. The tree itself is never changed.
+The list is tests/test_ledger/injected_bugs.toml; with `--native` injected_bugs_native.toml, whose
+bugs are in the Rust core, which is built for each of them. First the named tests must pass on the
+untouched copy; then each bug must make its own test fail (not merely break its collection). The
+exit code is 1 when a bug goes unnoticed. The tree itself is never changed.
 """
 
 import argparse
@@ -18,6 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = Path("tests/test_ledger")
 LIST = ROOT / TESTS / "injected_bugs.toml"
+NATIVE_LIST = ROOT / TESTS / "injected_bugs_native.toml"
+#: What the core is built from, and where; kept, so that the crates it needs are built once.
+CARGO_FILES = ("Cargo.toml", "Cargo.lock", "ledger/core", "protocols/core")
+BUILD = ROOT / "target" / "injected"
 #: A bug that hangs its test is caught as well.
 TEST_S = 60
 TESTS_FAILED = 1
@@ -34,10 +39,15 @@ class Bug:
     test: str
     quick: bool = False
 
+    @property
+    def is_native(self) -> bool:
+        """Say whether the core has to be built with it."""
+        return self.file.endswith(".rs")
 
-def load() -> list[Bug]:
+
+def load(path: Path = LIST) -> list[Bug]:
     """Give the list."""
-    table = tomllib.loads(LIST.read_text("utf-8"))
+    table = tomllib.loads(path.read_text("utf-8"))
     return [Bug(name=name, **entry) for name, entry in table.items()]
 
 
@@ -45,8 +55,11 @@ def main() -> int:
     """Inject what was asked for; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="bugs by name; all when left out")
-    names = parser.parse_args().names
-    bugs = [bug for bug in load() if not names or bug.name in names]
+    parser.add_argument("--native", action="store_true", help="the bugs of the Rust core")
+    given = parser.parse_args()
+    names = given.names
+    listed = load(NATIVE_LIST if given.native else LIST)
+    bugs = [bug for bug in listed if not names or bug.name in names]
     unknown = set(names) - {bug.name for bug in bugs}
     if unknown:
         print(f"injected-bugs: not in the list: {', '.join(sorted(unknown))}")
@@ -66,6 +79,10 @@ def inject(bugs: list[Bug], say: object, *, sound_first: bool = True) -> list[st
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory)
         make_copy(copy)
+        if any(bug.is_native for bug in bugs):
+            copy_core(copy)
+            if not build_core(copy):
+                raise SystemExit("injected-bugs: the core does not build without any bug")
         tests = sorted({bug.test for bug in bugs})
         if sound_first:
             code, output = run_tests(copy, tests)
@@ -88,6 +105,30 @@ def make_copy(copy: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", copy)
 
 
+def copy_core(copy: Path) -> None:
+    """Copy what the native core is built from."""
+    for name in CARGO_FILES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, copy / name)
+        else:
+            shutil.copy(path, copy / name)
+
+
+def build_core(copy: Path) -> bool:
+    """Build the copy's core and put it in its place; say whether it compiled."""
+    fast = {"OPT_LEVEL": "1", "LTO": "off", "CODEGEN_UNITS": "16", "INCREMENTAL": "true"}
+    settings = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in fast.items()}
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--package", "ledger-core"]
+    command += ["--target-dir", str(BUILD)]
+    done = subprocess.run(command, cwd=copy, env={**os.environ, **settings})
+    if done.returncode == 0:
+        place = copy / "ledger" / "_core.abi3.so"
+        place.unlink(missing_ok=True)
+        shutil.copy(BUILD / "release" / "libledger_core.so", place)
+    return done.returncode == 0
+
+
 def try_bug(copy: Path, bug: Bug) -> tuple[bool, str]:
     """Put one bug in, run its test, take it out; say whether it was caught and how."""
     path = copy / bug.file
@@ -97,6 +138,8 @@ def try_bug(copy: Path, bug: Bug) -> tuple[bool, str]:
         return False, f"its text stands {sound.count(find)} times in {bug.file}: mend the list"
     path.write_text(sound.replace(find, replace), "utf-8")
     try:
+        if bug.is_native and not build_core(copy):
+            return False, "it does not compile: mend the list"
         code, output = run_tests(copy, [bug.test])
     finally:
         path.write_text(sound, "utf-8")

@@ -22,31 +22,12 @@ QUICK_SEEDS = range(8)
 #: More than the writes, syncs and renames of the short life below.
 OPERATIONS = 66
 SLOW_SEEDS = range(1_000, 1_060)
-#: Seeds that found something once.
-KEPT_SEEDS = (
-    ("native", 8),  # A block of an index that was good once and misread later was believed.
-    ("native", 16),
-    ("native", 219),  # Whoever waited while damage was found was not told of it.
-    ("mixed", 22),  # The native engine named no offset in a superblock that is none.
-    ("mixed", 159),  # The engines did not agree which segments get a snapshot at opening.
-    ("native", 115),  # What a killed process left unsynced was taken for durable.
-    ("pure", 5),  # The pure engine let a read error out as it came from the system.
-)
-
-
 MOVE = {"debit_account_id": 1, "credit_account_id": 4, "amount": 0, "ledger": 1, "code": 1}
 
 
 @pytest.mark.parametrize("seed", QUICK_SEEDS)
 def test_after_any_crash_the_acknowledged_state_is_recovered(seed: int) -> None:
     run_seed(seed, rounds=4)
-
-
-@pytest.mark.parametrize(("way", "seed"), KEPT_SEEDS)
-def test_a_seed_that_found_something_finds_nothing_any_more(way: str, seed: int) -> None:
-    if way not in WAYS:
-        pytest.skip("the native engine is not built: pip install . with Rust")
-    run_seed(seed, engine=way)
 
 
 def test_disk_that_lies_gets_refusals_and_no_wrong_state() -> None:
@@ -115,8 +96,9 @@ def test_a_failed_sync_is_never_followed_by_an_answer() -> None:
     assert isinstance(simulation.open(), PureLedger)
 
 
-def test_name_of_a_new_segment_is_durable_before_an_answer() -> None:
-    simulation = Simulation(5)
+@pytest.mark.parametrize("engine", engines())
+def test_name_of_a_new_segment_is_durable_before_an_answer(engine: str) -> None:
+    simulation = Simulation(5, engine)
     simulation.segment_size, disk = 16_384, simulation.disk
     ledger = simulation.open()
     ledger.create_accounts(simulation.work.accounts())

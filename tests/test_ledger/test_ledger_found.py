@@ -1,0 +1,110 @@
+"""What the simulation found once, each as a test that no change of its draws takes away."""
+
+import random
+
+import pytest
+
+from ledger.errors import (
+    LedgerError,
+    LedgerForeignError,
+    LedgerPoisonedError,
+)
+from ledger.structures import Account, Transfer
+from tests.test_ledger.conftest import SteppingClock, engines
+from tests.test_ledger.ledger_disk import SimulatedDisk
+from tests.test_ledger.ledger_lives import AnyLedger, Nonces, Recovered, open_on
+
+MOVE = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
+SIZE = 16_384
+ENGINES = pytest.mark.parametrize("engine", engines())
+
+
+def opened(disk: SimulatedDisk, engine: str) -> AnyLedger:
+    disk.locked, disk.fuse = False, -1
+    return open_on(disk, engine, SteppingClock(), Nonces(), SIZE)
+
+
+def filled(disk: SimulatedDisk, engine: str) -> AnyLedger:
+    """Give a ledger whose segments 1 (accounts), 2 and 3 (transfers 100.., 200..) are sealed."""
+    ledger = opened(disk, engine)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    for first in (100, 200, 300):
+        ledger.create_transfers([Transfer(id=first + n, **MOVE) for n in range(90)])
+    ledger.close()
+    assert "00000003.seal" in disk.names()
+    return opened(disk, engine)
+
+
+@ENGINES
+def test_an_index_that_was_good_once_and_lies_later_is_refused(engine: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = filled(disk, engine)
+    (answer,) = ledger.create_transfers([Transfer(id=100, **MOVE)])
+    assert answer.status.name == "EXISTS"
+    sealed = disk.files["00000002.seal"].seen
+    # Everything behind the records but the checksums: any part of the index may be the wrong one.
+    for at in range(4_096 + 128 * 90, len(sealed) - 4 * (len(sealed) // 4_096 - 1)):
+        sealed[at] ^= 0xFF
+    with pytest.raises(LedgerError, match=r"00000002\.seal, offset"):
+        ledger.create_transfers([Transfer(id=100, **MOVE)])
+
+
+class Unreadable(SimulatedDisk):
+    """A disk of which nothing can be read for as long as it says so."""
+
+    fails = False
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        if self.fails:
+            raise OSError(5, "Input/output error")
+        return super().read(name, offset, length)
+
+
+@ENGINES
+def test_a_read_error_is_an_error_of_the_ledger(engine: str) -> None:
+    disk = Unreadable(random.Random(1))
+    ledger = filled(disk, engine)
+    disk.fails = True
+    with pytest.raises(LedgerError, match="Input/output error"):
+        list(ledger.entries())
+    disk.fails = False
+    assert len(list(ledger.entries())) == 270
+    ledger.close()
+
+
+@ENGINES
+def test_a_superblock_that_is_none_is_refused_with_its_offset(engine: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    filled(disk, engine).close()
+    disk.files["superblock"].seen[0] ^= 1
+    with pytest.raises(LedgerForeignError, match="superblock, offset 0"):
+        opened(disk, engine)
+
+
+@ENGINES
+def test_who_waits_while_damage_is_found_is_told_of_it(engine: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = filled(disk, engine)
+    sealed = disk.files["00000002.seal"].seen
+    for at in range(4_096, len(sealed)):
+        sealed[at] ^= 0xFF
+    with pytest.raises(LedgerPoisonedError, match=r"00000002\.seal, offset"):
+        ledger.create_transfers([Transfer(id=105, **MOVE)])
+
+
+@pytest.mark.skipif(len(engines()) < 2, reason="the native engine is not built")
+def test_both_engines_write_the_same_snapshots_when_a_raw_segment_was_left_behind() -> None:
+    disk, early = SimulatedDisk(random.Random(1)), SimulatedDisk(random.Random(1))
+    filled(disk, "pure").close()
+    # The same life, before its first segment was closed.
+    ledger = opened(early, "pure")
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    disk = disk.copy()
+    disk.files["00000001.seg"] = early.copy().files["00000001.seg"]
+    disk.files.pop("00000001.snap", None)
+    pure, native = [
+        Recovered.of(disk.copy(), engine, SteppingClock(), Nonces(9))
+        for engine in ("pure", "native")
+    ]
+    assert pure.verdict == "opened"
+    assert pure == native, pure.difference(native)
