@@ -90,7 +90,9 @@ BANK_FRAMES = FrameSpec(length_size=4, length_encoding="ascii", tpdu_size=0)
 class Framer:
     """Cuts one stream into frames."""
 
-    __slots__ = ("_buffer", "_error", "_largest", "_order", "_smallest", "_spec")
+    __slots__ = (
+        "_buffer", "_error", "_largest", "_order", "_size", "_smallest", "_spec", "_start", "_usual"
+    )  # fmt: skip
 
     def __init__(self, spec: FrameSpec) -> None:
         """Start at a frame boundary."""
@@ -101,6 +103,8 @@ class Framer:
         self._order = _BYTE_ORDERS.get(spec.length_encoding) if not spec.includes_self else None
         self._smallest = spec.tpdu_size + spec.header_size + 1
         self._largest = spec.largest
+        self._size, self._start = spec.length_size, spec.length_size + spec.tpdu_size
+        self._usual = self._order if not spec.header_size else None
 
     @property
     def waiting(self) -> int:
@@ -115,14 +119,14 @@ class Framer:
         """
         if self._error is not None:
             raise FramingError(self._error.external)
-        spec, size = self._spec, self._spec.length_size
-        if not self._buffer and self._order is not None:
+        size = self._size
+        if self._usual is not None and not self._buffer and data.__class__ is bytes:
             # One read, one frame: what nearly every message of a live link is.
-            length = int.from_bytes(data[:size], self._order)
-            is_sound = self._smallest <= length <= self._largest
-            if is_sound and length + size == len(data) and not spec.header_size:
-                start = size + spec.tpdu_size
-                return [Frame(bytes(data[size:start]), bytes(data[start:]))]
+            length = int.from_bytes(data[:size], self._usual)
+            if length + size == len(data) and self._smallest <= length <= self._largest:
+                start = self._start
+                return [Frame(data[size:start], data[start:])]
+        spec = self._spec
         buffer = self._buffer + data if self._buffer else bytes(data)
         frames: list[Frame] = []
         position, end = 0, len(buffer)
@@ -204,7 +208,7 @@ def frame(payload: bytes, tpdu: bytes, spec: FrameSpec, header: bytes = b"") -> 
     body = len(tpdu) + len(header) + len(payload)
     if body > spec.largest:
         raise FramingError(f"a frame of {body} bytes is above the limit of {spec.largest}.")
-    return _length(spec, body) + tpdu + header + payload
+    return b"".join((_length(spec, body), tpdu, header, payload))
 
 
 def _length(spec: FrameSpec, body: int) -> bytes:

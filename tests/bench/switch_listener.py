@@ -23,7 +23,7 @@ def ours() -> Callable[[bytes], bytes]:
     codec = Codec(parse_spec(PACKED, "packed"))
 
     def answer(payload: bytes) -> bytes:
-        return codec.encode(codec.decode(payload).response("00"))
+        return codec.encode_answer(codec.decode(payload), "00", {})
 
     return answer
 
