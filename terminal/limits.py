@@ -105,3 +105,7 @@ PIN_PAD_ENTRY_MS = 60_000
 #: Wait for a PIN pad's answer beside the typing: its line's own tries (three of two seconds) and
 #: some.
 PIN_PAD_ANSWER_MS = 10_000
+
+#: Sales that a cash register asked for and may ask about again: twice the busiest day of domain.md
+#: 5.2, so that yesterday's are there.
+REGISTER_SALES_REMEMBERED_MAX = 800
