@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin/python
-.PHONY: help kills demo test test-native unit lint format bench fuzz damage soak sim injected-bugs lock docs clean setup setup-dev setup-bench
+.PHONY: help kills demo test test-native unit lint format bench figures fuzz damage soak sim injected-bugs lock docs clean setup setup-dev setup-bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ setup-bench:
 
 bench: setup-bench ## figures beside the peers in one run, build/bench.json (SUITE=ledger|protocols|cards|switch)
 	@$(RUN) scripts/bench.py $(SUITE)
+
+figures: bench ## measure everything, also a ledger of 10 M, and write docs/reference/figures.md
+	@$(RUN) scripts/soak.py ledger --transfers 10000000 | tee build/soak-ledger.txt
+	@$(RUN) scripts/figures_page.py
 
 sim: setup-dev ## replay a simulation (SUITE=ledger|system SEED=n COUNT=m ENGINE=pure|native|mixed)
 	@$(RUN) scripts/sim.py $(or $(SUITE),ledger) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ENGINE),--engine $(ENGINE))
