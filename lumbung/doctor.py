@@ -42,6 +42,7 @@ def examine(directory: Path) -> list[Finding]:
         *_services(),
         _readers(),
         _serial_ports(),
+        _slip_pictures(),
         _disk(directory),
         _port(DEFAULT_SWITCH_PORT),
     ]
@@ -142,8 +143,30 @@ def _serial_ports() -> Finding:
     from serial.tools import list_ports
 
     ports = sorted(port.device for port in list_ports.comports())
-    what = ", ".join(ports) if ports else "none (PIN pad and printer are virtual)"
-    return Finding("serial ports", "ok", what)
+    if not ports:
+        return Finding(
+            "serial ports", "note", "none: a PIN pad, a printer and a register can be virtual only",
+            "Plug an adapter in, or: lumbung printer serve --pty ./ttyPRN",
+        )  # fmt: skip
+    closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
+    if closed:
+        return Finding(
+            "serial ports", "note", f"{', '.join(closed)}: this user may not open",
+            "sudo usermod -aG dialout $USER, then log in again.",
+        )  # fmt: skip
+    return Finding("serial ports", "ok", ", ".join(ports))
+
+
+def _slip_pictures() -> Finding:
+    from lumbung.printer.drawing import has_font, has_pillow
+
+    if not has_pillow():
+        return Finding(
+            "slip pictures", "note", "no Pillow: the virtual printer gives text and SVG, no PNG",
+            "pip install 'lumbung[printer]'",
+        )  # fmt: skip
+    font = "DejaVu Sans Mono" if has_font() else "Pillow's own font (DejaVu Sans Mono is not here)"
+    return Finding("slip pictures", "ok", f"PNG with {font}")
 
 
 def disk_sync_ms(directory: Path, rounds: int = 25) -> float:

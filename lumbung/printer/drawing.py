@@ -39,6 +39,11 @@ def has_pillow() -> bool:
     return importlib.util.find_spec("PIL") is not None
 
 
+def has_font() -> bool:
+    """Tell whether the monospaced font is here; without it Pillow's own is used."""
+    return all(Path(path).exists() for path in _FONTS.values())
+
+
 def svg(paper: Paper) -> str:
     """Give the paper as an SVG picture, one unit a dot."""
     width, height = paper.width + 2 * _MARGIN, paper.height + 2 * _MARGIN

@@ -26,12 +26,12 @@ bank run
 terminal run|terminal buy|terminal balance|terminal void|terminal refund|terminal settle
 terminal status|terminal statement|terminal pin-change|terminal reprint
 card new|card list|card show|card apdu|card trace|card serve
-pcsc exec|printer serve
+pcsc exec|printer serve|pin-pad serve|terminal serve-register|register
 programme import|programme card|programme merchant|programme disburse|programme sweep
 programme report|programme init|programme terminal|programme proposal|programme audit
 programme proxy|programme recipient|programme rehearse
 ledger create|ledger post|ledger balance|ledger statement|ledger entries|ledger tail
-ledger verify|ledger prove|ledger export|ledger inspect|ledger bench|ledger backup
+ledger verify|ledger prove|ledger check-slip|ledger export|ledger inspect|ledger bench|ledger backup
 scenario run|scenario list|net|load run|load compare|trigger
 """
 HERE = [entry for entry in command_table() if entry.at]

@@ -99,6 +99,22 @@ def test_sale_with_pad_and_printer_commands_prints_and_paper_out_is_told(
     assert all(path.with_suffix(".png").read_bytes()[:4] == b"\x89PNG" for path in slips)
 
 
+def test_register_command_buys_once_by_its_reference(city: tuple[str, str]) -> None:
+    root, address = city
+    own = ("--data", root, "--host", address, "--terminal", "12400004", "--card", "50")
+    with served("terminal", "serve-register", "listen:127.0.0.1:0", *own) as (said, _):
+        line = said.split()[-1]
+        first = lumbung("register", line, "BON1", "25000", "--json")
+        assert first.returncode == 0, first.stderr
+        again = lumbung("register", line, "BON1", "25000", "--json")
+        asked = lumbung("register", line, "BON1")
+        assert json.loads(again.stdout)["trace"] == json.loads(first.stdout)["trace"]
+        assert "Rp25.000" in asked.stdout
+        other = lumbung("register", line, "BON1", "30000")
+        assert (other.returncode, other.stdout.strip()) == (1, "BON1: other_amount")
+        assert lumbung("register", line, "not a name", "1").returncode == 2
+
+
 def test_address_of_no_device_is_refused_before_anything_is_sold(city: tuple[str, str]) -> None:
     root, address = city
     done = lumbung("terminal", "buy", "25000", "--data", root, "--host", address, "--printer", "x")

@@ -42,3 +42,22 @@ def test_port_that_is_taken_is_a_note_with_another_way() -> None:
         found = doctor._port(holder.getsockname()[1])
     assert found.state == "note"
     assert "--port 0" in found.fix
+
+
+def test_serial_port_that_this_user_may_not_open_is_a_note_with_its_mend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from serial.tools import list_ports
+    from serial.tools.list_ports_common import ListPortInfo
+
+    def subject() -> doctor.Finding:
+        return {f.subject: f for f in doctor.examine(tmp_path)}["serial ports"]
+
+    monkeypatch.setattr(list_ports, "comports", list)
+    assert (subject().state, "printer serve" in subject().fix) == ("note", True)
+    port = tmp_path / "ttyUSB0"
+    port.touch()
+    monkeypatch.setattr(list_ports, "comports", lambda: [ListPortInfo(str(port))])
+    assert (subject().state, subject().what) == ("ok", str(port))
+    monkeypatch.setattr(doctor.os, "access", lambda _path, _mode: False)
+    assert "dialout" in subject().fix
