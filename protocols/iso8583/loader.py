@@ -58,7 +58,12 @@ def load_spec(name: str) -> Spec:
 
 
 def shipped_text(name: str) -> str:
-    """Give the text of a shipped spec file."""
+    """Give the text of a shipped spec file.
+
+    Raises: FileNotFoundError for any other name: it may come from a foreign file and is no path.
+    """
+    if name not in shipped_names():
+        raise FileNotFoundError(f"no shipped spec {name!r}")
     return files("protocols").joinpath("specs", f"{name}.toml").read_text("utf-8")
 
 

@@ -242,9 +242,12 @@ def test_spec_extends_overrides_key_by_key() -> None:
     assert spec.elements[5] == load_spec("iso87").elements[5]
 
 
-def test_spec_extends_a_stranger_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"x.toml:6: spec.extends: no spec 'nobody'"):
-        parse_spec(HEAD + 'extends = "nobody"\n' + GOOD, "x.toml")
+@pytest.mark.parametrize(
+    "name", ["nobody", "", "../specs/iso87", "/etc/passwd", "\\u0000", "a" * 5_000]
+)
+def test_spec_extends_a_stranger_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match=r"x.toml:6: spec.extends: no spec '"):
+        parse_spec(HEAD + f'extends = "{name}"\n' + GOOD, "x.toml")
 
 
 def test_spec_that_extends_itself_is_refused() -> None:
