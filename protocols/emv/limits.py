@@ -2,7 +2,8 @@
 
 #: Longest input that the TLV parser takes: what two length bytes can express.
 TLV_INPUT_BYTES = 65_535
-#: Deepest nesting of constructed objects. EMV's deepest published form is 6F-A5-BF0C-61-73: five.
+#: Levels of objects: one on the last is primitive, so templates nest one less deep. EMV's deepest
+#: published form is 6F-A5-BF0C-61-73: five templates.
 TLV_DEPTH = 8
 #: Longest tag: EMV uses one and two bytes, proprietary issuers and ISO/IEC 7816-6 three.
 TLV_TAG_BYTES = 3
