@@ -223,6 +223,14 @@ class CardStackRule(Rule):
     )
     seconds: int = Field(strict=True, ge=1, le=86_400, description="1 to 86400 seconds")
     refuse: bool = Field(strict=True, description="true: the card that completes it is refused")
+    wrong_pin_cards: int = Field(
+        strict=True, ge=2, le=STACK_CARDS_MAX, description=f"2 to {STACK_CARDS_MAX} cards"
+    )
+    wrong_pin_seconds: int = Field(strict=True, ge=1, le=86_400, description="1 to 86400 seconds")
+    emptied_cards: int = Field(
+        strict=True, ge=2, le=STACK_CARDS_MAX, description=f"2 to {STACK_CARDS_MAX} cards"
+    )
+    emptied_seconds: int = Field(strict=True, ge=1, le=86_400, description="1 to 86400 seconds")
 
 
 class PaymentPlanRule(Rule):

@@ -11,6 +11,7 @@ from switch.decision import Decision, Flow, LedgerStep, MonthLeft
 from switch.flows import postings
 from switch.memory import SALES
 from switch.outcomes import OutcomeKind, ledger_outcomes
+from switch.pipeline.city_rules import note_emptied
 from switch.pipeline.context import Context
 from switch.pipeline.outage import signed_on
 
@@ -80,6 +81,8 @@ def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
         memory.day_index.note(terminal, sale, transfer.id, code)
         if posted:
             memory.batches.count_sale(terminal, sale, entry.sequence, posted)
+        if posted and not entry.debit_balance_after:
+            note_emptied(context)
         return _approved(context, entry, answer.months)
     memory.velocity.undo(transfer.id, transfer.amount)
     if outcome.kind is OutcomeKind.LOOK and entry is not None:

@@ -14,6 +14,8 @@ from switch.rules import RuleBook
 
 #: What stands before a proxy's number in element 62.
 _PROXY_LETTER = "W"
+#: What the cards of a stack have in common. Source: domain.md 2, R28.
+SALES_IN_A_ROW, WRONG_PINS, EMPTIED = "sales", "wrong PINs", "emptied"
 
 
 def check_hours(context: Context) -> Verdict:
@@ -80,23 +82,40 @@ def _check_proxy(context: Context, named: str) -> Verdict:
 
 def check_card_stack(context: Context) -> Verdict:
     """Raise the alarm of many cards in quick succession; refuse 05 and B06 if the rule says so."""
-    desk = context.desk
-    rule = desk.rules.rules.card_stack
-    if not rule.enabled:
+    rules = context.desk.rules
+    rule = rules.rules.card_stack
+    if not raise_alarm(context, SALES_IN_A_ROW, rule.cards, rule.seconds):
         return CONTINUE
-    terminal, card = context.terminal.terminal_number, context.card_found.card_number
-    if not desk.memory.stacks.note(terminal, card, desk.now_ns, rule.cards, rule.seconds):
-        return CONTINUE
-    desk.alarms.append(
-        (
-            "card-stack",
-            {
-                "terminal": context.request.terminal_id,
-                "shop": context.request.merchant_id,
-                "cards": rule.cards,
-                "seconds": rule.seconds,
-                "rule": desk.rules.references["card-stack"].evidence,
-            },
-        )
-    )
-    return desk.rules.refuse("card-stack", "05", "B06") if rule.refuse else CONTINUE
+    return rules.refuse("card-stack", "05", "B06") if rule.refuse else CONTINUE
+
+
+def note_wrong_pin(context: Context) -> None:
+    """Raise the alarm of wrong PINs of many cards on one terminal."""
+    rule = context.desk.rules.rules.card_stack
+    raise_alarm(context, WRONG_PINS, rule.wrong_pin_cards, rule.wrong_pin_seconds)
+
+
+def note_emptied(context: Context) -> None:
+    """Raise the alarm of many cards that one terminal leaves with nothing."""
+    rule = context.desk.rules.rules.card_stack
+    raise_alarm(context, EMPTIED, rule.emptied_cards, rule.emptied_seconds)
+
+
+def raise_alarm(context: Context, pattern: str, cards: int, seconds: int) -> bool:
+    """Tell people, and whoever asks, when this card completes a stack of its pattern."""
+    desk, terminal = context.desk, context.terminal.terminal_number
+    card = context.card_found.card_number
+    if not desk.rules.rules.card_stack.enabled:
+        return False
+    if not desk.memory.stacks.note(pattern, terminal, card, desk.now_ns, cards, seconds):
+        return False
+    fields = {
+        "pattern": pattern,
+        "terminal": context.request.terminal_id,
+        "shop": context.request.merchant_id,
+        "cards": cards,
+        "seconds": seconds,
+        "rule": desk.rules.references["card-stack"].evidence,
+    }
+    desk.alarms.append(("card-stack", fields))
+    return True

@@ -18,10 +18,7 @@ _FOREIGN = Refusal("94", evidence="the key was used for another message")
 def check_duplicate(context: Context) -> Verdict:
     """Find an earlier message of this key, in flight, in the ledger or in memory."""
     request, desk = context.request, context.desk
-    context.transfer_id = request.transfer_id
-    context.lock_ids = (context.transfer_id,)
-    context.fingerprint = request.fingerprint
-    if context.transfer_id in desk.in_flight:
+    if _is_under_way(context):
         return Park(context.transfer_id)
     settlement = batch_lock(context.terminal.terminal_number, request.batch)
     if settlement in desk.in_flight:
@@ -35,10 +32,7 @@ def check_duplicate(context: Context) -> Verdict:
 def check_pin_repeat(context: Context) -> Verdict:
     """Find an earlier PIN change of this key: under way, answered before, or the last that held."""
     request, desk = context.request, context.desk
-    context.transfer_id = request.transfer_id
-    context.lock_ids = (context.transfer_id,)
-    context.fingerprint = request.fingerprint
-    if context.transfer_id in desk.in_flight:
+    if _is_under_way(context):
         return Park(context.transfer_id)
     card = desk.registry.card_by_pan(request.pan) if request.pan is not None else None
     changed = desk.memory.pins.get(card.card_number) if card is not None else None
@@ -50,6 +44,14 @@ def check_pin_repeat(context: Context) -> Verdict:
             return _FOREIGN
         return Answered(Decision(code="00", evidence="changed before", chip_proved=True))
     return find_answer(context) or CONTINUE
+
+
+def _is_under_way(context: Context) -> bool:
+    """Name the message by its key and content; tell whether the key is under way."""
+    context.transfer_id = context.request.transfer_id
+    context.lock_ids = (context.transfer_id,)
+    context.fingerprint = context.request.fingerprint
+    return context.transfer_id in context.desk.in_flight
 
 
 def find_answer(context: Context) -> Answered | Refusal | None:

@@ -6,6 +6,7 @@ repeat, also after a restart, hears the same answer and costs nothing.
 
 from protocols.crypto.online_pin import PinCheck
 from protocols.refusals import Refusal
+from switch.pipeline.city_rules import note_wrong_pin
 from switch.pipeline.context import Context
 from switch.pipeline.verdict import CONTINUE, Verdict
 
@@ -35,6 +36,7 @@ def check_pin(context: Context) -> Verdict:
     if found is PinCheck.RIGHT and len(offset) == desk.rules.rules.pin.digits:
         tries.clear(card.card_number)
         return CONTINUE
+    note_wrong_pin(context)
     return _wrong(context, tries.charge(card.card_number, context.transfer_id))
 
 

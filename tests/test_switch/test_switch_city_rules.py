@@ -9,6 +9,7 @@ from programme.registry_port import ProxyView
 from protocols.errors import ConfigurationError
 from protocols.iso8583 import Message
 from switch.rules import load_rules, parse_rules
+from tests.test_switch.switch_edc import PIN
 
 RICE = {"item": "BERAS5KG", "quantity": "00001000", "amount": "000000100000"}
 SMOKE = {**RICE, "item": "ROKOK   "}
@@ -108,6 +109,35 @@ def test_stack_of_cards_raises_one_alarm_and_is_refused_where_the_rule_says_so(
     (alarm,) = alarms(counter)
     assert alarm["terminal"] == edc.terminal_id
     assert not any(card.pan.reveal() in str(alarm) for card in cards)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sen", "pin", "answer"),
+    [("wrong PINs", 100_000, "000000", "55 N=2"), ("emptied", 1_000_000, PIN, "00")],
+)
+def test_wrong_pins_and_emptied_cards_of_one_terminal_raise_one_alarm_for_the_stack(
+    counter, pattern, sen, pin, answer
+):
+    world, edc = counter.world, counter.edc
+    rule = {"wrong_pin_cards": 3, "wrong_pin_seconds": 60}
+    world.set_rule("card_stack", **rule, emptied_cards=3, emptied_seconds=60)
+    cards = [world.add_card(number, 1_000_000) for number in (2, 3, 4, 5)]
+    for card in cards:
+        world.clock.advance(20)
+        request = edc.purchase(card, sen, pin=pin)
+        assert told(edc.send(request)[0]) == answer
+        assert told(edc.send(request)[0]) == answer
+    world.exchange()
+    (alarm,) = alarms(counter)
+    assert (alarm["pattern"], alarm["terminal"]) == (pattern, edc.terminal_id)
+    assert not any(card.pan.reveal() in str(alarm) for card in cards)
+
+
+def test_holder_who_mistypes_again_and_again_is_no_stack(counter):
+    counter.world.set_rule("card_stack", wrong_pin_cards=2, wrong_pin_seconds=600)
+    for expected in ("55 N=2", "55 N=1", "75"):
+        assert told(counter.buy(100_000, pin="000000")) == expected
+    assert alarms(counter) == []
 
 
 def test_cards_at_the_pace_of_people_raise_no_alarm(counter):
