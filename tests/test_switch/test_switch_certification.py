@@ -18,6 +18,8 @@ from tests.test_switch.switch_site import Line, Site
 TABLE = tomllib.loads((Path(__file__).parents[2] / "fixtures/certification.toml").read_text())
 NETWORK = {"key-change": "161", "log-on": "001", "log-off": "002", "echo": "301"}
 TOTALS = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
+#: Source: domain.md 7.2.
+DISPLAY_COLUMNS = 21
 TOLD = ("code", "codes", "reason", "moves", "balance", "months", "statement", "totals_told")
 KNOWN = {
     *TOLD, "send", "do", "build", "together", "as", "of", "mti", "rupiah", "pin", "card", "shop",
@@ -270,6 +272,9 @@ def test_texts_of_every_code_of_the_cases_are_those_on_the_screen():
     assert used == set(TABLE["texts"])
     for code, text in TABLE["texts"].items():
         assert f"{texts[code].line_1} / {texts[code].line_2}" == text
+        assert max(len(texts[code].line_1), len(texts[code].line_2)) <= DISPLAY_COLUMNS
+    told = {code: [texts[code].sentence_id, texts[code].sentence_en] for code in used}
+    assert told == TABLE["sentences"]
 
 
 def test_every_reason_of_the_cases_has_its_sentence():
