@@ -21,6 +21,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HASH_BYTES = 32
+#: Digits of the greatest size of a log, 2^64-1.
+_SIZE_DIGITS_MAX = 20
 #: A path has one hash a level; a tree of 2^63 leaves is out of anybody's reach.
 PATH_HASHES_MAX = 64
 #: A proof is some kilobytes; anything larger is no proof.
@@ -115,8 +117,8 @@ def read_checkpoint(text: str) -> Checkpoint:
     lines = text.partition("\n\n")[0].split("\n")
     if len(lines) < 3 or not lines[0] or not lines[1].isascii() or not lines[1].isdigit():
         raise ProofError("no checkpoint: origin, size and root must be its first three lines")
-    if lines[1] != str(int(lines[1])):
-        raise ProofError("the size of the checkpoint has leading zeros")
+    if len(lines[1]) > _SIZE_DIGITS_MAX or lines[1] != str(int(lines[1])):
+        raise ProofError("the size of the checkpoint is beyond any log or has leading zeros")
     root = _base64(lines[2])
     if len(root) != HASH_BYTES:
         raise ProofError("the root of the checkpoint is no SHA-256 hash")
@@ -138,14 +140,17 @@ def check_note(note: str, verifier_key: str) -> int:
         raise ProofError("no signed note: signatures must follow an empty line")
     text = body + "\n"
     key_id = key_hash(name, kind, public)
+    found = None
     for line in tail.split("\n")[:-1]:
         mark, signer, encoded = (*line.split(" "), "", "")[:3]
-        if mark != "—" or line != f"— {signer} {encoded}":
+        if mark != "—" or not signer or line != f"— {signer} {encoded}":
             raise ProofError("a signature line is malformed")
         raw = _base64(encoded)
-        if signer == name and raw[:4] == key_id:
-            return _check_signature(text, raw[4:], kind, public)
-    raise ProofError(f"no signature of {name} on the note")
+        if found is None and signer == name and raw[:4] == key_id:
+            found = raw[4:]
+    if found is None:
+        raise ProofError(f"no signature of {name} on the note")
+    return _check_signature(text, found, kind, public)
 
 
 def read_verifier_key(text: str) -> tuple[str, int, bytes]:

@@ -269,6 +269,8 @@ def test_published_example_of_a_signed_note_verifies_and_its_changes_do_not() ->
         GO_NOTE.replace("— P", "- P"),
         GO_NOTE.replace("PeterNeumann", "Peter"),
         GO_NOTE.partition("\n\n")[0],
+        GO_NOTE + "a line that is no signature\n",
+        GO_NOTE + "—  AAAA\n",
     ):
         with pytest.raises(ProofError):
             proof_check.check_note(wrong, GO_KEY)
@@ -299,7 +301,17 @@ def test_checkpoint_is_signed_by_the_log_and_cosigned_by_witnesses() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a\n1\n", "a\n01\nAA==", "a\n-1\nAA==", "a\n1\nAA==", "a\n1\n!", "\n1\nAA=="]
+    "text",
+    [
+        "",
+        "a\n1\n",
+        "a\n01\nAA==",
+        "a\n-1\nAA==",
+        "a\n1\nAA==",
+        "a\n1\n!",
+        "\n1\nAA==",
+        f"a\n{'9' * 5_000}\n{'A' * 43}=",
+    ],
 )
 def test_text_that_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(ProofError):
