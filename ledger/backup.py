@@ -25,9 +25,10 @@ from ledger.pages import (
     snapshot_name,
 )
 from ledger.port import BackupReport
-from ledger.recovery import corrupt, read_superblock
+from ledger.recovery import corrupt
 from ledger.snapshot import snapshot_numbers
 from ledger.storage import FileStorage
+from ledger.superblock import read_durable_superblock
 
 #: What a file system answers that cannot link this file here; then it is copied.
 _NO_LINK_ERRNOS = frozenset(
@@ -114,13 +115,13 @@ class _Copy:
     def _tail(self) -> tuple[Identity, CommitMark | None, bytes]:
         """Give the mark in force and its segment's bytes up to the frame that it names."""
         while True:
-            identity, mark = read_superblock(self._storage)
+            identity, mark, _ = read_durable_superblock(self._storage)
             name = segment_name(1 if mark is None else mark.segment_number)
             try:
                 raw = self._storage.read(name, 0, identity.segment_size)
             except FileNotFoundError:
                 # Sealed since the mark was read; then there is a newer mark.
-                if read_superblock(self._storage).mark == mark:
+                if read_durable_superblock(self._storage).mark == mark:
                     log = SegmentedLog(self._storage, identity)
                     corrupt(log, name, 0, "the segment is missing")
                 continue

@@ -272,8 +272,8 @@ class Committer:
 
     def _poisoned(self) -> LedgerPoisonedError:
         return LedgerPoisonedError(
-            f"{self._log.storage.location}: a write failed ({self._poison}); what was outstanding "
-            "is indeterminate until the ledger is reopened"
+            f"{self._log.storage.location}: the writer stopped ({self._poison}); what was "
+            "outstanding is indeterminate until the ledger is reopened"
         )
 
 

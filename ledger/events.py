@@ -55,6 +55,7 @@ def transfer_events(transfers: Iterable[Transfer]) -> list[TransferEvent]:
 
 def unpack_events(batch: bytes | memoryview) -> list[TransferEvent]:
     """Give the events of a packed batch. Raise `LedgerBatchError` on a broken length."""
+    batch = memoryview(batch).tobytes()  # Whatever its shape, as 128-byte records.
     if len(batch) % RECORD_SIZE:
         raise LedgerBatchError(
             f"a packed batch of {len(batch)} bytes is not a multiple of {RECORD_SIZE}; "

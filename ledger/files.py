@@ -11,10 +11,11 @@ from pathlib import Path
 from ledger.errors import LedgerCorruptError, LedgerForeignError
 from ledger.log import SUPERBLOCK_NAME, RawSegment, SegmentedLog
 from ledger.record import takes_id
-from ledger.recovery import Scanner, read_superblock
+from ledger.recovery import Scanner
 from ledger.restoring import find_start
 from ledger.sealed import SealedSegment, cold_find
 from ledger.storage import FileStorage, Storage
+from ledger.superblock import read_durable_superblock
 from ledger.tree import range_root
 
 #: Takes how many records are read, and how many there are.
@@ -34,7 +35,7 @@ class LogFiles:
             LedgerCorruptError: a frame or record does not verify; names file and offset.
         """
         self._storage = storage
-        superblock = read_superblock(storage)
+        superblock = read_durable_superblock(storage)
         mark = superblock.mark
         self._log = SegmentedLog(storage, superblock.identity)
         stop, total = (0, 0) if mark is None else (mark.frame_number, mark.durable_upto)

@@ -17,6 +17,9 @@ SEGMENT_SIZE_MAX = 1 << 30
 SEGMENT_SIZE_DEFAULT = 64 << 20
 #: Sealed segments kept open for reading at once: well below the usual limit of 1,024 descriptors.
 FILES_OPEN_MAX = 128
+#: Looks at a commit mark that does not verify, before a reader calls it damaged: a writer writes it
+#: in microseconds.
+MARK_READS_MAX = 8
 #: Zero bytes written at a time while a segment is prepared, so that commits pass in between.
 ZERO_CHUNK_BYTES = 1 << 20
 #: Accounts: dense numbers are u32.

@@ -17,6 +17,7 @@ from ledger.backup import back_up
 from ledger.errors import LedgerBatchError
 from ledger.events import check_accounts
 from ledger.limits import SEGMENT_SIZE_DEFAULT, STATEMENT_ROWS_MAX
+from ledger.opening import Checkpoint
 from ledger.pages import segment_name
 from ledger.port import BackupReport, Entry, ScrubReport, StatementFilter, VerifyReport
 from ledger.recovery import TornTail
@@ -44,6 +45,7 @@ _ENTRY_SIZE = RECORD_SIZE + _ENTRY_TAIL.size
 #: Accounts and entries that an iterator holds in memory at a time.
 _PAGE_ROWS = 1_000
 _U64_MAX = (1 << 64) - 1
+_CODE_MAX = (1 << 16) - 1
 
 
 def _load_core() -> Any:
@@ -94,6 +96,7 @@ class NativeLedger:
         self, transfers: Sequence[Transfer], *, deadline_ns: int | None = None
     ) -> list[CreateTransferResult]:
         """Post transfers in one durable batch. No transfers at all release what has expired."""
+        deadline_ns = _within_u64(deadline_ns)
         results = self._core.execute_objects(list(transfers), self._now_ns(), deadline_ns)
         return _transfer_results(results)
 
@@ -152,8 +155,8 @@ class NativeLedger:
             raise LedgerBatchError(
                 f"limit {wanted.limit}: a page has 1 to {STATEMENT_ROWS_MAX} rows"
             )
-        if not 0 < wanted.account_id <= ID_MAX:
-            return []  # Nothing was ever given such an id.
+        if not (0 < wanted.account_id <= ID_MAX and 0 <= wanted.code <= _CODE_MAX):
+            return []  # Nothing was ever given such an id or code.
         packed = self._core.statement(
             (
                 wanted.account_id,
@@ -357,10 +360,7 @@ def open_native(
     everything in one order, so that a simulated disk sees the same operations in every run.
     """
     assert _CORE is not None, "ask NATIVE_AVAILABLE first"
-    expected = None
-    if expected_checkpoint is not None:
-        root = bytes.fromhex(expected_checkpoint["root_hash"])
-        expected = (int(expected_checkpoint["sequence"]), root)
+    expected = Checkpoint.read(expected_checkpoint)
     if read_only:
         core = _CORE.NativeEngine.open_reader(str(path), expected, storage)
     else:

@@ -29,12 +29,13 @@ from ledger.log import (
     adopt_spare,
     create_log,
 )
-from ledger.pages import seal_name
-from ledger.recovery import Scanner, Superblock, list_segments, read_superblock
+from ledger.pages import ZERO_BLOCK, seal_name
+from ledger.recovery import Scanner, list_segments
 from ledger.restoring import capture, find_start, restore
 from ledger.sealed import SealedSegment
 from ledger.snapshot import Snapshot
 from ledger.storage import Storage
+from ledger.superblock import Superblock, read_durable_superblock, read_superblock
 from ledger.tree import range_root
 
 _OUR_NAMES = re.compile(
@@ -48,6 +49,10 @@ _HALF_MADE = (
 )
 
 
+_HASH_BYTES = 32
+_CHECKPOINT_FORM = "give sequence and root_hash as `Ledger.checkpoint` gave them"
+
+
 class Checkpoint(NamedTuple):
     """What the caller knows of the ledger from before: that it held this."""
 
@@ -56,10 +61,16 @@ class Checkpoint(NamedTuple):
 
     @classmethod
     def read(cls, checkpoint: Mapping[str, Any] | None) -> "Checkpoint | None":
-        """Give the checkpoint that `Ledger.checkpoint` gave as a dict."""
+        """Give the checkpoint that `Ledger.checkpoint` gave as a dict. Raise `LedgerBatchError`."""
         if checkpoint is None:
             return None
-        return cls(int(checkpoint["sequence"]), bytes.fromhex(checkpoint["root_hash"]))
+        try:
+            found = cls(int(checkpoint["sequence"]), bytes.fromhex(checkpoint["root_hash"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerBatchError(f"expected checkpoint: {error!r}; {_CHECKPOINT_FORM}") from error
+        if not 0 <= found.sequence < 1 << 64 or len(found.root_hash) != _HASH_BYTES:
+            raise LedgerBatchError(f"expected checkpoint: {_CHECKPOINT_FORM}")
+        return found
 
     def check(self, log: SegmentedLog) -> None:
         """Raise `LedgerRollbackError` when the log does not contain the checkpoint."""
@@ -102,7 +113,7 @@ def open_log(
     names = storage.names()
     exists = SUPERBLOCK_NAME in names
     if read_only and exists:
-        return _read(storage, read_superblock(storage), checkpoint, read_only=True)
+        return _read(storage, read_durable_superblock(storage), checkpoint, read_only=True)
     foreign = sorted(name for name in names if not _OUR_NAMES.fullmatch(name))
     if not exists and foreign:
         raise LedgerForeignError(
@@ -125,7 +136,7 @@ def open_log(
 def resume_log(opened: OpenedLog) -> None:
     """Read on, without judging the tail, up to the commit mark that is in force now."""
     log, books = opened.log, opened.books
-    mark = read_superblock(log.storage).mark
+    mark = read_durable_superblock(log.storage).mark
     if mark is None or mark.frame_number <= log.frame_number:
         return
     segments = log.segment_number
@@ -153,7 +164,7 @@ def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], b
 def _read(
     storage: Storage, superblock: Superblock, checkpoint: Checkpoint | None, *, read_only: bool
 ) -> OpenedLog:
-    identity, mark = superblock
+    identity, mark, damaged_slot = superblock
     log, books = SegmentedLog(storage, identity), Books()
     start = find_start(storage, identity, mark)
     if start is not None:
@@ -179,4 +190,7 @@ def _read(
         adopt_spare(log)
         log.write_mark()
         storage.sync(SUPERBLOCK_NAME)
+        if damaged_slot and read_superblock(storage).damaged_slot:  # It was the older one.
+            storage.write(SUPERBLOCK_NAME, damaged_slot, ZERO_BLOCK)
+            storage.sync(SUPERBLOCK_NAME)
     return OpenedLog(log, books, scanner, since, snapshot[0] if snapshot else None)

@@ -10,27 +10,20 @@ from hashlib import sha256
 from typing import NamedTuple, NoReturn
 from zlib import crc32
 
-from ledger.errors import LedgerCorruptError, LedgerForeignError
+from ledger.errors import LedgerCorruptError
 from ledger.frame import (
     BLOCK_BYTES,
     FRAME_MAGIC,
     HEADER_BYTES,
-    VERSION,
     FrameHeader,
     frame_bytes,
 )
-from ledger.limits import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES
-from ledger.log import SUPERBLOCK_NAME, RawSegment, Segment, SegmentedLog
+from ledger.limits import ZERO_CHUNK_BYTES
+from ledger.log import RawSegment, Segment, SegmentedLog
 from ledger.pages import (
-    SUPERBLOCK_BYTES,
-    ZERO_BLOCK,
     CommitMark,
-    Identity,
     SegmentHeader,
-    read_identity,
-    read_mark,
     read_segment_header,
-    read_version,
     seal_name,
     segment_name,
 )
@@ -48,50 +41,6 @@ class TornTail(NamedTuple):
     file: str
     offset: int
     length: int
-
-
-class Superblock(NamedTuple):
-    """What the superblock says: who the ledger is, and up to where it was certainly durable."""
-
-    identity: Identity
-    mark: CommitMark | None
-
-
-def read_superblock(storage: Storage) -> Superblock:
-    """Give the superblock. Raise `LedgerForeignError` or `LedgerCorruptError`."""
-    where = f"{storage.location}/{SUPERBLOCK_NAME}"
-    data = storage.read(SUPERBLOCK_NAME, 0, SUPERBLOCK_BYTES).ljust(SUPERBLOCK_BYTES, b"\0")
-    version = read_version(data[:BLOCK_BYTES])
-    if version is None:
-        raise LedgerForeignError(
-            f"{where}, offset 0: not a ledger of this program; nothing touched"
-        )
-    if version != VERSION:
-        raise LedgerForeignError(
-            f"{where}, offset 6: format version {version}, this program knows {VERSION}; "
-            "open it with the version that made it"
-        )
-    identity = read_identity(data[:BLOCK_BYTES])
-    if identity is None or not _sound_identity(identity):
-        raise LedgerCorruptError(
-            f"{where}, offset 0: the identity page does not verify; restore it from a backup"
-        )
-    slots = [data[BLOCK_BYTES : 2 * BLOCK_BYTES], data[2 * BLOCK_BYTES :]]
-    marks = [mark for mark in map(read_mark, slots) if mark is not None]
-    if not marks and any(slot != ZERO_BLOCK for slot in slots):
-        raise LedgerCorruptError(
-            f"{where}, offset {BLOCK_BYTES}: no commit mark verifies; restore the directory from "
-            "a backup, nothing was changed"
-        )
-    return Superblock(identity, max(marks, default=None))
-
-
-def _sound_identity(identity: Identity) -> bool:
-    return (
-        identity.block_bytes == BLOCK_BYTES
-        and identity.segment_size % BLOCK_BYTES == 0
-        and SEGMENT_SIZE_MIN <= identity.segment_size <= SEGMENT_SIZE_MAX
-    )
 
 
 class SegmentNames(NamedTuple):

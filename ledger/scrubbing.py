@@ -20,9 +20,10 @@ from ledger.log import SegmentedLog
 from ledger.pages import Identity, read_segment_header, segment_name
 from ledger.port import ScrubReport
 from ledger.record import RECORD_BYTES, unseal
-from ledger.recovery import corrupt, list_segments, read_superblock
+from ledger.recovery import corrupt, list_segments
 from ledger.sealed import SealedSegment
 from ledger.storage import Storage
+from ledger.superblock import read_durable_superblock
 
 
 class _Scrubbed(NamedTuple):
@@ -45,7 +46,7 @@ def scrub_storage(
     """
     assert first_segment > 0
     started = time.perf_counter()
-    identity, mark = read_superblock(storage)
+    identity, mark, _ = read_durable_superblock(storage)
     log = SegmentedLog(storage, identity)
     durable = 0 if mark is None else mark.frame_number
     # Segments that came after the mark was read are for the next round.

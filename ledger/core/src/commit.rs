@@ -133,6 +133,8 @@ impl Engine {
                     tell_all(group, &Fault::new(FaultKind::Full, fault.text));
                     return None;
                 }
+                drop(writer);
+                self.wait_for_sealer();
             }
         }
         Some(group)

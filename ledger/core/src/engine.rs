@@ -187,18 +187,14 @@ impl Engine {
             let cause = hold(&self.poison).clone();
             let cause = cause.map_or_else(|| "a bug".to_owned(), |fault| fault.text);
             let text = format!(
-                "{}: a write failed ({cause}); what was outstanding is indeterminate until the \
+                "{}: the writer stopped ({cause}); what was outstanding is indeterminate until the \
                  ledger is reopened",
                 self.directory().display()
             );
             return Err(Fault::new(FaultKind::Poisoned, text));
         }
         if self.stopping.load(Ordering::Acquire) {
-            let text = format!(
-                "{}: the ledger is closed; open it again",
-                self.directory().display()
-            );
-            return Err(Fault::new(FaultKind::Closed, text));
+            return Err(Fault::closed(self.directory()));
         }
         Ok(())
     }
@@ -329,6 +325,8 @@ impl Engine {
         let _turn = hold(&self.turn);
         let mut writer = hold(&self.writer);
         let finished = writer.finish().and(sealed);
+        writer.close();
+        self.reader.close();
         self.reader.storage().unlock();
         if self.poisoned.load(Ordering::Acquire) {
             return Ok(());

@@ -60,6 +60,15 @@ impl Fault {
         Self::new(FaultKind::Corrupt, text)
     }
 
+    /// The ledger was closed.
+    pub fn closed(directory: &Path) -> Self {
+        let text = format!(
+            "{}: the ledger is closed; open it again",
+            directory.display()
+        );
+        Self::new(FaultKind::Closed, text)
+    }
+
     /// The operating system refused; the kind follows from its reason.
     pub fn from_io(path: &Path, doing: &str, error: &io::Error) -> Self {
         let (kind, mend) = match error.kind() {

@@ -31,5 +31,11 @@ pub const SEAL_CHUNK_BYTES: usize = 1 << 20;
 /// Microseconds of such a pause: about 60 MiB a second stay for sealing, and the disk is the
 /// commits' the rest of the time.
 pub const SEAL_PAUSE_US: u64 = 10_000;
+/// Looks at a commit mark that does not verify, before a reader calls it damaged: a writer writes it
+/// in microseconds.
+pub const MARK_READS_MAX: u32 = 8;
 /// Closed segments that wait for sealing before it makes no more pauses.
 pub const SEAL_BACKLOG_MAX: u64 = 4;
+/// Closed segments that wait for sealing before a commit that needs another one waits too: their
+/// ids stay in memory, about 10 MiB for each whole segment of 64 MiB.
+pub const SEAL_WAITING_MAX: u64 = 16;

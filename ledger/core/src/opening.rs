@@ -19,7 +19,8 @@ use crate::resuming::{start, Started};
 use crate::scan::{Extent, Position, Scan, TornTail};
 use crate::sealer::SEAL_TEMPORARY;
 use crate::segments::{
-    list, names, number_in, read_superblock, Listing, SegmentReader, SUPERBLOCK,
+    list, names, number_in, read_durable_superblock, read_superblock, Listing, SegmentReader,
+    Superblock, SUPERBLOCK,
 };
 use crate::sha::Hash;
 use crate::snapshot_writer::SNAPSHOT_TEMPORARY;
@@ -121,7 +122,11 @@ fn open_locked(
 
 /// Read the log to its end, mend a torn tail, and stand ready to write.
 fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<OpenedWriter, Fault> {
-    let (identity, mark) = read_superblock(&**storage)?;
+    let Superblock {
+        identity,
+        mark,
+        damaged_slot,
+    } = read_superblock(&**storage)?;
     let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
     let listing = list(&**storage)?;
     let Started {
@@ -159,6 +164,9 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
     );
     writer.write_mark()?;
     writer.finish()?;
+    if let Some(offset) = damaged_slot {
+        writer.clear_slot(offset)?;
+    }
     writer.prepare_spare();
     Ok(OpenedWriter {
         scan,
@@ -189,7 +197,7 @@ pub fn open_reader(storage: &Shared, expected: Option<Expected>) -> Result<Scan<
     if !judge(&**storage)? {
         return Err(no_ledger(storage.location()));
     }
-    let (identity, mark) = read_superblock(&**storage)?;
+    let Superblock { identity, mark, .. } = read_durable_superblock(&**storage)?;
     let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
     let listing: Listing = list(&**storage)?;
     let mut scan = start(identity, &reader, &listing, expected)?.scan;

@@ -160,6 +160,11 @@ impl Identity {
     }
 }
 
+/// Where in the superblock the mark of a frame is written.
+pub fn mark_offset(frame: u64) -> u64 {
+    BLOCK_U64 * (1 + frame % 2)
+}
+
 impl CommitMark {
     /// Write the slot.
     pub fn pack(&self) -> [u8; BLOCK] {
@@ -175,7 +180,7 @@ impl CommitMark {
 
     /// Where in the superblock its slot is.
     pub fn offset(&self) -> u64 {
-        BLOCK_U64 * (1 + self.frame % 2)
+        mark_offset(self.frame)
     }
 
     /// Read a slot.

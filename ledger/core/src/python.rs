@@ -129,9 +129,10 @@ impl NativeEngine {
     /// Raise when nothing can be asked any more.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         match &self.handle {
-            Handle::Writer(engine) => engine.check().map_err(|fault| exception(py, &fault)),
-            Handle::Reader(_) => Ok(()),
+            Handle::Writer(engine) => engine.check(),
+            Handle::Reader(walked) => walked.check(),
         }
+        .map_err(|fault| exception(py, &fault))
     }
 
     /// What kept a segment from being sealed or prepared; "" for nothing.
@@ -279,7 +280,10 @@ impl NativeEngine {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match &self.handle {
             Handle::Writer(engine) => detached(py, || engine.close()),
-            Handle::Reader(_) => Ok(()),
+            Handle::Reader(walked) => {
+                walked.close();
+                Ok(())
+            }
         }
     }
 }

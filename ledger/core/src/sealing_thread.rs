@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use crate::cold::Cold;
 use crate::engine::{hold, Engine};
 use crate::fault::{Fault, FaultKind};
-use crate::limits::SEAL_BACKLOG_MAX;
+use crate::limits::{SEAL_BACKLOG_MAX, SEAL_WAITING_MAX};
 use crate::sealed::SealedSegment;
 use crate::sealer::Pace;
 use crate::storage::Schedule;
@@ -19,6 +19,15 @@ struct Wanted {
     is_over: bool,
 }
 
+/// How far the sealing is.
+#[derive(Default)]
+struct Progress {
+    /// The segment to be sealed next.
+    next: u64,
+    /// The last attempt failed, or the engine stopped: nothing is worth waiting for.
+    has_failed: bool,
+}
+
 /// The thread that seals, or none where one thread does everything.
 pub struct SealingThread {
     schedule: Schedule,
@@ -26,6 +35,8 @@ pub struct SealingThread {
     wanted: Mutex<Wanted>,
     changed: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
+    progress: Mutex<Progress>,
+    progressed: Condvar,
     /// What kept the last segment from being sealed.
     trouble: Mutex<Option<Fault>>,
 }
@@ -39,6 +50,8 @@ impl SealingThread {
             wanted: Mutex::default(),
             changed: Condvar::new(),
             thread: Mutex::new(None),
+            progress: Mutex::default(),
+            progressed: Condvar::new(),
             trouble: Mutex::new(None),
         }
     }
@@ -55,6 +68,7 @@ impl Engine {
         if self.sealing.schedule == Schedule::Inline {
             return self.seal_due();
         }
+        hold(&self.sealing.progress).next = hold(&self.sealer).next();
         // Held weakly: an engine that nobody holds any more is dropped, and that ends the thread.
         let engine = Arc::downgrade(self);
         hold(&self.sealing.wanted).is_due = true;
@@ -105,12 +119,32 @@ impl Engine {
     /// next one; damage stops the engine.
     fn seal_due(&self) {
         let sealed = self.seal_closed();
+        let trouble = sealed.is_err();
         *hold(&self.sealing.trouble) = sealed.as_ref().err().cloned();
         if let Err(fault) = sealed {
             if fault.kind == FaultKind::Corrupt {
                 self.poison(fault);
             }
         }
+        hold(&self.sealing.progress).has_failed = trouble || self.is_poisoned();
+        self.sealing.progressed.notify_all();
+    }
+
+    /// Wait while so many closed segments wait for sealing that memory would grow beyond its bound.
+    ///
+    /// Not while the disk refuses to seal: commits do not depend on it. The caller may hold the
+    /// turn, and nothing that the sealer takes.
+    pub fn wait_for_sealer(&self) {
+        if self.sealing.schedule == Schedule::Inline {
+            return;
+        }
+        let in_use = self.segment_in_use.load(Ordering::Acquire);
+        let is_behind = |progress: &mut Progress| {
+            !progress.has_failed && in_use.saturating_sub(progress.next) > SEAL_WAITING_MAX
+        };
+        let progress = hold(&self.sealing.progress);
+        let waited = self.sealing.progressed.wait_while(progress, is_behind);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What kept a segment from being sealed or prepared, or a snapshot from being written.
@@ -135,6 +169,8 @@ impl Engine {
             }
             let newest = sealer.seal()?;
             self.cool(sealer.cold(), &newest)?;
+            hold(&self.sealing.progress).next = sealer.next();
+            self.sealing.progressed.notify_all();
             sealer.remove_raw()?;
             sealer.snapshot(&|start, count| self.known_accounts(start, count))?;
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::fault::{Fault, FaultKind};
-use crate::limits::FILES_OPEN_MAX;
+use crate::limits::{FILES_OPEN_MAX, MARK_READS_MAX};
 use crate::pages::{segment_name, CommitMark, Identity, PageError, BLOCK, HEADER};
 use crate::record::Record;
 use crate::storage::{path_of, read_fully, Access, Shared, Storage, StoredFile};
@@ -166,6 +166,11 @@ impl SegmentReader {
         Ok(file)
     }
 
+    /// Close all files.
+    pub fn close(&self) {
+        self.open.lock().expect("no panic while it is held").clear();
+    }
+
     /// Close a raw segment that was removed.
     pub fn forget(&self, segment: u64) {
         let mut open = self.open.lock().expect("no panic while it is held");
@@ -262,15 +267,47 @@ pub fn names(storage: &dyn Storage) -> Result<Vec<String>, Fault> {
     names.map_err(|error| Fault::from_io(storage.location(), "cannot list", &error))
 }
 
-/// Read the superblock: who the ledger is and what is known to be durable.
-pub fn read_superblock(storage: &dyn Storage) -> Result<(Identity, Option<CommitMark>), Fault> {
+/// What the superblock says: who the ledger is, and up to where it was certainly durable.
+pub struct Superblock {
+    /// Who the ledger is.
+    pub identity: Identity,
+    /// The mark in force.
+    pub mark: Option<CommitMark>,
+    /// Offset of a slot that holds something, but no mark that verifies.
+    pub damaged_slot: Option<u64>,
+}
+
+/// Read the superblock for who only reads: a damaged slot might hold the newest mark.
+///
+/// Looked at again a few times, since a writer may be writing it just now.
+pub fn read_durable_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
+    let mut superblock = read_superblock(storage)?;
+    for _ in 1..MARK_READS_MAX {
+        if superblock.damaged_slot.is_none() {
+            break;
+        }
+        superblock = read_superblock(storage)?;
+    }
+    let Some(offset) = superblock.damaged_slot else {
+        return Ok(superblock);
+    };
+    let text = format!(
+        "{}, offset {offset}: the commit mark does not verify, so what is durable is not known; \
+         open the ledger for writing once, which judges every frame and writes the mark anew",
+        path_of(storage, SUPERBLOCK).display()
+    );
+    Err(Fault::new(FaultKind::Corrupt, text))
+}
+
+/// Read the superblock.
+pub fn read_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
     let path = path_of(storage, SUPERBLOCK);
     // What lies behind the end of a file counts as zero.
     let mut bytes = vec![0u8; 3 * BLOCK];
     let read = storage
         .open(SUPERBLOCK, Access::Read)
         .and_then(|file| read_fully(&*file, &mut bytes, 0));
-    read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
+    let length = read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
     let identity = match Identity::unpack(&bytes[..BLOCK]) {
         Ok(identity) if identity.is_sound() => identity,
         Ok(_) => return Err(Fault::corrupt(&path, 24, "no ledger has such segments")),
@@ -282,6 +319,7 @@ pub fn read_superblock(storage: &dyn Storage) -> Result<(Identity, Option<Commit
     };
     let mut mark: Option<CommitMark> = None;
     let mut damaged = None;
+    let mut short = None;
     for slot in 1..3 {
         let page = &bytes[slot * BLOCK..(slot + 1) * BLOCK];
         match CommitMark::unpack(page) {
@@ -290,17 +328,21 @@ pub fn read_superblock(storage: &dyn Storage) -> Result<(Identity, Option<Commit
                     mark = Some(found);
                 }
             }
-            Err(_) if page.iter().all(|byte| *byte == 0) => {}
-            Err(_) => damaged = Some(slot * BLOCK),
+            Err(_) if page.iter().all(|byte| *byte == 0) => {
+                if length < (slot + 1) * BLOCK {
+                    short = Some((slot * BLOCK) as u64);
+                }
+            }
+            Err(_) => damaged = Some((slot * BLOCK) as u64),
         }
     }
     match (mark, damaged) {
-        (None, Some(offset)) => Err(Fault::corrupt(
-            &path,
-            offset as u64,
-            "no commit mark is readable",
-        )),
-        _ => Ok((identity, mark)),
+        (None, Some(offset)) => Err(Fault::corrupt(&path, offset, "no commit mark is readable")),
+        _ => Ok(Superblock {
+            identity,
+            mark,
+            damaged_slot: damaged.or(short),
+        }),
     }
 }
 

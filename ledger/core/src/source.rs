@@ -1,5 +1,6 @@
 //! What reads read from: the running engine, or a walk through a log that another process writes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use crate::engine::{hold, Engine};
 use crate::fault::Fault;
 use crate::record::Record;
 use crate::scan::{Extent, Scan};
-use crate::segments::{read_superblock, FramePlace, SegmentReader};
+use crate::segments::{read_durable_superblock, FramePlace, SegmentReader};
 use crate::state::{History, State};
 use crate::verify::Belief;
 
@@ -76,6 +77,7 @@ impl Source for Engine {
 /// A ledger opened for reading: a walk to the end of what was durable when it was last refreshed.
 pub struct Walked {
     reader: Arc<SegmentReader>,
+    closed: AtomicBool,
     inner: Mutex<Walk>,
 }
 
@@ -95,13 +97,28 @@ impl Walked {
         walk.copy_balances();
         Self {
             reader,
+            closed: AtomicBool::new(false),
             inner: Mutex::new(walk),
         }
     }
 
+    /// Say why nothing can be asked any more, if so.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Fault::closed(self.reader.storage().location()));
+        }
+        Ok(())
+    }
+
+    /// Close the files. Idempotent.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.reader.close();
+    }
+
     /// Walk on to what the writer has made durable meanwhile.
     pub fn refresh(&self) -> Result<(), Fault> {
-        let (_, mark) = read_superblock(&**self.reader.storage())?;
+        let mark = read_durable_superblock(&**self.reader.storage())?.mark;
         let mut walk = hold(&self.inner);
         if let Some(mark) = mark.filter(|mark| mark.frame > walk.scan.frame) {
             walk.scan.take_over_sealed()?;

@@ -8,7 +8,8 @@ use crate::disk::AlignedBuffer;
 use crate::fault::Fault;
 use crate::frames::Frame;
 use crate::pages::{
-    frame_bytes, segment_name, CommitMark, Identity, Nonce, SegmentHeader, BLOCK, BLOCK_U64,
+    frame_bytes, mark_offset, segment_name, CommitMark, Identity, Nonce, SegmentHeader, BLOCK,
+    BLOCK_U64,
 };
 use crate::segments::{FramePlace, SUPERBLOCK};
 use crate::sha::Hash;
@@ -214,11 +215,29 @@ impl Writer {
         written.map_err(|error| self.superblock_fault("cannot write", &error))
     }
 
+    /// Set a damaged slot to zero, durably, unless the tip's mark has been written over it.
+    pub fn clear_slot(&mut self, offset: u64) -> Result<(), Fault> {
+        if offset == mark_offset(self.tip.frame) {
+            return Ok(());
+        }
+        let cleared = self.superblock().and_then(|file| {
+            file.write_at(&[0; BLOCK], offset)?;
+            file.sync()
+        });
+        cleared.map_err(|error| self.superblock_fault("cannot write", &error))
+    }
+
     /// Make the last commit mark durable and wait for the spare's maker.
     pub fn finish(&mut self) -> Result<(), Fault> {
         self.spare.join();
         let synced = self.superblock().and_then(StoredFile::sync);
         synced.map_err(|error| self.superblock_fault("cannot sync", &error))
+    }
+
+    /// Close the files.
+    pub fn close(&mut self) {
+        self.file = None;
+        self.superblock = None;
     }
 
     fn superblock_fault(&self, doing: &str, error: &io::Error) -> Fault {
