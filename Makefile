@@ -53,8 +53,8 @@ kills: setup-dev ## kill the switch and break the line while people buy (KILLS=5
 	@LUMBUNG_KILLS=$(or $(KILLS),50) LUMBUNG_FAULT_SALES=$(or $(FAULT_SALES),20) LUMBUNG_SEED=$(or $(SEED),20260105) \
 	  $(RUN) -m pytest -q tests/test_switch/test_switch_kill.py tests/test_switch/test_switch_faults.py
 
-injected-bugs: setup-dev ## break the ledger on purpose, bug by bug; the named test must catch each (BUGS="--native" for the Rust core)
-	@$(RUN) scripts/injected_bugs.py $(BUGS)
+injected-bugs: setup-dev ## break the ledger on purpose; its test must catch each bug (BUGS="--native": the Rust core; SUITE=system: the whole)
+	@$(RUN) scripts/injected_$(if $(filter system,$(SUITE)),system_)bugs.py $(BUGS)
 
 fuzz: setup-dev ## throw damaged inputs at every reader (FUZZ_ARGS="codec-edc --seconds 60 --seed 7")
 	@$(RUN) scripts/fuzz.py $(FUZZ_ARGS)

@@ -22,6 +22,7 @@ def check_end(simulation: "Simulation") -> None:
     _ledger(simulation)
     _batches(simulation)
     _pin_tries(simulation)
+    _node(simulation)
 
 
 def _equations(simulation: "Simulation") -> None:
@@ -42,6 +43,11 @@ def _terminals(simulation: "Simulation") -> None:
         assert not journal.owed()
         assert not journal.queued()
         for transaction in journal.transactions.values():
+            answer = transaction.answer
+            if answer is not None and transaction.intent.kind is not Kind.NETWORK:
+                said = simulation.witness.answers.get(counter.id_of(transaction), set())
+                heard = (answer.response_code, answer.approval_code)
+                assert heard in said, f"an answer that nobody gave: {heard}"
             if transaction.intent.kind.moves_money:
                 assert transaction.status in _ENDS, transaction
         for stan, result in counter.printed.items():
@@ -87,4 +93,12 @@ def _pin_tries(simulation: "Simulation") -> None:
         assert told <= set(charged), "a try that was told is lost"
         if card.card_number in simulation.pins.spent:
             assert len(charged) >= PIN_TRIES_MAX, "a card that had no tries left has some"
-        assert set(charged) <= who.mistyped, "a try that nobody typed"
+        # A message with the PIN of before may still have been on its way at a change.
+        assert who.has_new_pin or set(charged) <= who.mistyped, "a try that nobody typed"
+
+
+def _node(simulation: "Simulation") -> None:
+    """Nobody waits for an answer, and no key is held for one."""
+    core = simulation.node.node.core
+    assert not core.under_way, "a request was never answered"
+    assert not core.desk.in_flight, "a key is held for nobody"

@@ -13,6 +13,7 @@ class Holder:
     image: CardImage
     pin: str
     is_away: bool = False
+    has_new_pin: bool = False
     atc: int = 0
     #: Ids of messages with a wrong PIN.
     mistyped: set[int] = field(default_factory=set)

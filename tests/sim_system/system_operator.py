@@ -1,12 +1,14 @@
 """What an operator and the people at a counter do: sales and everything round them, by chance."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from cardsim import Card
 from cardsim.channel import InProcessChannel
 from cardsim.faults import Fault, FaultAction
-from terminal.journal.records import Kind
+from terminal.journal.records import Kind, Totals
+from terminal.journal.state import JournalState
 from terminal.purchase.table import FlowState
 from terminal.results import SaleResult
 from tests.sim_system.system_holder import Holder
@@ -17,6 +19,25 @@ if TYPE_CHECKING:
     from tests.sim_system.system_simulation import Simulation
 
 MONEY = frozenset({Kind.PURCHASE, Kind.VOUCHER, Kind.VOID, Kind.REFUND})
+
+
+class MiscountingJournal:
+    """A terminal's memory that adds a batch up wrong, once: when its totals are to be sent."""
+
+    def __init__(self, journal: JournalState) -> None:
+        """Stand before a sound one; the first totals are those on the screen."""
+        self._journal = journal
+        self._left = 2
+
+    def totals(self, batch: int) -> Totals:
+        """Add up, a rupiah too much the second time."""
+        self._left -= 1
+        sound = self._journal.totals(batch)
+        return replace(sound, sales_sen=sound.sales_sen + 100) if self._left == 0 else sound
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what else a memory has."""
+        return getattr(self._journal, name)
 
 
 class Operator:
@@ -127,7 +148,17 @@ class Operator:
             self._print(await self.counter.up.reduce(stan, max(100, sale.amount_sen // 200 * 100)))
 
     async def _settle(self) -> None:
-        self._print(await self.counter.up.settle())
+        rng, terminal = self._simulation.rng, self.counter.up
+        if rng.random() >= self._simulation.miscounts:
+            self._print(await terminal.settle())
+            return
+        session = terminal._exchange.session
+        sound = session.journal
+        session.journal = MiscountingJournal(sound)  # type: ignore[assignment]  # has all its parts
+        try:
+            self._print(await terminal.settle())
+        finally:
+            session.journal = sound
 
     async def _reprint(self) -> None:
         result = self.counter.up.reprint()
@@ -151,6 +182,7 @@ class Operator:
             outcome = result.outcome
         finally:
             was_sent = bool(set(self.counter.up.journal.transactions) - before)
+            who.has_new_pin = who.has_new_pin or was_sent
             if outcome == "00":
                 self._simulation.seen["people: PIN changed"] += 1
                 who.pin = new

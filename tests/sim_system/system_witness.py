@@ -62,6 +62,8 @@ class Witness:
         self.corrections: set[int] = set()
         self._requests: dict[int, Request] = {}
         self._told: set[int] = set()
+        #: What was answered to each message: DE39 and approval code.
+        self.answers: dict[int, set[tuple[str, str]]] = {}
 
     @property
     def _seen(self) -> Counter[str]:
@@ -95,9 +97,11 @@ class Witness:
         answer = CODEC.decode(departure.payload)
         code = answer.text(39)
         self._seen[f"answer: {answer.mti[:2]} {code}"] += 1
+        key = _id_of(answer)
+        said = (code, answer.text(38) if 38 in answer else "")
+        self.answers.setdefault(key, set()).add(said)
         if answer.mti[:2] not in ("01", "02"):
             return
-        key = _id_of(answer)
         request = self._requests.get(key)
         if request is None:
             return
