@@ -6,10 +6,11 @@ masks every run of 13 to 19 digits in any text, and turns every value that is no
 own masked form before it is written.
 """
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -52,6 +53,34 @@ class Sampling:
         return {**event, "left_out": left_out} if left_out else event
 
 
+class LogFile:
+    """The file of a log, written line by line. A full disk loses lines and never stops a sale."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it behind what is there; raise OSError when that cannot be."""
+        self._file = path.open("ab", buffering=0)
+        #: Lines that could not be written since the last that could.
+        self.lost = 0
+
+    def write(self, line: str) -> None:
+        """Write a line, or count it; the next one that finds room is preceded by the count."""
+        if self.lost:
+            line = json.dumps({"event": "log lines lost", "lost": self.lost}) + "\n" + line
+        try:
+            self._file.write(line.encode("utf-8"))
+        except OSError:
+            self.lost += 1
+        else:
+            self.lost = 0
+
+    def flush(self) -> None:
+        """Do nothing: every line is written at once."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Give the event with every value safe to write.
 
@@ -77,7 +106,7 @@ def _safe(value: Any) -> Any:
 def log_to(path: Path) -> Iterator[None]:
     """Send structlog's events to the file while the context lasts, one JSON object a line."""
     before = structlog.get_config()
-    with path.open("a", encoding="utf-8") as file:
+    with closing(LogFile(path)) as file:
         structlog.configure(
             processors=[
                 Sampling(SystemClock()),
@@ -87,7 +116,7 @@ def log_to(path: Path) -> Iterator[None]:
                 mask_event,
                 structlog.processors.JSONRenderer(),
             ],
-            logger_factory=structlog.WriteLoggerFactory(file=file),
+            logger_factory=lambda *_: structlog.WriteLogger(cast(TextIO, file)),
             cache_logger_on_first_use=False,
         )
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from protocols.errors import ConfigurationError
 from protocols.toml_lines import line_of, line_of_error
@@ -93,9 +94,17 @@ def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[Bas
     for part in location:
         if current is None:
             return None
-        if part in current.model_fields:
-            current = _inner_model(current.model_fields[str(part)].annotation)
+        if (field := _field(current, part)) is not None:
+            current = _inner_model(field.annotation)
     return current
+
+
+def _field(model: type[BaseModel], part: str | int) -> FieldInfo | None:
+    """Give the field that stands in the file under this name."""
+    fields = model.model_fields
+    return fields.get(str(part)) or next(
+        (field for field in fields.values() if field.alias == part), None
+    )
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
@@ -109,10 +118,11 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 
 def _fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     found = _model_at(model, location)
-    return sorted(found.model_fields) if found else []
+    fields = found.model_fields.items() if found else ()
+    return sorted(field.alias or name for name, field in fields)
 
 
 def _description(model: type[BaseModel], location: Sequence[str | int]) -> str:
     owner = _model_at(model, location[:-1])
-    field = owner.model_fields.get(str(location[-1])) if owner and location else None
+    field = _field(owner, location[-1]) if owner and location else None
     return (field.description if field else None) or "a value of the documented form"

@@ -1,10 +1,11 @@
 """The log leaves out what comes too often and says how much; errors are always written."""
 
 import json
+from pathlib import Path
 
 import structlog
 
-from lumbung.logs import LINE_KINDS_MAX, LINES_BURST, Sampling, log_to
+from lumbung.logs import LINE_KINDS_MAX, LINES_BURST, LogFile, Sampling, log_to
 from lumbung.testing.terminals import VirtualClock
 
 
@@ -51,3 +52,18 @@ def test_file_holds_no_more_lines_than_that(tmp_path):
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert LINES_BURST <= len(lines) <= LINES_BURST + 5
     assert [line["number"] for line in lines[:LINES_BURST]] == list(range(LINES_BURST))
+
+
+def test_full_disk_loses_lines_says_how_many_and_raises_nothing(tmp_path):
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        file = LogFile(tmp_path / "lumbung.log")
+        room, file._file = file._file, full
+        file.write("one\n")
+        file.write("two\n")
+    file._file = room
+    file.write("three\n")
+    file.write("four\n")
+    file.close()
+    lines = (tmp_path / "lumbung.log").read_text("utf-8").splitlines()
+    assert json.loads(lines[0]) == {"event": "log lines lost", "lost": 2}
+    assert lines[1:] == ["three", "four"]

@@ -145,8 +145,6 @@ def test_built_in_rules_name_their_law_and_are_in_force_from_their_day():
 
 
 def test_rule_file_with_a_fault_names_its_line(tmp_path):
-    from importlib.resources import files
-
     text = files("switch").joinpath("data/rules.toml").read_text("utf-8")
     path = write(tmp_path, text.replace("tries = 3", "tries = 0\nretries = 1"), "rules.toml")
     number = text.splitlines().index("tries = 3") + 1
@@ -155,6 +153,17 @@ def test_rule_file_with_a_fault_names_its_line(tmp_path):
     lines = str(caught.value).splitlines()
     assert lines[0].startswith(f"{path}:{number}: rule.pin.tries: ")
     assert lines[1].startswith(f"{path}:{number + 1}: rule.pin.retries: ")
+
+
+def test_fault_in_a_rule_with_a_dash_tells_what_is_allowed(tmp_path):
+    text = files("switch").joinpath("data/rules.toml").read_text("utf-8")
+    path = write(tmp_path, text.replace("cards = 12\n", "") + "[rule.card-stak]\n", "rules.toml")
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules(path)
+    missing, unknown = str(caught.value).splitlines()
+    assert "rule.card-stack.cards: Field required - allowed: 2 to 100 cards" in missing
+    assert "rule.card-stak: " in unknown
+    assert "card-stack, card-state" in unknown
 
 
 def test_rule_file_that_ends_refuses_every_sale(counter):
