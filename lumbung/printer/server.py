@@ -27,6 +27,7 @@ class PrinterServer:
         self._address = ("", 0)
         self._writer: asyncio.StreamWriter | None = None
         self._pty: PtyPort | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     async def listen(self, host: str, port: int) -> int:
         """Listen; give the port, which is found when 0 was asked for."""
@@ -58,6 +59,8 @@ class PrinterServer:
         if self.printer.unfinished.marks:
             self._on_piece(self.printer.tear_off())
         await self._pull_out()
+        if self._serving is not None:
+            await asyncio.wait({self._serving})
 
     def _take_serial(self, data: bytes) -> None:
         assert self._pty is not None, "it came from there"
@@ -71,7 +74,7 @@ class PrinterServer:
             # One cable, one computer: the second one is told so at once.
             writer.close()
             return
-        self._writer = writer
+        self._writer, self._serving = writer, asyncio.current_task()
         try:
             while data := await reader.read(_READ_MAX_BYTES):
                 writer.write(self.printer.feed(data))

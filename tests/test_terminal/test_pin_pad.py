@@ -20,6 +20,7 @@ from protocols.crypto.pin import decipher_pin_block
 from protocols.values import Pan, PinBlock, SecretBytes
 from terminal.keystore import SessionKeys
 from terminal.limits import PIN_PAD_ENTRY_MS
+from terminal.line import LineDownError
 from terminal.pin_pad import pad as pad_module
 from terminal.pin_pad.messages import Answer, Code, Request, Verb, read_answer, read_request
 from terminal.pin_pad.pad import SerialPinPad
@@ -126,6 +127,30 @@ async def test_pad_that_was_switched_off_and_on_gets_its_key_again(tmp_path: Pat
         assert await entered(pad) == "123456"
         server.pad.switch_off()
         assert await entered(pad) == "123456"
+
+
+async def test_answer_to_an_earlier_question_is_looked_past(tmp_path: Path) -> None:
+    with table(tmp_path) as (pad, server):
+        stale = Answer((pad._number + 50) % 100, Verb.PIN, Code.CANCELLED)
+
+        def asked() -> None:
+            server._answer(stale.encode())
+            server.press(f"123456{ENTER}")
+
+        server.pad.on_asked = asked
+        assert await entered(pad) == "123456"
+
+
+async def test_port_whose_device_is_gone_says_so_instead_of_giving_nothing(
+    tmp_path: Path,
+) -> None:
+    with table(tmp_path) as (_, server):
+        port = SerialPort(str(tmp_path / "ttyPAD"))
+        await port.connect()
+        server.unplug()
+        with pytest.raises(LineDownError, match="gone"):
+            await port.receive(timeout_ms=1_000)
+        await port.close()
 
 
 async def test_pad_of_another_transport_key_never_asks(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from lumbung.printer.faults import Happening, PrinterFault
 from protocols.catalogue import text
 from terminal.limits import SLIPS_QUEUED_MAX
 from terminal.line import LineDownError, TcpLine
+from terminal.printing.escpos import encode
+from terminal.printing.page import Page
 from terminal.printing.printer import Printer
 from terminal.printing.queue import SlipQueue, SlipQueueError, WaitingSlip
 from terminal.printing.status import Ask, PrinterState, StatusReader, Trouble, after, after_turn
@@ -203,3 +205,38 @@ def test_address_of_no_device_is_refused_with_the_forms_that_are(address: str) -
 def test_address_of_each_form_gives_its_line() -> None:
     assert isinstance(line_to("tcp:127.0.0.1:9100"), TcpLine)
     assert isinstance(line_to("serial:/dev/ttyUSB0@115200"), SerialPort)
+
+
+class LateLine:
+    """A printer whose answer to the first page comes only when the second one is under way."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.says: list[bytes] = []
+
+    async def connect(self) -> None:
+        """Nothing is to be opened."""
+
+    async def close(self) -> None:
+        """Nothing is to be closed."""
+
+    async def send(self, data: bytes) -> None:
+        if data.startswith(b"\x10\x04"):
+            self.says.append(b"\x12")
+        if data.endswith(encode("status", 1)):
+            self.asked += 1
+            if self.asked == 2:
+                self.says += [b"\x00", b"\x00"]
+
+    async def receive(self, *, timeout_ms: int) -> bytes:
+        if not self.says:
+            raise TimeoutError
+        return self.says.pop(0)
+
+
+async def test_late_answer_to_an_earlier_page_is_not_taken_for_the_next_ones() -> None:
+    line = LateLine()
+    printer = Printer(line)
+    assert (await printer.print_page(Page(body="A\n"))).trouble is Trouble.SILENT
+    assert (await printer.print_page(Page(body="B\n"))).trouble is Trouble.SILENT
+    assert line.asked == 3
