@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,16 @@ from protocols.crypto import tr31
 from protocols.crypto.kcv import kcv
 from protocols.crypto.pin import decipher_pin_block
 from protocols.values import Pan, PinBlock, SecretBytes
+from terminal.hands import Hands
 from terminal.keystore import SessionKeys
 from terminal.limits import PIN_PAD_ENTRY_MS
 from terminal.line import LineDownError
+from terminal.pin_desk import PinDesk
 from terminal.pin_pad import pad as pad_module
 from terminal.pin_pad.messages import Answer, Code, Request, Verb, read_answer, read_request
 from terminal.pin_pad.pad import SerialPinPad
 from terminal.purchase.checks import Refused
+from terminal.purchase.table import FlowEvent
 from terminal.serial_port import SerialPort
 
 TRANSPORT = SecretBytes(bytes.fromhex("1D22BF32387C600AD97F9B97A51311AC"))
@@ -127,6 +132,38 @@ async def test_pad_that_was_switched_off_and_on_gets_its_key_again(tmp_path: Pat
         assert await entered(pad) == "123456"
         server.pad.switch_off()
         assert await entered(pad) == "123456"
+
+
+async def test_pad_that_holds_another_key_than_it_was_sent_is_not_used(tmp_path: Path) -> None:
+    with table(tmp_path, "123456") as (pad, server):
+        take = server.pad.take
+
+        def other_key(content: bytes, now_ns: int) -> bytes | None:
+            answer = take(content, now_ns)
+            return None if answer is None else answer.replace(kcv(PIN_KEY).encode(), b"000000")
+
+        server.pad.take = other_key  # type: ignore[method-assign]
+        assert await entered(pad) == Refused("17", "pin_pad.refused")
+
+
+async def test_block_under_keys_that_have_changed_since_is_not_sent(tmp_path: Path) -> None:
+    card: Any = SimpleNamespace(
+        needs_pin=True, needs_offline_pin=False, context=SimpleNamespace(pan=PAN)
+    )
+    with table(tmp_path, "123456") as (pad, _):
+        desk = PinDesk(card, Hands(pin_pad=pad), lambda: KEYS)
+        assert (await desk.ask("PIN", changes=False)).event is FlowEvent.PIN_TAKEN
+    assert isinstance(desk.pin, PinBlock)
+    assert desk.why_not_send(KEYS) is None
+    changed = SessionKeys("02", MAC_KEY, PIN_KEY)
+    assert desk.why_not_send(changed) == Refused("17", "pin_pad.no_key")
+
+
+async def test_chip_that_wants_the_digits_gets_none_from_a_pad() -> None:
+    card: Any = SimpleNamespace(needs_pin=True, needs_offline_pin=True)
+    pad: Any = object()
+    asked = await PinDesk(card, Hands(pin_pad=pad), lambda: KEYS).ask("PIN", changes=False)
+    assert (asked.ends, asked.refused) == (True, Refused("17", "pin_pad.offline_pin"))
 
 
 async def test_answer_to_an_earlier_question_is_looked_past(tmp_path: Path) -> None:
