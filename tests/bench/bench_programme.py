@@ -6,7 +6,8 @@ come from the arguments CARDS (1,000,000) and LINES (100,000), so that a short r
 `registry-load`: a process of its own opens a registry of CARDS cards, as a switch does at its
 start; bytes are what its resident memory grew by. `import`: from the file's first byte to the
 durable registry. `disburse`: from the decree to durable credits, while purchases are posted one at
-a time through the same ledger's queue; their waiting time is `single-post`.
+a time through the same ledger's queue; their waiting time is `single-post`. `through-switch` is
+the same month as a job of a running switch, with purchases over its line (`programme_switch`).
 """
 
 import asyncio
@@ -83,6 +84,10 @@ def measure(cards: int = CARDS, lines: int = LINES) -> list[figures.Row]:
     rows: list[figures.Row] = []
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as folder:
         rows += _disbursement(Path(folder), lines)
+    # Here, because that module takes this one's decree and rows.
+    from programme_switch import through_switch
+
+    rows += through_switch(lines)
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as folder:
         rows += _load(Path(folder), cards)
     return rows
@@ -90,15 +95,15 @@ def measure(cards: int = CARDS, lines: int = LINES) -> list[figures.Row]:
 
 def _disbursement(folder: Path, lines: int) -> Iterator[figures.Row]:
     path = folder / "decree.csv"
-    path.write_text(_decree(1, lines), "utf-8")
+    path.write_text(decree_text(1, lines), "utf-8")
     with _registry(folder) as registry:
         started = time.perf_counter()
         number = import_decree(registry, read_decree(path), KOMINFO).decree.decree_number
         seconds = time.perf_counter() - started
-        yield _row(f"import-{lines}", "s", seconds, "s")
-        yield _row(f"import-{lines}", "per_s", lines / seconds, "lines/s")
-        _determine(registry, number)
-        _issue(registry, 1, lines)
+        yield row(f"import-{lines}", "s", seconds, "s")
+        yield row(f"import-{lines}", "per_s", lines / seconds, "lines/s")
+        determine(registry, number)
+        issue(registry, 1, lines)
         ledger = open_ledger(
             folder / "ledger", now_ns=time.time_ns, random_bytes=random.Random(1).randbytes
         )
@@ -127,16 +132,16 @@ def _pay(
     seconds = time.perf_counter() - started
     assert result.credited_count == lines, "everybody is credited, or the figure means nothing"
     case = f"disburse-{lines}" + ("-beside-purchases" if purchases else "")
-    yield _row(case, "per_s", lines / seconds, "credits/s")
-    yield _row(case, "s", seconds, "s")
+    yield row(case, "per_s", lines / seconds, "credits/s")
+    yield row(case, "s", seconds, "s")
     if till is not None:
         loop.call_soon_threadsafe(till.cancel)
         _STOP.set()
         waits = sorted(_WAITS_MS)
-        yield _row("single-post-meanwhile", "posts", len(waits), "posts")
-        yield _row("single-post-meanwhile", "p50_ms", waits[len(waits) // 2], "ms")
-        yield _row("single-post-meanwhile", "p99_ms", waits[len(waits) * 99 // 100], "ms")
-        yield _row("single-post-meanwhile", "max_ms", waits[-1], "ms")
+        yield row("single-post-meanwhile", "posts", len(waits), "posts")
+        yield row("single-post-meanwhile", "p50_ms", waits[len(waits) // 2], "ms")
+        yield row("single-post-meanwhile", "p99_ms", waits[len(waits) * 99 // 100], "ms")
+        yield row("single-post-meanwhile", "max_ms", waits[-1], "ms")
     loop.call_soon_threadsafe(loop.stop)
 
 
@@ -168,9 +173,9 @@ def _load(folder: Path, cards: int) -> Iterator[figures.Row]:
         for first in range(1, cards + 1, at_once):
             count = min(at_once, cards + 1 - first)
             path = folder / "decree.csv"
-            path.write_text(_decree(first, count), "utf-8")
+            path.write_text(decree_text(first, count), "utf-8")
             import_decree(registry, read_decree(path), KOMINFO)
-            _issue(registry, first, count)
+            issue(registry, first, count)
     path = folder / "registry.sqlite"
     done = subprocess.run(
         [sys.executable, "-c", LOADER, str(path)], capture_output=True, text=True, check=True
@@ -178,9 +183,9 @@ def _load(folder: Path, cards: int) -> Iterator[figures.Row]:
     found = json.loads(done.stdout)
     assert found["cards"] == cards
     case = f"registry-load-{cards}"
-    yield _row(case, "s", found["s"], "s")
-    yield _row(case, "bytes_per_card", found["kb"] * 1_024 / cards, "bytes")
-    yield _row(case, "file_bytes_per_card", path.stat().st_size / cards, "bytes")
+    yield row(case, "s", found["s"], "s")
+    yield row(case, "bytes_per_card", found["kb"] * 1_024 / cards, "bytes")
+    yield row(case, "file_bytes_per_card", path.stat().st_size / cards, "bytes")
 
 
 @contextmanager
@@ -195,7 +200,8 @@ def _registry(folder: Path) -> Iterator[Registry]:
         yield registry
 
 
-def _decree(first: int, count: int) -> str:
+def decree_text(first: int, count: int) -> str:
+    """Give a decree file of `count` people, the first with this index."""
     lines = template().splitlines()[:-1]
     lines[0] = f"#nomor_sk: 460/{first}/HK/2025"
     start = date(1940, 1, 1).toordinal()
@@ -211,7 +217,8 @@ def _decree(first: int, count: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _determine(registry: Registry, number: int) -> None:
+def determine(registry: Registry, number: int) -> None:
+    """Walk a decree to its determination."""
     for state, actor in (
         (DecreeState.VERIFICATION, MAKER),
         (DecreeState.VALIDATION, MAKER),
@@ -220,7 +227,8 @@ def _determine(registry: Registry, number: int) -> None:
         registry.decrees.move(number, state, actor)
 
 
-def _issue(registry: Registry, first: int, count: int) -> None:
+def issue(registry: Registry, first: int, count: int) -> None:
+    """Print a card for each recipient from this number on."""
     requests = [
         CardRequest(
             recipient_number=number, pan=Pan(f"9360{number:012d}"), pan_sequence="01",
@@ -239,7 +247,8 @@ def _shop(registry: Registry) -> None:
     registry.shops.add_merchants([request], BANK)
 
 
-def _row(case: str, metric: str, value: float, unit: str) -> figures.Row:
+def row(case: str, metric: str, value: float, unit: str) -> figures.Row:
+    """Give one figure of this suite."""
     return figures.Row(
         suite=SUITE, case=case, subject="ours", metric=metric, value=round(value, 3), unit=unit
     )
