@@ -9,7 +9,6 @@ from ledger.port import Ledger
 from programme.registry_port import RegistryReader
 from protocols.business_time import wita
 from protocols.clock import Clock, RandomBytes
-from protocols.crypto.online_pin import PinVerifier
 from protocols.iso8583 import Codec, PureCodec, load_spec
 from switch.buckets import TokenBuckets
 from switch.chip import ChipKeys
@@ -88,7 +87,6 @@ def assemble(
             key_sets,
             chip_keys,
             pin_key,
-            PinVerifier(pin_key),
             reader=ledger,
         ),
         buckets=TokenBuckets(config.terminals.per_second, config.terminals.burst),

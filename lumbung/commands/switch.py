@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import sys
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
@@ -36,6 +37,9 @@ from switch.tls import client_context, server_context
 _log = structlog.get_logger("switch")
 #: Objects and passes between two collections: some hundred messages, not some ten.
 _COLLECT_AFTER = (20_000, 50, 100)
+#: Seconds after which a thread that runs Python lets another one run. The disk's thread has a word
+#: to say when a batch is durable; at Python's own five milliseconds its answers wait that long.
+_SWITCH_THREADS_AFTER = 0.000_5
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -95,7 +99,7 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
     )  # fmt: skip
     try:
         port = await server.start()
-        _spare_the_collector()
+        _settle_down()
     except OSError as error:
         where = f"{config.listen.host}:{config.listen.port}"
         raise SwitchNodeError(
@@ -139,8 +143,8 @@ def _open_journal(parts: Composition, config: SwitchConfig) -> JournalWriter | N
         ) from error
 
 
-def _spare_the_collector() -> None:
-    """Take what lives as long as the switch out of every later garbage collection.
+def _settle_down() -> None:
+    """Take what lives as long as the switch out of every later garbage collection, share finely.
 
     Registry and rules are most of the objects, and no message makes a cycle: a purchase costs a
     sixth less (`make bench SUITE=switch`).
@@ -148,6 +152,7 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+    sys.setswitchinterval(_SWITCH_THREADS_AFTER)
 
 
 async def _until_told(server: SwitchServer) -> None:

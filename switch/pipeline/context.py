@@ -53,8 +53,8 @@ class Desk:
     key_sets: KeySets
     chip_keys: ChipKeys
     pin_verification_key: SecretBytes
-    pin_verifier: PinVerifier
     reader: EntryReader
+    pin_verifier: PinVerifier = field(init=False)
     in_flight: set[int] = field(default_factory=set)
     now_ns: int = 0
     watch: StageWatch | None = None
@@ -62,6 +62,9 @@ class Desk:
     alarms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     #: Records by the keys of this turn's 0200, looked up together; valid during `receive` only.
     _entries: dict[int, Entry | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pin_verifier = PinVerifier(self.pin_verification_key)
 
     def entry(self, transfer_id: int) -> Entry | None:
         """Give the durable record of this id, None when it is unused."""
