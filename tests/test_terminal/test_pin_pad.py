@@ -90,7 +90,9 @@ async def test_neither_digits_nor_card_number_nor_key_crosses_the_cable(tmp_path
     assert PIN_KEY.reveal() not in seen
 
 
-@pytest.mark.parametrize("wrong", ["123", "1234567890123", ""], ids=["3", "13", "none"])
+@pytest.mark.parametrize(
+    "wrong", ["123", "12345", "1234567", "1234567890123", ""], ids=["3", "5", "7", "13", "none"]
+)
 async def test_pin_of_another_length_is_refused_on_the_pad_and_asked_again(
     wrong: str, tmp_path: Path
 ) -> None:
@@ -134,15 +136,17 @@ async def test_pad_that_was_switched_off_and_on_gets_its_key_again(tmp_path: Pat
         assert await entered(pad) == "123456"
 
 
-async def test_pad_that_holds_another_key_than_it_was_sent_is_not_used(tmp_path: Path) -> None:
-    with table(tmp_path, "123456") as (pad, server):
-        take = server.pad.take
+async def test_pad_that_holds_another_key_than_it_was_sent_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = VirtualPinPad.take
 
-        def other_key(content: bytes, now_ns: int) -> bytes | None:
-            answer = take(content, now_ns)
-            return None if answer is None else answer.replace(kcv(PIN_KEY).encode(), b"000000")
+    def other_key(pad: VirtualPinPad, content: bytes, now_ns: int) -> bytes | None:
+        answer = take(pad, content, now_ns)
+        return None if answer is None else answer.replace(kcv(PIN_KEY).encode(), b"000000")
 
-        server.pad.take = other_key  # type: ignore[method-assign]
+    monkeypatch.setattr(VirtualPinPad, "take", other_key)
+    with table(tmp_path, "123456") as (pad, _):
         assert await entered(pad) == Refused("17", "pin_pad.refused")
 
 
