@@ -136,10 +136,18 @@ class JournalWriter:
         except OSError as error:
             self.dropped += len(entries)
             _log.error("journal not written", why=error.strerror, entries=len(entries))
-            self._abandon_segment()
+            self._take_back()
             return False
         self._size += len(record)
         return True
+
+    def _take_back(self) -> None:
+        """Take half a record away; where that cannot be done go on in a new segment."""
+        try:
+            os.ftruncate(self._descriptor, self._size)
+            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+        except OSError:
+            self._abandon_segment()
 
     def _abandon_segment(self) -> None:
         """Go on in a new segment: the old one may end in half a record."""
@@ -153,7 +161,12 @@ class JournalWriter:
         path = path_of(self._directory, number)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         header = segment_header(self._header)
-        os.write(descriptor, header)
+        try:
+            os.write(descriptor, header)
+        except OSError:
+            os.close(descriptor)
+            path.unlink()
+            raise
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
             os.close(self._descriptor)

@@ -166,6 +166,50 @@ def test_disk_that_refuses_is_told_and_the_journal_goes_on(counter, monkeypatch)
     assert [entry.connection for entry in read_journal(directory, KEY)] == [2]
 
 
+def test_disk_that_is_full_in_the_middle_of_a_record_leaves_none_torn(counter, monkeypatch):
+    directory = counter.world.directory / "journal"
+    real_write, room = journal_writer.os.write, [1 << 30]
+
+    def write(descriptor, data):
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        part = bytes(data)[: room[0]]
+        room[0] -= len(part)
+        return real_write(descriptor, part)
+
+    monkeypatch.setattr(journal_writer.os, "write", write)
+    journal = keep(counter.world, directory)
+    entries = [Entry(n, EntryKind.REQUEST, "edc", n, TPDU, bytes(600)) for n in range(5)]
+    assert journal._write(entries[:1])
+    for number, left in ((1, 10), (2, 200), (3, 0)):
+        room[0] = left
+        assert not journal._write(entries[number : number + 1])
+    room[0] = 1 << 30
+    assert journal._write(entries[4:])
+    journal.close()
+    assert journal.dropped == 3
+    assert list(read_journal(directory, KEY)) == [entries[0], entries[4]]
+
+
+def test_segment_that_finds_no_room_leaves_no_file_and_its_number_is_tried_again(
+    counter, monkeypatch
+):
+    directory = counter.world.directory / "journal"
+    journal = keep(counter.world, directory)
+
+    def refuse(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_writer.os, "write", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            journal._begin_segment()
+    assert len(segments_of(directory)) == 1
+    journal._begin_segment()
+    journal.close()
+    assert len(segments_of(directory)) == 2
+
+
 def test_directory_without_segments_and_a_foreign_file_are_told(tmp_path):
     with pytest.raises(JournalError, match="no journal segment"):
         list(read_journal(tmp_path, KEY))
