@@ -1,9 +1,11 @@
 """The office's guide, from an empty folder to a paid purchase: each of its lines, in its order."""
 
+import contextlib
 import json
 import os
 import random
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,6 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from lumbung.cli import root
 
 pytestmark = pytest.mark.slow
 
@@ -58,11 +63,18 @@ class Office:
             assert self.switch.stdout is not None
             assert "listening on" in self.switch.stdout.readline()
             return ""
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.environment, capture_output=True,
-            text=True, timeout=50,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        return self.here(line)
+
+    def here(self, line: str) -> str:
+        """Run a line in this process: some fifty interpreters less, and the same commands."""
+        words, _, file = line.partition(" > ")
+        arguments = shlex.split(words)[3:]
+        with contextlib.chdir(self.folder), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LUMBUNG_MASTER_KEY", MASTER_KEY)
+            done = CliRunner().invoke(root, arguments)
+        assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
+        if file:
+            (self.folder / file).write_text(done.stdout, "utf-8")
         return done.stdout
 
     def close(self) -> None:
