@@ -78,17 +78,10 @@ def assemble(
         codec = codec_of(link.spec)
         # Keys are of the dialect, not the port: a repeat may come over another link (decision 5).
         doors[link.link] = Door(codec, Reception(codec, link.spec, registry, key_sets))
+    in_force = rules.on(memory.business_date)
     core = SwitchCore(
         doors,
-        Desk(
-            registry,
-            rules.on(memory.business_date),
-            memory,
-            key_sets,
-            chip_keys,
-            pin_key,
-            reader=ledger,
-        ),
+        Desk(registry, in_force, memory, key_sets, chip_keys, pin_key, reader=ledger),
         buckets=TokenBuckets(config.terminals.per_second, config.terminals.burst),
         cut_over_shift_ns=shift_ns,
         in_flight_maximum=config.connections.total_in_flight_maximum,
