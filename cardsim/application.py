@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cardsim import key_faults, limits
+from cardsim.errors import CardImageError
 from cardsim.image import ApplicationImage
 from cardsim.memory import OrderedWriter
 from cardsim.misbehaviour import Misbehaviour
@@ -79,7 +80,7 @@ class Application:
     def __init__(
         self, image: ApplicationImage, writer: OrderedWriter, random_bytes: RandomBytes
     ) -> None:
-        """Build the templates. A cryptogram tag missing from a CDOL raises ValueError."""
+        """Build the templates. Raises CardImageError for a CDOL without a cryptogram's tag."""
         self.image = image
         self.state = image.state
         self._writer = writer
@@ -273,7 +274,10 @@ def _slices(positions: Mapping[str, tuple[int, int]], tags: tuple[str, ...]) -> 
     joined: list[tuple[int, int]] = []
     for tag in tags:
         if tag not in positions:
-            raise ValueError(f"a CDOL does not ask for tag {tag}, which the cryptogram covers")
+            raise CardImageError(
+                f"a CDOL does not ask for tag {tag}, which the cryptogram covers.",
+                fix="Personalise the card anew.",
+            )
         start, end = positions[tag]
         if joined and joined[-1][1] == start:
             joined[-1] = (joined[-1][0], end)

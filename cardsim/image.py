@@ -15,6 +15,7 @@ from cardsim import image_file, limits
 from cardsim.errors import CardImageError
 from protocols.crypto.errors import CryptoError
 from protocols.crypto.rsa import RsaPrivateKey, private_key
+from protocols.emv.afl import parse_afl
 from protocols.emv.balance_mirror import BalanceMirror
 from protocols.emv.dol import dol_length, parse_dol
 from protocols.emv.errors import EmvDataError
@@ -170,26 +171,28 @@ def _checksum(card: dict[str, Any]) -> str:
 _BYTES = ("aid", "aip", "afl", "pdol", "cdol1", "cdol2")
 #: Fields that came with version 2, with what cards of version 1 have instead.
 _ADDED = {"ddol": "", "contactless_pdol": "", "contactless_aip": "0000"}
-_TEXTS = ("label", "language")
-_NUMBERS = (
-    "priority",
-    "derivation_key_index",
-    "cryptogram_version",
-    "lower_offline_limit",
-    "upper_offline_limit",
-    "offline_amount_limit_sen",
-    "pin_try_limit",
-    "gpo_format",
-)
+#: Texts with the most characters each may have. EMV 4.4 Book 3, Annex A (50, 5F2D).
+_TEXTS = {"label": 16, "language": 8}
+#: Whole numbers with the highest each can be: those that travel in one byte end at 255.
+_NUMBERS = {
+    "priority": 15,
+    "derivation_key_index": 0xFF,
+    "cryptogram_version": 0xFF,
+    "lower_offline_limit": 0xFF,
+    "upper_offline_limit": 0xFF,
+    "offline_amount_limit_sen": limits.AMOUNT_SEN,
+    "pin_try_limit": limits.PIN_TRIES,
+    "gpo_format": 2,
+}
 _KEYS = ("udk_ac", "udk_mac", "udk_encipherment")
-_STATE_NUMBERS = (
-    "atc",
-    "last_online_atc",
-    "pin_tries",
-    "offline_count",
-    "offline_amount_sen",
-    "script_count",
-)
+_STATE_NUMBERS = {
+    "atc": limits.ATC_MAXIMUM,
+    "last_online_atc": limits.ATC_MAXIMUM,
+    "pin_tries": limits.PIN_TRIES,
+    "offline_count": 0xFF,
+    "offline_amount_sen": limits.AMOUNT_SEN,
+    "script_count": 15,
+}
 _STATE_FLAGS = ("blocked", "script_failed", "issuer_authentication_failed", "online_pending")
 
 
@@ -266,22 +269,25 @@ def _decode(card: dict[str, Any]) -> CardImage:
 
 def _decode_application(item: dict[str, Any]) -> ApplicationImage:
     fields: dict[str, Any] = {name: bytes.fromhex(item[name]) for name in _BYTES}
-    fields.update({name: _typed(item[name], str) for name in _TEXTS})
-    fields.update({name: _in_range(item[name], 10**12) for name in _NUMBERS})
+    for name, most in _TEXTS.items():
+        fields[name] = _typed(item[name], str)
+        if not (fields[name].isascii() and 1 <= len(fields[name]) <= most):
+            raise ValueError(name)
+    fields.update({name: _in_range(item[name], most) for name, most in _NUMBERS.items()})
     fields.update({name: _key(item[name]) for name in _KEYS})
     if fields["udk_ac"] is None:
         raise ValueError("udk_ac")
     for name, absent in _ADDED.items():
         fields[name] = bytes.fromhex(item.get(name, absent))
-    if len(fields["contactless_aip"]) != 2:
-        raise ValueError("contactless_aip")
+    if not len(fields["contactless_aip"]) == len(fields["aip"]) == limits.AIP_BYTES:
+        raise ValueError("aip")
+    if not limits.AID_BYTES[0] <= len(fields["aid"]) <= limits.AID_BYTES[1]:
+        raise ValueError("aid")
+    parse_afl(fields["afl"])
     fields["icc_key"] = _decode_rsa(item.get("icc_key"))
     for name in ("pdol", "cdol1", "cdol2", "ddol", "contactless_pdol"):
         dol_length(parse_dol(fields[name]))
-    records: dict[tuple[int, int], bytes] = {}
-    for place, record in item["records"].items():
-        sfi, _, number = place.partition("/")
-        records[int(sfi), int(number)] = bytes.fromhex(record)
+    records = _decode_records(item["records"])
     mandatory = _typed(item["issuer_authentication_mandatory"], bool)
     return ApplicationImage(
         **fields,
@@ -291,11 +297,25 @@ def _decode_application(item: dict[str, Any]) -> ApplicationImage:
     )
 
 
+def _decode_records(places: dict[str, str]) -> dict[tuple[int, int], bytes]:
+    if len(places) > limits.RECORDS:
+        raise ValueError("records")
+    records: dict[tuple[int, int], bytes] = {}
+    for place, text in places.items():
+        sfi, _, number = place.partition("/")
+        records[int(sfi), int(number)] = record = bytes.fromhex(text)
+        if not (0 < int(sfi) <= limits.SFI and 0 < int(number) <= limits.RECORD_NUMBER):
+            raise ValueError("record number")
+        if len(record) > limits.RECORD_BYTES:
+            raise ValueError("record")
+    return records
+
+
 def _decode_state(state: dict[str, Any]) -> ApplicationState:
-    fields: dict[str, Any] = {name: _in_range(state[name], 10**12) for name in _STATE_NUMBERS}
+    fields: dict[str, Any] = {
+        name: _in_range(state[name], most) for name, most in _STATE_NUMBERS.items()
+    }
     fields.update({name: _typed(state[name], bool) for name in _STATE_FLAGS})
-    if fields["atc"] > limits.ATC_MAXIMUM or fields["pin_tries"] > limits.PIN_TRIES:
-        raise ValueError("counter")
     log = tuple(bytes.fromhex(entry) for entry in state["log"])[: limits.LOG_ENTRIES]
     if any(len(entry) != limits.LOG_ENTRY_BYTES for entry in log):
         raise ValueError("log")

@@ -8,6 +8,13 @@ LOG_ENTRIES = 10
 LOG_ENTRY_BYTES = 15
 #: Applications on one card.
 APPLICATIONS = 16
+#: Shortest and longest application identifier. EMV 4.4 Book 1, 12.2.1.
+AID_BYTES = (5, 16)
+#: An application interchange profile. EMV 4.4 Book 3, Annex C1.
+AIP_BYTES = 2
+#: Highest file and record that READ RECORD can name. EMV 4.4 Book 3, 6.5.11.
+SFI = 30
+RECORD_NUMBER = 255
 #: Records of one application.
 RECORDS = 64
 #: Longest record: one response. ISO/IEC 7816-4, 5.1.
@@ -18,6 +25,8 @@ NAME_BYTES = 26
 SCRIPT_MAC_BYTES = (4, 8)
 #: Longest prime of a card's key: half of the longest EMV modulus. EMV 4.4 Book 2, 11.1.
 PRIME_BITS = 992
+#: Largest amount that an offline counter holds: twelve digits of sen, as tag 9F02. Book 3, Annex A.
+AMOUNT_SEN = 10**12 - 1
 #: Highest PIN try limit: one hex digit of the status word 63Cx.
 PIN_TRIES = 15
 #: Largest image file read: a card of 64 full records in hex is under 40 kB.

@@ -4,9 +4,11 @@ import contextlib
 import datetime
 import json
 import random
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 from cardsim import Card, CardImage, CardImageError, FaultPlanError, ProfileError, personalise
 from cardsim.fault_kinds import fault_kinds
@@ -92,11 +94,13 @@ def run_image(raw: bytes) -> None:
     try:
         image = CardImage.from_json(text)
         card = Card(image, StillClock(), random.Random(2).randbytes)
-    except (CardImageError, ValueError):
+    except CardImageError:
         # A list that misses cryptogram data is refused when the card is made.
         return
     card.power()
-    assert len(card.apdu(bytes.fromhex(PURCHASE[0]))) >= 2
+    aid = image.applications[0].aid
+    for command in (f"00A40400{len(aid):02X}{aid.hex()}00", *PURCHASE[1:], "80CA9F3600"):
+        assert 2 <= len(card.apdu(bytes.fromhex(command))) <= 258
     assert CardImage.from_json(image.to_json()).to_json() == image.to_json()
 
 
@@ -104,6 +108,36 @@ def images() -> list[bytes]:
     """Give the content of every product's card, and JSON that is nested too deep."""
     cards = [json.loads(image_text(name))["card"] for name in profile_names()]
     return [*(json.dumps(card).encode() for card in cards), b"[" * 5_000]
+
+
+#: What an edited card file may hold in the place of anything.
+ODD_VALUES = (
+    None, True, 0, -1, 2, 255, 256, 65_536, 10**13, 1.5, "", "zz", "ABC", "00", "FF" * 300, "9F02",
+    "9F0206", "\u00e9", [], {}, [[]], "7000",
+)  # fmt: skip
+
+
+def run_image_edit(raw: bytes) -> None:
+    """Read a product's card file with one or two values changed, its checksum made right again."""
+    draw = random.Random(raw)
+    card = json.loads(image_text(draw.choice(profile_names())))["card"]
+    for _ in range(draw.choice((1, 1, 2))):
+        holder, key = draw.choice(list(places(card)))
+        value = holder[key]
+        if isinstance(value, str) and draw.random() < 0.5:
+            at = draw.randrange(len(value) + 1)
+            holder[key] = draw.choice((value[:at], value * 2, value[:at] + "00" + value[at:]))
+        else:
+            holder[key] = draw.choice(ODD_VALUES)
+    run_image(json.dumps(card).encode())
+
+
+def places(value: object) -> Iterator[tuple[Any, Any]]:
+    """Give each place of a JSON value, as what holds it and its key there."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from places(value[key])
 
 
 def run_profile(raw: bytes) -> None:

@@ -41,7 +41,7 @@ from protocols.iso8583.loader import shipped_text
 from protocols.serial_line import ACK, ENQ, LineSpec, SerialLine, block
 from protocols.serial_table import LineState
 from protocols.values import Pan, SecretBytes
-from tests.fuzz import card_targets
+from tests.fuzz import card_targets, ledger_targets
 
 TESTS = Path(__file__).resolve().parents[1]
 KINDS = TESTS / "test_protocols" / "iso8583_kinds.toml"
@@ -346,6 +346,11 @@ def _codec_target(name: str) -> Target:
     return Target(f"codec-{name}", partial(run_codec, name), partial(messages_of, name))
 
 
+def _ledger_target(name: str, file: str) -> Target:
+    run, content = ledger_targets.run_file, ledger_targets.content_of
+    return Target(f"ledger-{name}", partial(run, file), partial(content, file))
+
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -364,8 +369,12 @@ TARGETS: dict[str, Target] = {
         Target("importers", run_importers, _samples),
         Target("card", card_targets.run_card, card_targets.purchases),
         Target("card-image", card_targets.run_image, card_targets.images),
+        Target("card-image-edit", card_targets.run_image_edit, lambda: [bytes(8)]),
         Target("card-profile", card_targets.run_profile, card_targets.profiles),
         Target("card-faults", card_targets.run_plan, card_targets.plans),
         Target("card-wire", card_targets.run_wire, card_targets.wires),
+        *(_ledger_target(*named) for named in (
+            ("raw", ledger_targets.RAW), ("sealed", ledger_targets.SEALED),
+            ("snapshot", ledger_targets.SNAPSHOT), ("superblock", ledger_targets.SUPERBLOCK))),
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import datetime
 import json
 import random
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,6 @@ def test_image_damaged_or_foreign_is_one_clear_error_without_content(
     ],
 )
 def test_image_with_a_right_checksum_and_wrong_fields_is_refused(field: str, value: object) -> None:
-    from hashlib import sha256
-
     document = json.loads(make_image().to_json())
     document["card"][field] = value
     text = json.dumps(document["card"], separators=(",", ":"), sort_keys=True)
@@ -281,5 +280,36 @@ def test_expiry_and_number_are_in_the_track_as_in_the_records() -> None:
 
 
 def test_image_with_an_unknown_cryptogram_list_is_refused_when_the_card_is_made() -> None:
-    with pytest.raises(ValueError, match="does not ask"):
+    with pytest.raises(CardImageError, match="does not ask"):
         make_card(with_application(make_image(), cdol1=b"\x95\x05"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("aid", "F0"),
+        ("aid", "F0" * 17),
+        ("aip", "1C"),
+        ("afl", "0801"),
+        ("label", "x" * 17),
+        ("label", "\u00e9"),
+        ("language", "id" * 5),
+        ("priority", 16),
+        ("cryptogram_version", 256),
+        ("pin_try_limit", 16),
+        ("gpo_format", 3),
+        ("records", {"31/1": "7000"}),
+        ("records", {"1/0": "7000"}),
+        ("records", {"1/1": "70" * 255}),
+        ("records", {f"1/{number}": "7000" for number in range(1, 66)}),
+    ],
+)
+def test_image_with_a_value_that_no_card_can_hold_is_refused_when_read(
+    name: str, value: object
+) -> None:
+    document = json.loads(make_image().to_json())
+    document["card"]["applications"][0][name] = value
+    text = json.dumps(document["card"], separators=(",", ":"), sort_keys=True)
+    document["checksum"] = sha256(text.encode("ascii")).hexdigest()
+    with pytest.raises(CardImageError, match="field"):
+        CardImage.from_json(json.dumps(document))
