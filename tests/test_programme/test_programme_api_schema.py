@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.test_programme.test_programme_api import bank, field  # noqa: F401
+from tests.test_programme.api_desk import bank, field  # noqa: F401
 
 EXAMPLES = 4
 #: Tokens have tests of their own: here each request has a good one, whatever was drawn.
