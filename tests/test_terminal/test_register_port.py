@@ -12,7 +12,9 @@ from cardsim.channel import InProcessChannel
 from lumbung.pty_port import PtyPort
 from lumbung.register import CashRegister
 from lumbung.system import SystemClock
+from lumbung.testing import PowerCutError
 from protocols import serial_line
+from protocols.clock import Clock
 from terminal.device import Terminal
 from terminal.line import LineDownError
 from terminal.register.book import RegisterBook, RegisterBookError, RegisterSale
@@ -52,13 +54,25 @@ class Cable:
         self._far.pull_out()
 
 
+class StampedClock(SystemClock):
+    """The machine's own clock for waits, the terminal's for stamps."""
+
+    def __init__(self, stamps: Clock) -> None:
+        self._stamps = stamps
+
+    def now_ns(self) -> int:
+        return self._stamps.now_ns()
+
+
 @asynccontextmanager
 async def counter(
     folder: Path, terminal: Terminal, sell: Callable[[int], Awaitable[SaleResult]]
 ) -> AsyncIterator[tuple[CashRegister, Cable]]:
     cable, clock = Cable(folder), SystemClock()
     book = RegisterBook.open(folder / "register")
-    port = RegisterPort(SerialPort(cable.terminal_end), terminal, book, sell, clock)
+    # What is begun is stamped by the terminal's clock; the cable's waits are the machine's own.
+    wall = StampedClock(terminal._exchange._clock)
+    port = RegisterPort(SerialPort(cable.terminal_end), terminal, book, sell, wall)
     serving = asyncio.ensure_future(port.serve())
     try:
         yield CashRegister(SerialPort(cable.register_end), clock), cable
@@ -73,8 +87,12 @@ async def counter(
 def sell(
     terminal: Terminal, slot: InProcessChannel, pin_of: PinOf
 ) -> Callable[[int], Awaitable[SaleResult]]:
+    async def it_is_another_sale(_earlier: SaleResult) -> bool:
+        return True  # only the reference keeps it from being sold twice
+
     async def at_counter(amount_sen: int) -> SaleResult:
-        return await terminal.buy(amount_sen, slot, pin_of("123456"))
+        pin = pin_of("123456")
+        return await terminal.buy(amount_sen, slot, pin, repeat_question=it_is_another_sale)
 
     return at_counter
 
@@ -150,6 +168,37 @@ async def test_power_cut_between_sale_and_book_is_settled_by_the_terminals_journ
         assert (await register.sale("BON1", AMOUNT)).outcome == "00"
         assert (await register.ask("BON1")).outcome == "00"
     assert sorted(host.book.values()) == [AMOUNT]
+
+
+async def test_terminal_that_dies_after_the_sale_has_written_its_beginning_down(
+    tmp_path: Path, terminal: Terminal, host: Any, sell: Any
+) -> None:
+    async def dies(amount_sen: int) -> SaleResult:
+        await sell(amount_sen)
+        raise PowerCutError
+
+    async with counter(tmp_path, terminal, dies) as (register, _):
+        with pytest.raises((TimeoutError, LineDownError)):
+            await register.sale("BON1", AMOUNT, timeout_ms=300)
+    async with counter(tmp_path, terminal, sell) as (register, _):
+        assert (await register.sale("BON1", AMOUNT)).outcome == "00"
+    assert sorted(host.book.values()) == [AMOUNT]
+
+
+async def test_sale_that_was_cut_off_before_it_began_takes_nobody_elses_result(
+    tmp_path: Path, terminal: Terminal, clock: Any, host: Any, sell: Any
+) -> None:
+    assert (await sell(AMOUNT)).approved  # typed at the terminal, before the register asked
+    clock.pass_ms(1_000)
+    RegisterBook.open(tmp_path / "register").keep(RegisterSale("BON1", AMOUNT, clock.now_ns()))
+    clock.pass_ms(1_000)
+    async with counter(tmp_path, terminal, sell) as (register, _):
+        assert (await register.ask("BON1")).code is Code.UNKNOWN
+        other = await register.sale("BON2", AMOUNT)
+        assert (await register.ask("BON1")).code is Code.UNKNOWN
+        own = await register.sale("BON1", AMOUNT)
+        assert own.trace != other.trace
+    assert sorted(host.book.values()) == [AMOUNT] * 3
 
 
 async def test_terminal_that_is_not_ready_says_so_and_keeps_nothing(
