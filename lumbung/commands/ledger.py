@@ -67,6 +67,10 @@ def _open_for_writing(directory: Path) -> Ledger:
     return open_ledger(directory, now_ns=SystemClock().now_ns, random_bytes=system_random)
 
 
+def _unknown(account: int, directory: Path) -> click.BadParameter:
+    return click.BadParameter(f"no account {account:032x} in {directory}", param_hint="--account")
+
+
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--account", type=HexId(), required=True, help="Account id.")
@@ -79,9 +83,7 @@ def balance(directory: Path, account: int, as_json: bool) -> None:
     finally:
         ledger.close()
     if found is None:
-        raise click.BadParameter(
-            f"no account {account:032x} in {directory}", param_hint="--account"
-        )
+        raise _unknown(account, directory)
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "id": f"{found.id:032x}"}))
         return
@@ -102,6 +104,8 @@ def statement(directory: Path, account: int, limit: int, newest_first: bool, as_
     """Show the entries of an account."""
     ledger = open_for_reading(directory)
     try:
+        if ledger.lookup_accounts([account])[0] is None:
+            raise _unknown(account, directory)
         wanted = StatementFilter(account_id=account, limit=limit, reverse=newest_first)
         show_entries(ledger.statement(wanted), as_json=as_json)
     finally:

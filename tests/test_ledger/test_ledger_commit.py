@@ -198,8 +198,15 @@ class HeldLedger:
     def __init__(self) -> None:
         self.simulation = Simulation(3)
         self.simulation.segment_size = 1 << 20
-        self.ledger: PureLedger = self.simulation.open()
+        self.ledger: PureLedger = open_pure_on(
+            self.simulation.disk,
+            now_ns=self.simulation.clock,
+            random_bytes=self.simulation.nonces,
+            segment_size=self.simulation.segment_size,
+            background=True,
+        )
         self.ledger.create_accounts(TWO)
+        self.ledger._committer.housekeeper.wait_for_spare()
         self.reached, self.go = threading.Event(), threading.Event()
         disk = self.simulation.disk
         sync = disk.sync

@@ -75,3 +75,12 @@ def lumbung_raises(*arguments: object) -> None:
     result = lumbung(*arguments)
     assert result.exception is not None, result.output
     raise result.exception
+
+
+@pytest.mark.parametrize("command", ["balance", "statement"])
+def test_unknown_account_is_an_error_of_the_caller_never_an_empty_answer(
+    directory: Path, command: str
+) -> None:
+    asked = lumbung("ledger", command, directory, "--account", "77")
+    assert asked.exit_code == 2
+    assert f"no account {0x77:032x}" in asked.output
