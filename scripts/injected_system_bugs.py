@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "sim_system" / "injected_bugs.toml"
 PACKAGES = ("cardsim", "ledger", "lumbung", "programme", "protocols", "switch", "terminal")
 TESTS = ("sim_system", "test_ledger")
-#: A bug that hangs its seeds is caught as well.
-RUN_S = 300
+#: For all seeds of a bug. A day that does not end fails by its number of events, not by this.
+RUN_S = 900
 _FAILED = re.compile(r"seed (\d+) FAILED")
 
 
@@ -101,12 +101,9 @@ def run_seeds(copy: Path, seeds: int) -> str:
     # No byte code: a file changed twice in a second would keep the bug of before.
     settings = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "LUMBUNG_REQUIRE_NATIVE": ""}
     command = [sys.executable, "scripts/sim.py", "system", "--seed", "1", "--count", str(seeds)]
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=settings, capture_output=True, text=True, timeout=RUN_S
-        )
-    except subprocess.TimeoutExpired:
-        return "it hangs"
+    done = subprocess.run(
+        command, cwd=copy, env=settings, capture_output=True, text=True, timeout=RUN_S, check=False
+    )
     if done.returncode == 0:
         return ""
     found = _FAILED.search(done.stdout)

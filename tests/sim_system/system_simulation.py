@@ -85,7 +85,7 @@ class Simulation:
         self.network.rates = {fault: rate(0.01, 0.05, 0.1) for fault in NetworkFault}
         self.power_cuts = rate(0.3, 1.0)
         self.card_faults = rate(0.1, 0.3)
-        self.wrong_pins = rate(0.05, 0.2)
+        self.wrong_pins = rate(0.1, 0.6)
         self.miscounts = rate(0.3)
         self.node_deaths = rate(0.5, 1.0)
         self.settles_by_itself = rng.random() < 0.5
