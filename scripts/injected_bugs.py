@@ -106,11 +106,11 @@ def make_copy(copy: Path) -> None:
 
 
 def copy_core(copy: Path) -> None:
-    """Copy what the native core is built from."""
+    """Copy what the native core is built from, as new files: cargo builds what is newer."""
     for name in CARGO_FILES:
         path = ROOT / name
         if path.is_dir():
-            shutil.copytree(path, copy / name)
+            shutil.copytree(path, copy / name, copy_function=shutil.copyfile)
         else:
             shutil.copy(path, copy / name)
 
