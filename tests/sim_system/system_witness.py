@@ -41,6 +41,20 @@ class PinBook:
         """Begin with none."""
         self.told: dict[int, set[int]] = {}
         self.spent: set[int] = set()
+        #: What a message under way may have cleared, by its id.
+        self._uncertain: dict[int, tuple[set[int], bool]] = {}
+
+    def came(self, card: int, message: int) -> None:
+        """A message with a PIN is under way: if its answer is never heard, nobody knows."""
+        self._uncertain[message] = (self.told.pop(card, set()), card in self.spent)
+        self.spent.discard(card)
+
+    def stands(self, card: int, message: int) -> None:
+        """Its PIN was wrong: it cleared nothing."""
+        told, was_spent = self._uncertain.pop(message, (set(), False))
+        self.told.setdefault(card, set()).update(told)
+        if was_spent:
+            self.spent.add(card)
 
     def tell(self, card: int, message: int) -> None:
         """Take down a wrong PIN that was answered."""
@@ -88,6 +102,8 @@ class Witness:
                 message.text(42).rstrip() if 42 in message else "",
                 52 in message,
             )
+            if 52 in message:
+                self.simulation.pins.came(card, key)
 
     def left(self, departure: Departure) -> None:
         """Check an answer as it leaves."""
@@ -112,6 +128,8 @@ class Witness:
     def _judge_pin(self, key: int, request: Request, code: str) -> None:
         if not request.has_pin:
             return
+        if code in (_NO_TRIES, _WRONG_PIN):
+            self.simulation.pins.stands(request.card_number, key)
         if code == _NO_TRIES:
             self._seen["PIN: no tries left"] += 1
             self.simulation.pins.spent.add(request.card_number)
