@@ -24,7 +24,7 @@ from ledger.repeats import compare_repeat
 from ledger.resolving import resolve
 from ledger.stage import Stage
 from ledger.statuses import CreateTransferStatus as Status
-from ledger.structures import AMOUNT_MAX, ID_MAX, TransferFlags
+from ledger.structures import AMOUNT_MAX, ID_MAX, TIMESTAMP_MAX, TransferFlags
 
 #: Bits that are no flag of ours: IMPORTED and above (design decision 2).
 _RESERVED = 0xFFFF & ~0xFF
@@ -37,7 +37,6 @@ _BALANCING = _BALANCING_DEBIT | _BALANCING_CREDIT
 _CREATED = int(Status.CREATED)
 _KIND_PENDING = int(Kind.PENDING)
 _KIND_TRANSFER = int(Kind.TRANSFER)
-TIMESTAMP_MAX = (1 << 63) - 1
 
 #: A timestamp and a status, as they go into the result.
 Answer = tuple[int, int]

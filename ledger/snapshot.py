@@ -7,18 +7,23 @@ whole or contradicts the log is ignored.
 import struct
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple
 
+from ledger.books import expiry
 from ledger.frame import VERSION
 from ledger.pages import snapshot_name
-from ledger.record import RECORD_BYTES
+from ledger.record import RECORD_BYTES, Kind, unpack_body, unseal
 from ledger.sealed import SealedSegment
 from ledger.storage import Storage
-from ledger.structures import RECORD_SIZE
+from ledger.structures import AMOUNT_MAX, RECORD_SIZE, TIMESTAMP_MAX
 
 _MAGIC = b"LMBSNP" + VERSION.to_bytes(2, "little")
 _HEAD = struct.Struct("<8s16sQQQQQQI4x32s32s")
 _DIGEST_BYTES = 32
+#: Of an account: its four sums in two halves each, and its reserved field.
+_WIDE = struct.Struct("<16xQQQQQQQQ28xI16x")
+assert _WIDE.size == RECORD_SIZE
 SUFFIX = ".snap"
 assert _HEAD.size == 144
 
@@ -69,7 +74,7 @@ class Snapshot(NamedTuple):
             ends.append(ends[-1] + length)
         if ends[-1] + _DIGEST_BYTES != len(content) or peaks != sequence.bit_count():
             return None
-        return cls(
+        found = cls(
             uuid=uuid,
             number=number,
             last_sequence=sequence,
@@ -82,6 +87,39 @@ class Snapshot(NamedTuple):
             pendings=content[ends[2] : ends[3]],
             peaks=[content[at : at + 32] for at in range(ends[3], ends[4], 32)],
         )
+        return found if found._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Say whether books can be made of it: a right digest proves no sense behind it."""
+        ascending = (0, *self.account_sequences)
+        if any(a >= b for a, b in pairwise(ascending)) or ascending[-1] > self.last_sequence:
+            return False
+        for account in _WIDE.iter_unpack(self.accounts):
+            # The upper halves of the four sums, and the reserved field.
+            if any(account[1::2][:4]) or max(account[:8:2]) > AMOUNT_MAX or account[8]:
+                return False
+        return self._holds_are_sound()
+
+    def _holds_are_sound(self) -> bool:
+        """Say whether each pending record is one, of two accounts that are there, in order."""
+        before, known = 0, range(1, len(self.account_sequences) + 1)
+        for at in range(0, len(self.pendings), RECORD_BYTES):
+            body = unseal(self.pendings[at : at + RECORD_BYTES])
+            if body is None:
+                return False
+            record = unpack_body(body)
+            ends = expiry(record)
+            if (
+                record.kind != Kind.PENDING
+                or not before < record.sequence <= self.last_sequence
+                or record.debit not in known
+                or record.credit not in known
+                or record.debit == record.credit
+                or ends > TIMESTAMP_MAX
+            ):
+                return False
+            before = record.sequence
+        return True
 
     def agrees(self, uuid: bytes, sealed: SealedSegment) -> bool:
         """Say whether this is the state after that segment of the ledger with this uuid."""

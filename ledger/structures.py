@@ -19,6 +19,8 @@ ID_MAX = (1 << 128) - 1
 #: Amounts above this are refused except the sentinel (design decision 2): a signed 64-bit sum of
 #: sen then never overflows in any report or database.
 AMOUNT_MAX = (1 << 63) - 1
+#: Nanoseconds UTC; a hold that would end later is refused.
+TIMESTAMP_MAX = (1 << 63) - 1
 #: "All there is": for post-pending and balancing transfers.
 AMOUNT_ALL = (1 << 128) - 1
 

@@ -8,6 +8,7 @@ import pytest
 from ledger.errors import LedgerError
 from ledger.port import StatementFilter
 from ledger.pure import PureLedger, open_pure_on
+from ledger.record import BODY_BYTES, pack_body, seal, unpack_body
 from ledger.snapshot import Snapshot
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes
@@ -170,7 +171,8 @@ def test_a_read_while_a_segment_cools_sees_each_record_once(clock: SteppingClock
     ledger.close()
 
 
-def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
+def grown(clock: SteppingClock) -> tuple[SimulatedDisk, PureLedger]:
+    """Give a disk with a snapshot that holds holds, and the ledger on it."""
     disk = SimulatedDisk(random.Random(1))
     ledger = on_disk(disk, clock)
     ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
@@ -185,6 +187,11 @@ def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
         *(Transfer(id=n, **MOVE) for n in range(200, 250)),
     ]
     assert {answer.status.name for answer in ledger.create_transfers(group)} == {"CREATED"}
+    return disk, ledger
+
+
+def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
+    disk, ledger = grown(clock)
     snapshot = Snapshot.read(bytes(disk.files["00000001.snap"].seen))
     assert snapshot is not None
     held = [snapshot.pendings[at + 16] for at in range(0, len(snapshot.pendings), 128)]
@@ -192,3 +199,39 @@ def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
     assert ledger.verify().records == ledger.last_sequence
     ledger.close()
     assert on_disk(disk, clock).verify().records == ledger.last_sequence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pendings": "account"},
+        {"pendings": "crc"},
+        {"account_sequences": "order"},
+        {"accounts": "reserved"},
+    ],
+    ids=lambda change: "-".join(*change.items()),
+)
+def test_snapshot_of_right_digest_and_no_sense_is_none(
+    clock: SteppingClock, change: dict[str, str]
+) -> None:
+    """What nobody but a writer with another mind can make is ignored, as the page says."""
+    disk, _ledger = grown(clock)
+    snapshot = Snapshot.read(bytes(disk.files["00000001.snap"].seen))
+    assert snapshot is not None
+    pendings, accounts = bytearray(snapshot.pendings), bytearray(snapshot.accounts)
+    sequences = list(snapshot.account_sequences)
+    assert pendings
+    if change == {"pendings": "account"}:
+        body = unpack_body(pendings[:BODY_BYTES])._replace(credit=len(sequences) + 1)
+        pendings[:128] = seal([pack_body(body)])
+    if change == {"pendings": "crc"}:
+        pendings[0] ^= 1
+    if change == {"account_sequences": "order"}:
+        sequences[1] = sequences[0]
+    if change == {"accounts": "reserved"}:
+        accounts[108] = 1
+    changed = snapshot._replace(
+        pendings=bytes(pendings), accounts=bytes(accounts), account_sequences=sequences
+    )
+    assert Snapshot.read(changed.pack()) is None
+    assert Snapshot.read(snapshot.pack()) == snapshot
