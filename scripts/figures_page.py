@@ -1,7 +1,7 @@
 """Write docs/reference/figures.md from what was measured: `make figures` measures first.
 
-Reads build/bench.json (`make bench`), tests/bench/targets.toml and, where it is there, the soak's
-output in build/soak-ledger.txt. No figure on the page was typed by hand.
+Reads build/bench.json (`make bench`), targets.toml and bounds.md of tests/bench and, where it is
+there, the soak's output in build/soak-ledger.txt. No figure on the page was typed by hand.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "build" / "bench.json"
 SOAK = ROOT / "build" / "soak-ledger.txt"
+BOUNDS = ROOT / "tests" / "bench" / "bounds.md"
 TARGETS = ROOT / "tests" / "bench" / "targets.toml"
 PAGE = ROOT / "docs" / "reference" / "figures.md"
 #: Metrics of which more is better; of all others less is.
@@ -50,6 +51,7 @@ def main() -> int:
     for suite in dict.fromkeys(row["suite"] for row in rows):
         found = [row for row in rows if row["suite"] == suite]
         text += f"\n## `make bench SUITE={suite}`\n\n" + "\n".join(suite_lines(found)) + "\n"
+    text += "\n" + BOUNDS.read_text()
     if SOAK.exists():
         text += f"\n## A grown ledger: `make soak SUITE=ledger`\n\n```\n{SOAK.read_text()}```\n"
     PAGE.write_text(text)
