@@ -51,7 +51,7 @@ def main() -> int:
     for suite in dict.fromkeys(row["suite"] for row in rows):
         found = [row for row in rows if row["suite"] == suite]
         text += f"\n## `make bench SUITE={suite}`\n\n" + "\n".join(suite_lines(found)) + "\n"
-    text += "\n" + BOUNDS.read_text()
+    text += "\n#" + BOUNDS.read_text()
     if SOAK.exists():
         text += f"\n## A grown ledger: `make soak SUITE=ledger`\n\n```\n{SOAK.read_text()}```\n"
     PAGE.write_text(text)
