@@ -145,14 +145,27 @@ class Scanner:
             pass
 
     def repair(self) -> None:
-        """Set a torn tail to zero and make the last frame certain, durably."""
-        if self.torn_tail is not None:
-            storage, (name, offset, length) = self._log.storage, self.torn_tail
-            for start in range(offset, offset + length, ZERO_CHUNK_BYTES):
-                chunk = min(ZERO_CHUNK_BYTES, offset + length - start)
-                storage.write(name, start, bytes(chunk))
-            storage.sync(name)
+        """Make the last frame certain, and that only zero stands behind it, durably."""
+        self._clear_behind()
         self._make_certain()
+
+    def _clear_behind(self) -> None:
+        """Set a torn tail to zero; without one, as far as a frame under way may have reached.
+
+        An earlier repair may stand in a cache only, its sync failed or never begun: what reads as
+        zero is then torn again after the next power cut, and no reader can tell. Written again,
+        because a failed sync leaves nothing for another to do.
+        """
+        log, size = self._log, self._log.identity.segment_size
+        end = size
+        if self.torn_tail is None:
+            end = min(log.offset + frame_bytes(log.records_per_frame), size)
+        if log.offset == end:
+            return
+        name = segment_name(log.segment_number)
+        for start in range(log.offset, end, ZERO_CHUNK_BYTES):
+            log.storage.write(name, start, bytes(min(ZERO_CHUNK_BYTES, end - start)))
+        log.storage.sync(name)
 
     def _make_certain(self) -> None:
         """Write the last frame and its segment's header page again, unless a mark vouches for them.

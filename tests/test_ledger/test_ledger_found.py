@@ -11,7 +11,7 @@ from ledger.errors import (
 )
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, engines
-from tests.test_ledger.ledger_disk import SimulatedDisk
+from tests.test_ledger.ledger_disk import BLOCK, PowerCut, SimulatedDisk
 from tests.test_ledger.ledger_lives import AnyLedger, Nonces, Recovered, open_on
 
 MOVE = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
@@ -90,6 +90,66 @@ def test_who_waits_while_damage_is_found_is_told_of_it(engine: str) -> None:
         sealed[at] ^= 0xFF
     with pytest.raises(LedgerPoisonedError, match=r"00000002\.seal, offset"):
         ledger.create_transfers([Transfer(id=105, **MOVE)])
+
+
+def torn(engine: str, frames: int) -> SimulatedDisk:
+    """Give a disk with a frame of four blocks begun behind so many frames, and its middle gone."""
+    disk = SimulatedDisk(random.Random(1))
+    ledger = opened(disk, engine)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    for number in range(1, frames):
+        ledger.create_transfers([Transfer(id=number, **MOVE)])
+    ledger.close()
+    file, begun = disk.files["00000001.seg"], BLOCK * (1 + frames)
+    for content in (file.seen, file.durable):
+        content[begun : begun + 8] = b"LMBFRM\1\0"
+        content[SIZE - 8 :] = b"the end."
+    return disk
+
+
+def without_sealing(disk: SimulatedDisk) -> SimulatedDisk:
+    """Refuse sealed files, which would take a segment away before its tail matters."""
+    make, make_zeroed = disk.create, disk.create_zeroed
+
+    def create(name: str, content: bytes) -> None:
+        refuse(name)
+        make(name, content)
+
+    def create_zeroed(name: str, size: int) -> None:
+        refuse(name)
+        make_zeroed(name, size)
+
+    def refuse(name: str) -> None:
+        if name == "seal.tmp":
+            raise OSError(28, "No space left on device")
+
+    disk.create, disk.create_zeroed = create, create_zeroed  # type: ignore[method-assign]
+    return disk
+
+
+@ENGINES
+@pytest.mark.parametrize("ends", ["error", "kill"])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_repair_whose_sync_failed_is_made_again_by_the_next_process(
+    engine: str, ends: str, frames: int
+) -> None:
+    disk = torn(engine, frames)
+    disk.locked, disk.fault = False, ends
+    disk.fuse = 2  # The zeros are written, and their sync is what fails.
+    with pytest.raises((LedgerError, PowerCut)):
+        open_on(disk, engine, SteppingClock(), Nonces(), SIZE)
+    assert disk.struck
+    file = disk.files["00000001.seg"]
+    assert not any(file.seen[BLOCK * (1 + frames) :])
+    assert any(file.durable[BLOCK * (1 + frames) :])
+    disk = without_sealing(disk.after_kill())
+    ledger = opened(disk, engine)
+    ledger.create_transfers([Transfer(id=100 + n, **MOVE) for n in range(90)])
+    # Segment 1 is closed and still raw: only zero may follow its frames.
+    assert {"00000001.seg", "00000002.seg"} <= set(disk.names())
+    for _ in range(8):  # What was not synced is lost in one of these.
+        after = opened(disk.after_cut(), engine)
+        assert len(list(after.entries())) == frames - 1 + 90
 
 
 @pytest.mark.skipif(len(engines()) < 2, reason="the native engine is not built")

@@ -25,6 +25,7 @@ mod limits;
 mod marking;
 #[cfg(test)]
 mod memory_storage;
+mod mending;
 mod merkle;
 mod movement;
 mod opening;

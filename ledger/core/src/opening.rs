@@ -12,9 +12,10 @@ use std::sync::Arc;
 use crate::absorb::Shadow;
 use crate::disk::{AlignedBuffer, Disk, LOCK};
 use crate::fault::{Fault, FaultKind};
-use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES};
+use crate::limits::{SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN};
+use crate::mending::{clear_behind, make_certain};
 use crate::opening_checks::{check_expected, judge};
-use crate::pages::{segment_name, CommitMark, Identity, BLOCK, BLOCK_U64};
+use crate::pages::{Identity, BLOCK};
 use crate::resuming::{start, Started};
 use crate::scan::{Extent, Position, Scan, TornTail};
 use crate::sealer::SEAL_TEMPORARY;
@@ -138,11 +139,12 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
     let sealing = shadow_scan(&scan);
     let torn = scan.advance(Extent::All, mark)?;
     check_expected(storage.location(), &scan, options.expected)?;
-    let torn = match torn {
-        Some(tail) => Some((tail.clone(), repair(&reader, &scan, &tail)?)),
-        None => None,
-    };
+    clear_behind(&reader, &scan, torn.is_some())?;
     make_certain(&reader, &scan, mark)?;
+    let torn = torn.map(|tail| {
+        let length = scan.identity.segment_size - tail.offset;
+        (tail, length)
+    });
     let tip = Tip {
         frame: scan.frame,
         chain_head: scan.chain_head,
@@ -326,69 +328,4 @@ fn write_identity(storage: &dyn Storage, identity: &Identity) -> Result<(), Faul
     });
     let path = path_of(storage, SUPERBLOCK);
     written.map_err(|error| Fault::from_io(&path, "cannot write", &error))
-}
-
-/// Set everything behind the last good frame to zero; give how many bytes that were.
-fn repair(reader: &SegmentReader, scan: &Scan<State>, tail: &TornTail) -> Result<u64, Fault> {
-    let mut zeros = AlignedBuffer::default();
-    let mut offset = tail.offset;
-    let name = segment_name(tail.segment);
-    let repaired = reader
-        .storage()
-        .open(&name, Access::Direct)
-        .and_then(|file| {
-            while offset < scan.identity.segment_size {
-                let left = scan.identity.segment_size - offset;
-                let length = usize::try_from(left)
-                    .unwrap_or(usize::MAX)
-                    .min(ZERO_CHUNK_BYTES);
-                file.write_at(zeros.reset(length), offset)?;
-                file.sync()?;
-                offset += length as u64;
-            }
-            Ok(())
-        });
-    let path = reader.path(tail.segment);
-    repaired.map_err(|error| Fault::from_io(&path, "cannot repair a torn tail", &error))?;
-    Ok(scan.identity.segment_size - tail.offset)
-}
-
-/// Write the last frame and its segment's header page again, unless a mark vouches for them.
-///
-/// A process that died before its sync, or whose sync failed, leaves them in a cache: they verify,
-/// and the next power cut takes them away. Frames before the last one were durable when it was
-/// begun. Written again, because a failed sync leaves nothing for another to do.
-fn make_certain(
-    reader: &SegmentReader,
-    scan: &Scan<State>,
-    mark: Option<CommitMark>,
-) -> Result<(), Fault> {
-    let vouched = mark.is_some_and(|m| m.frame == scan.frame && m.segment == scan.segment);
-    if vouched || !scan.in_raw {
-        return Ok(());
-    }
-    let mut pieces = vec![(0, reader.read(scan.segment, 0, BLOCK)?)];
-    if let Some(place) = scan
-        .places
-        .back()
-        .filter(|one| one.number() == scan.segment)
-    {
-        let start = u64::from(place.block) * BLOCK_U64;
-        let length = usize::try_from(scan.offset - start).expect("within a segment");
-        pieces.push((start, reader.read(scan.segment, start, length)?));
-    }
-    let mut buffer = AlignedBuffer::default();
-    let storage = reader.storage();
-    let written = storage
-        .open(&segment_name(scan.segment), Access::Direct)
-        .and_then(|file| {
-            for (start, bytes) in &pieces {
-                buffer.reset(bytes.len()).copy_from_slice(bytes);
-                file.write_at(buffer.bytes(), *start)?;
-            }
-            file.sync()?;
-            storage.sync_directory()
-        });
-    let path = reader.path(scan.segment);
-    written.map_err(|error| Fault::from_io(&path, "cannot make the last frame durable", &error))
 }
