@@ -1,7 +1,6 @@
 """Reconciliation: nothing differs after honest work; each kind of difference is found and named."""
 
 import random
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -243,7 +242,7 @@ def test_answer_whose_record_is_missing_or_differs_is_found(counter):
     (entry,) = journalled(counter, counter.edc.purchase(counter.chip, 100_000))
     answer = CODEC.decode(entry.payload)
     forged = [answer.replace(de4="000000200000"), answer.replace(de11="999999")]
-    entries = [replace(entry, payload=counter.edc.encode(one)) for one in forged]
+    entries = [entry._replace(payload=counter.edc.encode(one)) for one in forged]
     found = unposted_of(counter, entries)
     assert [(one.kind, one.ledger_sen, one.other_sen) for one in found] == [
         (Kind.ANSWER, 100_000, 200_000),
