@@ -36,31 +36,14 @@ class Line(Protocol):
         """Close the connection. Idempotent; never raises."""
 
 
-class TcpLine:
-    """A line over TCP."""
+class StreamLine:
+    """What every line over a stream of the event loop does alike once somebody is there."""
 
-    def __init__(self, host: str, port: int, *, connect_timeout_ms: int) -> None:
+    def __init__(self, host: str, port: int) -> None:
         """Take the address; nothing is opened yet."""
-        self._host = host
-        self._port = port
-        self._connect_timeout_ms = connect_timeout_ms
+        self._host, self._port = host, port
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-
-    async def connect(self) -> None:
-        """Open the connection; raise LineDownError when there is none in time."""
-        await self.close()
-        try:
-            async with asyncio.timeout(self._connect_timeout_ms / 1000):
-                self._reader, self._writer = await asyncio.open_connection(
-                    self._host, self._port, limit=LINE_READ_MAX_BYTES
-                )
-        except (OSError, TimeoutError) as failed:
-            raise LineDownError(
-                f"{self._host}:{self._port}: no connection to the host.",
-                internal=f"connect to {self._host}:{self._port}: {failed!r}",
-                fix="Check the network, then try again.",
-            ) from failed
 
     async def send(self, data: bytes) -> None:
         """Write and drain; raise LineDownError."""
@@ -95,6 +78,33 @@ class TcpLine:
         except OSError:
             # The peer reset it first: closed is what we wanted.
             return
+
+    def _lost(self) -> LineDownError:
+        return LineDownError(f"{self._host}:{self._port}: nobody is connected.")
+
+
+class TcpLine(StreamLine):
+    """A line over TCP."""
+
+    def __init__(self, host: str, port: int, *, connect_timeout_ms: int) -> None:
+        """Take the address; nothing is opened yet."""
+        super().__init__(host, port)
+        self._connect_timeout_ms = connect_timeout_ms
+
+    async def connect(self) -> None:
+        """Open the connection; raise LineDownError when there is none in time."""
+        await self.close()
+        try:
+            async with asyncio.timeout(self._connect_timeout_ms / 1000):
+                self._reader, self._writer = await asyncio.open_connection(
+                    self._host, self._port, limit=LINE_READ_MAX_BYTES
+                )
+        except (OSError, TimeoutError) as failed:
+            raise LineDownError(
+                f"{self._host}:{self._port}: no connection to the host.",
+                internal=f"connect to {self._host}:{self._port}: {failed!r}",
+                fix="Check the network, then try again.",
+            ) from failed
 
     def _lost(self) -> LineDownError:
         return LineDownError(

@@ -3,20 +3,21 @@
 import asyncio
 
 from terminal.limits import LINE_READ_MAX_BYTES
-from terminal.line import LineDownError
+from terminal.line import LineDownError, StreamLine
 
 
-class ListeningLine:
-    """A `Line` whose `connect` waits until somebody connects. `stop` ends the listening."""
+class ListeningLine(StreamLine):
+    """A line whose `connect` waits until somebody connects; `close` lets the next one connect.
+
+    `stop` ends the listening.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         """Take the address; `listen` opens it."""
-        self._host, self._port = host, port
+        super().__init__(host, port)
         self._server: asyncio.Server | None = None
         self._arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         self._arrived = asyncio.Queue(maxsize=1)
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
 
     async def listen(self) -> int:
         """Listen; give the port, which is found when 0 was asked for. Raises LineDownError."""
@@ -36,39 +37,6 @@ class ListeningLine:
         await self.close()
         self._reader, self._writer = await self._arrived.get()
 
-    async def send(self, data: bytes) -> None:
-        """Write and drain; raise LineDownError."""
-        if self._writer is None:
-            raise self._lost()
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError as failed:
-            raise self._lost() from failed
-
-    async def receive(self, *, timeout_ms: int) -> bytes:
-        """Give the next bytes, empty at the end; raise TimeoutError, LineDownError."""
-        if self._reader is None:
-            raise self._lost()
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                return await self._reader.read(LINE_READ_MAX_BYTES)
-        except TimeoutError:
-            raise
-        except OSError as failed:
-            raise self._lost() from failed
-
-    async def close(self) -> None:
-        """Let the peer go; the next one may connect. Idempotent; never raises."""
-        writer, self._writer, self._reader = self._writer, None, None
-        if writer is not None:
-            writer.close()
-            try:
-                await writer.wait_closed()
-            except OSError:
-                # The peer reset it first: closed is what we wanted.
-                return
-
     def stop(self) -> None:
         """Listen no more."""
         if self._server is not None:
@@ -79,6 +47,3 @@ class ListeningLine:
             writer.close()  # one is waiting already
             return
         self._arrived.put_nowait((reader, writer))
-
-    def _lost(self) -> LineDownError:
-        return LineDownError(f"{self._host}:{self._port}: nobody is connected.")
