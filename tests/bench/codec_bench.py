@@ -6,15 +6,15 @@ TLV). The `-edc` cases are our real purchase with every private element and chip
 which only we can do. `decode-lazy` finds every element of the sample and reads 12; `peek` reads
 what a router needs. `receive` is decode, look-up of the sender's key and MAC check in one call,
 `sign` is encode and MAC; `-batch` is one of 64 in one call, the MACs without the interpreter's
-lock.
+lock. How the figures are taken is told in `race.py`.
 """
 
-import timeit
-from collections.abc import Callable
+from functools import partial
 
 import figures
 import iso8583
 from iso8583.specs import default_ascii
+from race import HEADING, Race
 
 from protocols.crypto import engine
 from protocols.crypto.mac import RetailMac
@@ -22,8 +22,6 @@ from protocols.iso8583 import CODECS, Message, Proof, PureCodec, Spec, load_spec
 from protocols.iso8583.model import Kind
 from protocols.values import SecretBytes
 
-#: Many short rounds: the best of them was not disturbed by another process.
-ROUNDS, LOOPS = 300, 300
 #: Messages in one call of the `-batch` cases.
 BATCH = 64
 
@@ -77,13 +75,6 @@ ELEMENTS: dict[int, str | bytes] = {
 }
 
 
-def us(job: Callable[[], object]) -> float:
-    """Give microseconds of one call: the best of many short rounds, so that noise drops out."""
-    job()
-    loops = max(3, min(LOOPS, round(0.001 / timeit.timeit(job, number=1))))
-    return round(min(timeit.repeat(job, number=loops, repeat=ROUNDS)) / loops * 1e6, 3)
-
-
 def peer_spec(spec: Spec) -> dict[str, dict[str, object]]:
     """Give the same spec in pyiso8583's words."""
     out = {key: dict(entry) for key, entry in default_ascii.items()}
@@ -122,40 +113,32 @@ def peer_values(packed: bool) -> dict[str, str]:
 
 def measure() -> list[figures.Row]:
     """Give the rows of decode and encode: packed (`decode`), ASCII, and our real purchase."""
-    out: list[figures.Row] = []
-
-    def note(case: str, subject: str, job: Callable[[], object]) -> None:
-        row = {"suite": "protocols", "case": case, "subject": subject, "metric": "us"}
-        one = us(job) / (BATCH if case.endswith("-batch") else 1)
-        out.append(figures.Row(**row, value=round(one, 3), unit="us"))
-
+    race = Race()
     message = Message("0200", dict(ELEMENTS))
     for ending, spec in (("", parse_spec(PACKED, "bench.toml")), ("-ascii", load_spec("iso87"))):
-        raw = measure_codecs(note, ending, spec, message)
+        raw = enter_codecs(race, ending, spec, message)
         if not ending:
-            measure_reception(note, spec, message)
+            enter_reception(race, spec, message)
         peer, values = peer_spec(spec), peer_values(spec.mti_encoding == "bcd")
         theirs, _ = iso8583.encode(dict(values), peer)
         assert bytes(theirs) == raw, f"{spec.name}: the two codecs do not agree"
-        note(f"decode{ending}", "pyiso8583", lambda r=raw, p=peer: iso8583.decode(r, p))
-        note(f"encode{ending}", "pyiso8583", lambda v=values, p=peer: iso8583.encode(v, p))
+        race.add(f"decode{ending}", "pyiso8583", partial(iso8583.decode, raw, peer))
+        race.add(f"encode{ending}", "pyiso8583", partial(iso8583.encode, values, peer))
     edc = load_spec("edc")
-    measure_codecs(note, "-edc", edc, purchase(edc))
-    return out
+    enter_codecs(race, "-edc", edc, purchase(edc))
+    return race.rows()
 
 
-def measure_codecs(
-    note: Callable[[str, str, Callable[[], object]], None], ending: str, spec: Spec, sample: Message
-) -> bytes:
-    """Note decode, encode and the MAC's split of every twin; give the sample's bytes."""
+def enter_codecs(race: Race, ending: str, spec: Spec, sample: Message) -> bytes:
+    """Enter decode and encode of every twin; give the sample's bytes."""
     raw = b""
     for codec_class in CODECS:
         codec = codec_class(spec)
         subject = "ours-native" if codec.is_native else "ours-pure"
         raw = codec.encode(sample)
         assert codec.decode(raw) == sample
-        note(f"decode{ending}", subject, lambda c=codec, r=raw: c.decode(r))
-        note(f"encode{ending}", subject, lambda c=codec: c.encode(sample))
+        race.add(f"decode{ending}", subject, partial(codec.decode, raw))
+        race.add(f"encode{ending}", subject, partial(codec.encode, sample))
     return raw
 
 
@@ -168,10 +151,8 @@ def read_twelve(codec: PureCodec, raw: bytes) -> object:
     )  # fmt: skip
 
 
-def measure_reception(
-    note: Callable[[str, str, Callable[[], object]], None], spec: Spec, sample: Message
-) -> None:
-    """Note partial reads, reception and signing of every twin, each with its own engine."""
+def enter_reception(race: Race, spec: Spec, sample: Message) -> None:
+    """Enter partial reads, reception and signing of every twin, each with its own engine."""
     before = engine.current.engine
     for codec_class, which in zip(CODECS, engine.engines(), strict=True):
         engine.current.engine = which
@@ -181,11 +162,11 @@ def measure_reception(
         raw = codec.encode_signed(sample, key)
         batch = [raw] * BATCH
         assert codec.receive(raw, keys).proof is Proof.PROVED
-        note("decode-lazy", subject, lambda c=codec, r=raw: read_twelve(c, r))
-        note("peek", subject, lambda c=codec, r=raw: c.peek(r, (3, 7, 11)))
-        note("receive", subject, lambda c=codec, r=raw, k=keys: c.receive(r, k))
-        note("receive-batch", subject, lambda c=codec, b=batch, k=keys: c.receive_batch(b, k))
-        note("sign", subject, lambda c=codec, k=key: c.encode_signed(sample, k))
+        race.add("decode-lazy", subject, partial(read_twelve, codec, raw))
+        race.add("peek", subject, partial(codec.peek, raw, (3, 7, 11)))
+        race.add("receive", subject, partial(codec.receive, raw, keys))
+        race.add("receive-batch", subject, partial(codec.receive_batch, batch, keys), BATCH)
+        race.add("sign", subject, partial(codec.encode_signed, sample, key))
     engine.current.engine = before
 
 
@@ -200,4 +181,4 @@ def purchase(spec: Spec) -> Message:
 
 
 if __name__ == "__main__":
-    print(figures.table(measure()))
+    print(f"{HEADING}\n{figures.table(measure())}")

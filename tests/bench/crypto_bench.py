@@ -1,8 +1,8 @@
 """Crypto bench: both engines beside `cryptography` used directly (and psec, pyemv where installed).
 
 Run `python tests/bench/crypto_bench.py`. Same keys and bytes for every subject; the peers' values
-are compared with ours before anything is timed. Figures are the best of several rounds: noise
-only adds. Cases: `mac` (retail MAC over 347 bytes, key kept and key fresh), `arqc` (check from
+are compared with ours before anything is timed. How the figures are taken is told in `race.py`.
+Cases: `mac` (retail MAC over 347 bytes, key kept and key fresh), `arqc` (check from
 the issuer's key, NSICCS data of 57 bytes), `pin-translate` (format 0 under two kept keys; ours
 checks the format, `cryptography` used directly checks nothing), `tlv`
 (the 17 objects of a purchase's DE55), `rsa-sign` (1,024 bits, the card's side of DDA), `chip` (raw
@@ -13,14 +13,15 @@ by two threads at once, so below `-batch` by as much as the second core gives.
 
 import importlib
 import random
-import timeit
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import figures
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from race import HEADING, Race
 
 from protocols.crypto import cryptogram, emv_keys, engine, mac, oda, pin
 from protocols.crypto.issuer import ChipClaim, IssuerKey
@@ -30,7 +31,6 @@ from protocols.crypto.verification import ibm3624_offset
 from protocols.emv import tlv
 from protocols.values import Pan, PinBlock, SecretBytes
 
-ROUNDS, LOOPS = 7, 2_000
 #: Claims in one call of the `-batch` cases; more by two threads, or handing over is what one sees.
 BATCH, BATCH_OF_THREADS = 64, 1_024
 KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
@@ -43,12 +43,6 @@ CHIP = bytes.fromhex(
     "060000000000009F10070101A0008000009F1A0203609F2608E0C1A2B3C4D5E6F79F2701809F3303E040C89F34034203"
     "009F3501229F360200029F37043A7F19C2"
 )
-
-
-def us(job: Callable[[], object]) -> float:
-    """Give microseconds of one call: the best of the rounds, fewer loops for slow jobs."""
-    loops = max(20, min(LOOPS, round(0.05 / timeit.timeit(job, number=1))))
-    return round(min(timeit.repeat(job, number=loops, repeat=ROUNDS)) / loops * 1e6, 3)
 
 
 def direct_tdes(key: bytes, data: bytes) -> bytes:
@@ -75,94 +69,85 @@ def direct_arqc() -> bytes:
 
 def measure() -> list[figures.Row]:
     """Give every row: the peers first, then each engine."""
-    rows: list[figures.Row] = []
-
-    def note(case: str, subject: str, job: Callable[[], object]) -> None:
-        batch = BATCH_OF_THREADS if case.endswith("-threads") else BATCH
-        value = round(us(job) / (batch if "-batch" in case else 1), 3)
-        rows.append(
-            figures.Row(
-                suite="protocols", case=case, subject=subject, metric="us", value=value, unit="us"
-            )
-        )
-
-    measure_peers(note)
+    race = Race()
+    enter_peers(race)
     before = engine.current.engine
-    for which in engine.engines():
-        engine.current.engine = which
-        measure_engine(note, f"ours-{which.NAME}")
+    with ThreadPoolExecutor(2) as threads:
+        for which in engine.engines():
+            race.before = partial(setattr, engine.current, "engine", which)
+            race.before()
+            enter_engine(race, f"ours-{which.NAME}")
+            enter_steps(race, f"ours-{which.NAME}", threads)
+        rows = race.rows()
     engine.current.engine = before
     return rows
 
 
-def measure_peers(note: Callable[[str, str, Callable[[], object]], None]) -> None:
-    """Measure `cryptography` used directly, and psec and pyemv where they are installed."""
+def enter_peers(race: Race) -> None:
+    """Enter `cryptography` used directly, and psec and pyemv where they are installed."""
     assert direct_retail_mac(KEY, FRAME, b"") == mac.retail_mac(SecretBytes(KEY), FRAME, 1)
     assert direct_arqc() == cryptogram.issuer_cryptogram(SecretBytes(KEY), PAN, PSN, ATC, NSICCS)
-    note("mac", "cryptography", lambda: direct_retail_mac(KEY, FRAME, b""))
-    note("arqc", "cryptography", direct_arqc)
+    race.add("mac", "cryptography", partial(direct_retail_mac, KEY, FRAME, b""))
+    race.add("arqc", "cryptography", direct_arqc)
     source = Cipher(TripleDES(KEY + KEY[:8]), modes.ECB()).decryptor()
     target = Cipher(TripleDES(OTHER + OTHER[:8]), modes.ECB()).encryptor()
-    note("pin-translate", "cryptography", lambda: target.update(source.update(FRAME[:8])))
-    measure_floors(note)
+    race.add("pin-translate", "cryptography", lambda: target.update(source.update(FRAME[:8])))
+    enter_floors(race)
     try:
         psec_mac = importlib.import_module("psec.mac")
     except ImportError:
         return
     warnings.simplefilter("ignore")  # psec uses what `cryptography` warns of, at every call
-    note("mac", "psec", lambda: psec_mac.generate_retail_mac(KEY[:8], KEY[8:], FRAME, 1))
+    race.add("mac", "psec", partial(psec_mac.generate_retail_mac, KEY[:8], KEY[8:], FRAME, 1))
 
 
-def measure_floors(note: Callable[[str, str, Callable[[], object]], None]) -> None:
-    """Measure what bounds the pure twin: no way round these with `cryptography`.
+def enter_floors(race: Race) -> None:
+    """Enter what bounds the pure twin: no way round these with `cryptography`.
 
     A MAC over 347 bytes chains 43 blocks; the package has no single DES, so each takes three. A
     cryptogram from the issuer's key needs four contexts that cannot be kept.
     """
     kept = Cipher(TripleDES(KEY[:8] * 3), modes.CBC(bytes(8))).encryptor()
-    note("floor-43-blocks", "cryptography", lambda: kept.update(FRAME[:344]))
-    note("floor-4-contexts", "cryptography", lambda: [direct_tdes(KEY, FRAME[:8]) for _ in "1234"])
+    race.add("floor-43-blocks", "cryptography", partial(kept.update, FRAME[:344]))
+    four = [direct_tdes] * 4
+    race.add("floor-4-contexts", "cryptography", lambda: [one(KEY, FRAME[:8]) for one in four])
 
 
-def measure_engine(note: Callable[[str, str, Callable[[], object]], None], subject: str) -> None:
-    """Measure one engine through the public functions."""
+def enter_engine(race: Race, subject: str) -> None:
+    """Enter one engine through the public functions."""
     key, other = SecretBytes(KEY), SecretBytes(OTHER)
     kept = mac.RetailMac(key)
-    note("mac", subject, lambda: kept.mac(FRAME))
-    note("mac-fresh-key", subject, lambda: mac.retail_mac(key, FRAME))
+    race.add("mac", subject, partial(kept.mac, FRAME))
+    race.add("mac-fresh-key", subject, partial(mac.retail_mac, key, FRAME))
     given = cryptogram.issuer_cryptogram(key, PAN, PSN, ATC, NSICCS)
-    note("arqc", subject, lambda: cryptogram.verify_cryptogram(key, PAN, PSN, ATC, NSICCS, given))
+    claim = (key, PAN, PSN, ATC, NSICCS, given)
+    race.add("arqc", subject, partial(cryptogram.verify_cryptogram, *claim))
     translator = pin.PinTranslator(key, other)
     block: PinBlock = pin.encipher_pin_block(key, "123456", PAN)
-    note("pin-translate", subject, lambda: translator.translate(block, PAN))
-    note("tlv", subject, lambda: tlv.parse_flat(CHIP))
-    measure_steps(note, subject, block)
-    note("rsa-sign", subject, rsa_job())
-
-
-def measure_steps(
-    note: Callable[[str, str, Callable[[], object]], None], subject: str, block: PinBlock
-) -> None:
-    """Measure what the switch asks in one call, and the batches."""
-    key, issuer = SecretBytes(KEY), IssuerKey(SecretBytes(KEY))
-    claim = ChipClaim(PAN, PSN, CHIP)
-    note("chip", subject, lambda: issuer.check(claim))
-    claims = [claim] * BATCH
-    note("chip-batch", subject, lambda: issuer.check_batch(claims))
+    race.add("pin-translate", subject, partial(translator.translate, block, PAN))
     verifier, cipher = PinVerifier(key), TdesCipher(key)
     offset = ibm3624_offset(key, PAN, "123456")
     assert verifier.check(cipher, block, PAN, offset) is PinCheck.RIGHT
-    note("pin-check", subject, lambda: verifier.check(cipher, block, PAN, offset))
-    kept = mac.RetailMac(key)
+    race.add("pin-check", subject, partial(verifier.check, cipher, block, PAN, offset))
+    race.add("tlv", subject, partial(tlv.parse_flat, CHIP))
+    race.add("rsa-sign", subject, rsa_job())
+
+
+def enter_steps(race: Race, subject: str, threads: ThreadPoolExecutor) -> None:
+    """Enter what the switch asks in one call, and the batches."""
+    issuer, kept = IssuerKey(SecretBytes(KEY)), mac.RetailMac(SecretBytes(KEY))
+    claim = ChipClaim(PAN, PSN, CHIP)
+    race.add("chip", subject, partial(issuer.check, claim))
+    race.add("chip-batch", subject, partial(issuer.check_batch, [claim] * BATCH), BATCH)
     macs = [(kept, FRAME, kept.mac(FRAME))] * BATCH
+    race.add("mac-batch", subject, partial(mac.verify_batch, macs), BATCH)
     halves = [[macs[0]] * (BATCH_OF_THREADS // 2)] * 2
-    note("mac-batch", subject, lambda: mac.verify_batch(macs))
-    with ThreadPoolExecutor(2) as threads:
-        note(
-            "mac-batch-2-threads",
-            subject,
-            lambda: list(threads.map(mac.verify_batch, halves)),
-        )
+    race.add(
+        "mac-batch-2-threads",
+        subject,
+        lambda: list(threads.map(mac.verify_batch, halves)),
+        BATCH_OF_THREADS,
+    )
 
 
 def rsa_job() -> Callable[[], object]:
@@ -173,4 +158,4 @@ def rsa_job() -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    print(figures.table(measure()))
+    print(f"{HEADING}\n{figures.table(measure())}")
