@@ -36,20 +36,30 @@ class Tally:
             self.counts["failed"] += 1
 
 
+#: What the quick run leaves to the whole one: slow tests, services, examples in docstrings, and the
+#: plug-in whose import alone is a second.
+_QUICK = (
+    "-m", "not slow and not service",
+    "-o", "addopts=--import-mode=importlib --strict-markers --strict-config -ra",
+    "-p", "no:schemathesis",
+)  # fmt: skip
+
+
 def arguments(given: list[str]) -> list[str]:
     """Give pytest's arguments: one worker a core, a file in one worker for its shared fixtures.
 
-    `--quick` leaves out what is slow or needs a service, and keeps temporary files in memory where
-    there is /dev/shm: what is about the disk itself is marked slow.
+    `--quick` leaves out what is slow or needs a service and docstrings, draws fewer examples, and keeps temporary
+    files in memory where there is /dev/shm: what is about the disk itself is marked slow.
     """
     spread = ["-q", "-n", str(min(4, len(os.sched_getaffinity(0)))), "--dist", "loadfile"]
     if "--quick" not in given:
         return [*spread, *given]
     given = [each for each in given if each != "--quick"]
+    os.environ.setdefault("LUMBUNG_PROFILE", "quick")  # Fewer drawn examples; tests/conftest.py.
     memory = Path("/dev/shm")  # noqa: S108 - a file system in memory, not a name to guess
     if memory.is_dir() and os.access(memory, os.W_OK):
         spread.append(f"--basetemp={memory}/lumbung-unit-{os.getuid()}")
-    return [*spread, "-m", "not slow and not service", *given]
+    return [*spread, *_QUICK, *given]
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ SLOW_FILES = frozenset(
         "test_kernel_damage.py",
         "test_ledger_backup.py",
         "test_ledger_directory.py",
+        "test_ledger_housekeeping.py",
         "test_ledger_native_loop.py",
         "test_ledger_oracle.py",
         "test_ledger_properties.py",
@@ -40,6 +41,7 @@ SLOW_FILES = frozenset(
         "test_printing_desk.py",
         "test_printing_escpos.py",
         "test_programme_api.py",
+        "test_programme_api_schema.py",
         "test_programme_audit.py",
         "test_programme_bad_input.py",
         "test_programme_disbursement.py",
@@ -72,6 +74,12 @@ SLOW_FILES = frozenset(
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files unread in the quick run: reading them would be a good part of it."""
+    is_quick = config.option.markexpr.startswith("not slow")
+    return True if is_quick and collection_path.name in SLOW_FILES else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow files, before the selection by markers."""
@@ -84,7 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 settings.register_profile(
     "lumbung", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("lumbung")
+settings.register_profile("quick", settings.get_profile("lumbung"), max_examples=15)
+settings.load_profile(os.environ.get("LUMBUNG_PROFILE", "lumbung"))
 
 
 @pytest.fixture(scope="session")
