@@ -48,8 +48,9 @@ _QUICK = (
 def arguments(given: list[str]) -> list[str]:
     """Give pytest's arguments: one worker a core, a file in one worker for its shared fixtures.
 
-    `--quick` leaves out what is slow or needs a service and docstrings, draws fewer examples, and keeps temporary
-    files in memory where there is /dev/shm: what is about the disk itself is marked slow.
+    `--quick` leaves out what is slow or needs a service and the docstrings, draws fewer examples,
+    and keeps temporary files in memory where there is /dev/shm: what is about the disk itself is
+    marked slow.
     """
     spread = ["-q", "-n", str(min(4, len(os.sched_getaffinity(0)))), "--dist", "loadfile"]
     if "--quick" not in given:
