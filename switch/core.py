@@ -26,7 +26,7 @@ from switch.pipeline.verdict import Park
 from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
-from switch.telling import Event, told
+from switch.telling import Event, first_use, told
 from switch.turn import Active, Turn
 from switch.work import Work
 
@@ -384,9 +384,11 @@ class SwitchCore:
     def _note(self, active: Active, decision: Decision) -> None:
         request = active.accepted.request
         self.counters[f"{request.mti}/{decision.code}"] += 1
-        if decision.approved and request.mti[:2] == "02":
-            return
         card = active.context.card
+        if decision.approved:
+            self.events += first_use(request, card)
+            if request.mti[:2] == "02":
+                return
         self.events.append(told(request, decision, card, self._desk.rules.version))
 
     def _event(self, name: str, **fields: Any) -> None:

@@ -100,7 +100,7 @@ def explain(rules: RuleBook, sale: Sale) -> Explanation:
     """Give what each rule in force says of a sale, in the order of the pipeline."""
     questions: list[tuple[str, Callable[[], Refusal | None]]] = [
         ("terminal-and-shop", lambda: _suspended(rules, sale)),
-        ("card-state", lambda: card_refusal(rules, sale.card, sale.now_ns) if sale.card else None),
+        ("card-state", lambda: _card(rules, sale)),
         ("no-cash-out", lambda: cash_refusal(rules, sale.processing_code[:2])),
         ("food-only", lambda: _food(rules, sale)),
         ("hours", lambda: hours_refusal(rules, sale.now_ns)),
@@ -119,6 +119,11 @@ def explain(rules: RuleBook, sale: Sale) -> Explanation:
 def _suspended(rules: RuleBook, sale: Sale) -> Refusal | None:
     suspended = sale.shop is not None and sale.shop.suspended
     return rules.refuse("terminal-and-shop", "03") if suspended else None
+
+
+def _card(rules: RuleBook, sale: Sale) -> Refusal | None:
+    card = sale.card
+    return card_refusal(rules, card, sale.now_ns, with_pin=True) if card is not None else None
 
 
 def _food(rules: RuleBook, sale: Sale) -> Refusal | None:

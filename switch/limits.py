@@ -112,3 +112,8 @@ STRANGER_BURST = 2_000
 #: Copies of the state file that may lie in the data directory: whoever asked for one deletes it,
 #: and what a killed reader left is written over.
 STATE_COPIES_MAX = 8
+#: Cards whose first use waits to be noted in the registry: all cards of a city's first hour. What
+#: is above is noted at the card's next use.
+FIRST_USES_WAITING_MAX = 10_000
+#: Card accounts looked up at once at a start: under the ledger's batch limit of 8,189.
+FIRST_USE_ACCOUNTS_MAX = 4_096

@@ -61,6 +61,11 @@ class TerminalAndShopRule(Rule):
 class CardStateRule(Rule):
     """Which states of a card refuse, and with which DE39."""
 
+    first_use_activates: bool = Field(
+        False,
+        strict=True,
+        description="true or false: a collected card's first chip and PIN make it active",
+    )
     by_status: dict[CardStatus, _ResponseCode] = Field(description="card state = DE39")
     by_block_reason: dict[BlockReason, _ResponseCode] = Field(description="block reason = DE39")
 

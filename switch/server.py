@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import structlog
 
@@ -29,6 +29,7 @@ from switch.key_sets import KeySource
 from switch.limits import HANDSHAKE_SECONDS_MAX
 from switch.metrics import NodeMetrics
 from switch.pump import Pump
+from switch.registry_keeper import RegistryKeeper
 from switch.rules import load_rules
 from switch.session import Arrival, Departure
 from switch.tls import server_context
@@ -39,14 +40,6 @@ _log = structlog.get_logger("switch")
 _SWEEP_SECONDS = 1.0
 #: Events that an operator must see; the rest is the course of business.
 _LOUD = frozenset({"unfit", "fault", "work-refused", "card-stack", "state-lost"})
-
-
-@runtime_checkable
-class Refreshing(Protocol):
-    """A registry that other processes may change."""
-
-    def refresh(self) -> bool:
-        """Take over what changed; tell whether there was anything."""
 
 
 class Recorder(Protocol):
@@ -108,9 +101,9 @@ class SwitchServer:
         self._arrivals: list[Arrival] = []
         self._unseen: defaultdict[int, int] = defaultdict(int)
         self._holding: list[Connection] = []
+        self._keeper = RegistryKeeper(registry, self.metrics)
         self._is_scheduled = False
         self._sweeper: asyncio.TimerHandle | None = None
-        self._refreshing: asyncio.Future[bool] | None = None
 
     @property
     def ready(self) -> bool:
@@ -166,6 +159,7 @@ class SwitchServer:
                 self.clock, self._random_bytes,
             ),
         )  # fmt: skip
+        await loop.run_in_executor(self._executor, self._keeper.catch_up, self._ledger)
         worker = ExecutorWorker(self._executor)
         self._pump = Pump(node, self._ledger, self.clock, worker, self._dispatch, self.metrics)
         self._runner = JobRunner(ledger_for_jobs(self._ledger, self._pump.bulk))
@@ -203,6 +197,7 @@ class SwitchServer:
                     pump.run()
                     await self._settled()
                 await self._runner.ended()
+                await self._keeper.end()
         except TimeoutError:
             _log.warning("drain ended early", under_way=core.under_way)
         for dialler in self.hosts.values():
@@ -262,9 +257,7 @@ class SwitchServer:
 
         A block that was made elsewhere is in force when this returns.
         """
-        if not isinstance(self._registry, Refreshing):
-            return False
-        return await asyncio.get_running_loop().run_in_executor(None, self._registry.refresh)
+        return await self._keeper.refresh()
 
     def opened(self, connection: Connection) -> int:
         """Take a new connection; give its number, 0 when there is no room."""
@@ -366,6 +359,7 @@ class SwitchServer:
             (_log.error if name in _LOUD else _log.info)(name, **fields)
             if recorder is not None:
                 recorder.event(name, fields)
+        self._keeper.hear(events)
 
     async def _settled(self) -> None:
         """Wait until every request is answered and every change durable."""
@@ -379,21 +373,9 @@ class SwitchServer:
             connection.cut_if_overdue(now_ns)
         # Without a message the business date moves as well, and is durable.
         self._started.turn([])
-        loop = asyncio.get_running_loop()
-        if isinstance(self._registry, Refreshing) and self._refreshing is None:
-            self._refreshing = loop.run_in_executor(None, self._registry.refresh)
-            self._refreshing.add_done_callback(self._refreshed)
-        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self._keeper.tick()
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _host_reported(self, host: str, report: LinkReport) -> None:
         """Count what a host's link tells; the flow of decision 18 takes the reports from here."""
         self.metrics.host_reports[f"{host}/{type(report).__name__}"] += 1
-
-    def _refreshed(self, done: "asyncio.Future[bool]") -> None:
-        self._refreshing = None
-        error = None if done.cancelled() else done.exception()
-        self.metrics.is_registry_stale = error is not None
-        if isinstance(error, LumbungError):
-            _log.error("registry not refreshed", code=error.code)
-        elif error is not None:
-            raise error

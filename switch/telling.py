@@ -2,12 +2,26 @@
 
 from typing import Any
 
-from programme.registry_port import CardView
+from programme.registry_port import CardStatus, CardView
 from switch.decision import Decision
 from switch.request import Request
 
 #: A moment in the log: name and fields, already free of card data.
 Event = tuple[str, dict[str, Any]]
+
+#: The event of a collected card that chip and PIN were proved for the first time.
+FIRST_USE = "first-use"
+_NOTHING: tuple[Event, ...] = ()
+
+
+def first_use(request: Request, card: CardView | None) -> tuple[Event, ...]:
+    """Give the event of a collected card that was approved, nothing for any other (R21, R24).
+
+    Whoever holds the registry makes it active then: `switch.first_use`.
+    """
+    if card is None or card.status is not CardStatus.COLLECTED:
+        return _NOTHING
+    return ((FIRST_USE, {"card_number": card.card_number, "terminal": request.terminal_id}),)
 
 
 def told(request: Request, decision: Decision, card: CardView | None, rules_version: str) -> Event:

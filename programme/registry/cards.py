@@ -104,6 +104,18 @@ class CardBook:
                     )
             _set(unit, numbers, status, {"block_reason": None, "status_before_block": None})
 
+    def first_use(self, number: int, actor: Actor) -> bool:
+        """Make a collected card active; give False, with nothing changed, for any other (R24).
+
+        A card that was blocked meanwhile stays blocked. Raises: NotFoundError.
+        """
+        require(actor, "card.active")
+        with self._context.change(actor) as unit:
+            if _view(unit, number).status is not CardStatus.COLLECTED:
+                return False
+            _set(unit, [number], CardStatus.ACTIVE, {})
+        return True
+
     def block(self, numbers: Sequence[int], reason: BlockReason, actor: Actor) -> None:
         """Block live cards, all or none; in force when this returns (R22).
 

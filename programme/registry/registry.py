@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from programme.actors import Actor
+from programme.actors import Actor, Agency
 from programme.chart import Purse
 from programme.registry.accounts import AccountBook
 from programme.registry.audit import AuditBook
@@ -237,6 +237,18 @@ class Registry:
         """Make a collected card active (at first use, or by an office)."""
         self.cards.move([card_number], CardStatus.ACTIVE, actor)
         return self._context.views.cards_by_number[card_number]
+
+    def collected_cards(self) -> list[CardView]:
+        """Give the cards that were collected and never used, in the order of issue."""
+        return [c for c in self.all_cards() if c.status is CardStatus.COLLECTED]
+
+    def note_first_use(self, card_number: int, terminal_id: str) -> bool:
+        """Make a collected card active by its first chip and PIN at a terminal (R24).
+
+        The switch tells it; the step names the terminal. Give whether it was not active yet.
+        """
+        actor = Actor(Agency.SWITCH, f"terminal {terminal_id}")
+        return self.cards.first_use(card_number, actor)
 
     def block_card(self, card_number: int, reason: BlockReason, actor: Actor) -> CardView:
         """Block a card; in force when this returns (R22)."""

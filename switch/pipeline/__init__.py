@@ -6,7 +6,11 @@ refusal wins, so what is not the cardholder's fault can never cost a PIN try.
 """
 
 from switch.pipeline.amount import check_amount
-from switch.pipeline.card_state import check_card_state, check_collected_card
+from switch.pipeline.card_state import (
+    check_active_card,
+    check_card_state,
+    check_collected_card,
+)
 from switch.pipeline.chip_agreement import check_chip_agreement, check_voucher_agreement
 from switch.pipeline.chip_cryptogram import check_chip_cryptogram, check_voucher_cryptogram
 from switch.pipeline.city_rules import check_basket, check_card_stack, check_hours
@@ -48,7 +52,7 @@ BALANCE: tuple[Stage, ...] = (
     check_duplicate,
     check_window,
     check_terminal_and_shop,
-    check_card_state,
+    check_active_card,
     check_purse,
     check_chip_agreement,
     check_chip_cryptogram,

@@ -27,18 +27,33 @@ def check_collected_card(context: Context) -> Verdict:
 
 
 def check_card_state(context: Context) -> Verdict:
-    """Refuse 14 unknown, 78 not active yet, 41, 43 or 62 blocked, 62 replaced, 54 expired."""
+    """Refuse 14 unknown, 78 not active yet, 41, 43 or 62 blocked, 62 replaced, 54 expired.
+
+    For what chip and PIN are proved for later: a collected card passes where the rule lets its
+    first use make it active.
+    """
+    return _check(context, with_pin=True)
+
+
+def check_active_card(context: Context) -> Verdict:
+    """Refuse as `check_card_state`, and a collected card as well: here nobody proves to hold it."""
+    return _check(context, with_pin=False)
+
+
+def _check(context: Context, *, with_pin: bool) -> Verdict:
     desk = context.desk
     card = find_card(context)
-    refusal = card_refusal(desk.rules, card, desk.now_ns)
+    refusal = card_refusal(desk.rules, card, desk.now_ns, with_pin=with_pin)
     if refusal is not None:
         return refusal
     context.card = card
     return CONTINUE
 
 
-def card_refusal(rules: RuleBook, card: CardView | None, now_ns: int) -> Refusal | None:
-    """Give why a card may not pay now, None when it may."""
+def card_refusal(
+    rules: RuleBook, card: CardView | None, now_ns: int, *, with_pin: bool
+) -> Refusal | None:
+    """Give why a card may not pay now, None when it may; `with_pin`: its holder proves the PIN."""
     refuse, rule = rules.refuse, rules.rules.card_state
     if card is None:
         return refuse("card-state", "14")
@@ -46,7 +61,9 @@ def card_refusal(rules: RuleBook, card: CardView | None, now_ns: int) -> Refusal
         reason = card.block_reason
         code = rule.by_block_reason.get(reason, "62") if reason is not None else "62"
         return refuse("card-state", code, reason or "")
-    if card.status is not CardStatus.ACTIVE:
+    if card.status is not CardStatus.ACTIVE and not (
+        with_pin and rule.first_use_activates and card.status is CardStatus.COLLECTED
+    ):
         return refuse("card-state", rule.by_status.get(card.status, "62"))
     if wita_date(now_ns) > card.expires_on:
         return refuse("card-state", "54")

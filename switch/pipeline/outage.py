@@ -9,7 +9,7 @@ from programme.registry_port import CardStatus
 from protocols.refusals import Refusal
 from protocols.values import rupiah
 from switch.pipeline.amount import sale_refusal
-from switch.pipeline.card_state import check_card_state, find_card
+from switch.pipeline.card_state import check_active_card, find_card
 from switch.pipeline.context import Context
 from switch.pipeline.shape import check_card_shape
 from switch.pipeline.verdict import CONTINUE, Verdict
@@ -54,7 +54,7 @@ def check_voucher_card(context: Context) -> Verdict:
     if card is not None and card.status is CardStatus.REPLACED:
         context.card = card
         return CONTINUE
-    return check_card_state(context)
+    return check_active_card(context)
 
 
 def check_outage_limits(context: Context) -> Verdict:

@@ -1,119 +1,29 @@
-"""The switch over the programme's own registry and keystore: a block is in force at its return."""
+"""The switch over the programme's own registry: what an office does is in force, first use too."""
 
-from datetime import date
+import asyncio
 
 import pytest
 
-from ledger.structures import Transfer
 from programme.accounts import open_purse
 from programme.actors import Actor, Agency
-from programme.chart import FundSource, Purse, TrancheData, TransferCode
-from programme.decree import import_decree, read_decree
-from programme.decree.columns import columns
-from programme.decree.template import template
-from programme.keystore import Keystore
-from programme.registry import Registry
-from programme.registry.shops import MerchantKind
+from programme.chart import Purse
+from programme.errors import RegistryBusyError
 from programme.registry_port import BlockReason, CardStatus
-from protocols.crypto.pin import ibm3624_offset
-from protocols.values import SecretBytes
-from tests.test_switch.switch_edc import IMK, PIN, PVK, Chip, Edc
-from tests.test_switch.switch_world import World
+from switch.registry_keeper import first_uses
+from tests.test_switch.switch_city import BANK, SHOP, TERMINAL, City, CityEdc
+from tests.test_switch.switch_site import Site
 
-DISKOMINFO = Actor(Agency.DISKOMINFO, "staf-01")
 DINSOS = Actor(Agency.DINSOS_PM, "staf-02")
-BANK = Actor(Agency.BANK, "bank-01")
-SHOP, TERMINAL = "EW0000000000017", "12400017"
 
 
-class City(World):
-    """A world whose registry and keys are the programme's."""
-
-    def __init__(self, directory) -> None:
-        super().__init__(directory)
-        self.node.state.close()
-        self.registry = Registry.open(
-            directory / "registry.sqlite",
-            hmac_key=SecretBytes(b"h" * 32),
-            nik_key=SecretBytes(b"n" * 32),
-            clock=self.clock,
-            random_bytes=self.noise,
-        )
-        self.keys = Keystore.create(directory / "keystore.json", SecretBytes(b"m" * 32), self.noise)
-        self.keys.put("imk_ac", IMK)
-        self.keys.put("pvk", PVK)
-        self.keys.generate(f"tmk/{TERMINAL}")
-        self.chip = Chip("9360099900000019", "01")
-        self.card_number = self.issue_card(directory)
-        self.open_shop()
-        chart = open_purse(self.ledger, self.registry, Purse.FOOD, BANK)
-        self.pay(chart.funding, chart.cards[0])
-        self.node = self.assemble()
-
-    def issue_card(self, directory) -> int:
-        lines = template().splitlines()[:-1]
-        cells = {
-            "nik": "9972010100000001",
-            "nama": "Sari Melati Rekaan",
-            "tanggal_lahir": "1990-01-01",
-            "nomor_kk": "9972020200000001",
-            "alamat": "Jalan Lumbung 1",
-            "kelurahan": "Bukuan",
-            "kecamatan": "Palaran",
-            "nominal": "300000",
-            "hasil_verifikasi": "layak",
-        }
-        lines.append(";".join(cells[column.name] for column in columns()))
-        path = directory / "decree.csv"
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        import_decree(self.registry, read_decree(path), DISKOMINFO)
-        offset = ibm3624_offset(PVK, self.chip.pan, PIN)
-        end = date(2030, 12, 31)
-        card = self.registry.issue_card(1, self.chip.pan, "01", end, offset, DISKOMINFO)
-        self.registry.move_cards([card.card_number], CardStatus.AT_BANK, DISKOMINFO)
-        self.registry.move_cards([card.card_number], CardStatus.COLLECTED, BANK)
-        return card.card_number
-
-    def open_shop(self) -> None:
-        self.registry.add_merchant(
-            SHOP,
-            name="E-WARONG BERKAH",
-            kind=MerchantKind.MICRO,
-            district="Palaran",
-            village="Bukuan",
-            category="5411",
-            actor=BANK,
-        )
-        self.registry.add_terminal(
-            TERMINAL,
-            home_merchant_id=SHOP,
-            key_label=f"tmk/{TERMINAL}",
-            key_check_value=self.keys.check_value(f"tmk/{TERMINAL}"),
-            actor=BANK,
-        )
-
-    def pay(self, funding: int, account_id: int) -> None:
-        tranche = TrancheData("2026-01", FundSource.APBD, 2026)
-        transfer = Transfer(
-            id=77,
-            debit_account_id=funding,
-            credit_account_id=account_id,
-            amount=30_000_000,
-            ledger=Purse.FOOD,
-            code=TransferCode.DISBURSEMENT,
-            user_data_64=tranche.pack(),
-        )
-        assert self.ledger.create_transfers([transfer])[0].status.name == "CREATED"
-
-
-class CityEdc(Edc):
-    """A terminal whose master key lies in the keystore."""
-
-    def take_keys(self, answer) -> None:
-        keys = self.world.keys
-        self.world.keys = {f"tmk/{TERMINAL}": keys.get(f"tmk/{TERMINAL}")}
-        super().take_keys(answer)
-        self.world.keys = keys
+@pytest.fixture
+def city(directory):
+    made = City(directory)
+    made.registry.designate(SHOP, BANK)
+    open_purse(made.ledger, made.registry, Purse.FOOD, BANK)
+    yield made
+    made.registry.close()
+    made.close()
 
 
 @pytest.mark.slow
@@ -125,8 +35,6 @@ def test_switch_follows_the_programmes_registry_from_message_to_message(director
         answer = edc.send(edc.purchase(city.chip, 1_000_000))[0]
         return answer.text(39) + (f" {answer.text(44)}" if 44 in answer else "")
 
-    assert buy() == "78"
-    city.registry.activate_card(city.card_number, BANK)
     assert buy() == "03"
     city.registry.designate(SHOP, BANK)
     open_purse(city.ledger, city.registry, Purse.FOOD, BANK)
@@ -139,3 +47,106 @@ def test_switch_follows_the_programmes_registry_from_message_to_message(director
     assert buy() == "03"
     city.registry.close()
     city.close()
+
+
+def status(city) -> CardStatus:
+    return city.registry.card(city.card_number).status
+
+
+def buy(edc, **changes):
+    return edc.send(edc.purchase(edc.world.chip, 1_000_000, **changes))[0].text(39)
+
+
+def first_used(city) -> list[dict]:
+    return [fields for name, fields in city.node.core.events if name == "first-use"]
+
+
+def test_first_chip_and_pin_of_a_collected_card_is_told_once_it_is_approved(city):
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    assert edc.send(edc.balance(city.chip))[0].text(39) == "78"
+    assert buy(edc, pin="000000") == "55"
+    assert edc.send(edc.purchase(city.chip, 99_000_000))[0].text(39) == "51"
+    assert first_used(city) == []
+    assert buy(edc) == "00"
+    assert first_used(city) == [{"card_number": city.card_number, "terminal": TERMINAL}]
+
+
+def test_collected_card_is_78_where_the_city_does_not_let_first_use_activate(city):
+    city.set_rule("card_state", first_use_activates=False)
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    assert buy(edc) == "78"
+    city.registry.activate_card(city.card_number, BANK)
+    assert buy(edc) == "00"
+    assert first_used(city) == []
+
+
+async def bought_over(site, edc) -> str:
+    line = await site.connect()
+    await line.send(edc.encode(edc.purchase(edc.world.chip, 1_000_000)))
+    return edc.decode(await line.answer()).text(39)
+
+
+async def test_first_use_makes_the_card_active_with_the_terminal_as_its_actor(city):
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    site = await Site(city).start()
+    try:
+        assert await bought_over(site, edc) == "00"
+        assert await bought_over(site, edc) == "00"
+    finally:
+        await site.stop()
+    assert status(city) is CardStatus.ACTIVE
+    *_, (state, _why, at_ns, agency, person) = city.registry.cards.steps(city.card_number)
+    assert (state, agency, person) == (CardStatus.ACTIVE, "Switch", f"terminal {TERMINAL}")
+    assert at_ns == city.clock.now_ns()
+    assert len(city.registry.cards.steps(city.card_number)) == 4
+    assert city.registry.trail.verify().broken_at is None
+
+
+async def test_first_use_that_a_kill_left_untold_is_found_in_the_ledger_at_the_next_start(city):
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    assert buy(edc) == "00"
+    assert status(city) is CardStatus.COLLECTED
+    site = await Site(city).start()
+    try:
+        assert status(city) is CardStatus.ACTIVE
+    finally:
+        await site.stop()
+    assert city.registry.cards.steps(city.card_number)[-1][4] == f"terminal {TERMINAL}"
+
+
+async def test_first_use_is_told_again_when_the_registry_was_busy(city, monkeypatch):
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    site = await Site(city).start()
+    tell, refused = city.registry.cards.first_use, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def refuse(_number, _actor):
+        loop.call_soon_threadsafe(refused.set)
+        raise RegistryBusyError("another process holds it")
+
+    monkeypatch.setattr(city.registry.cards, "first_use", refuse)
+    try:
+        assert await bought_over(site, edc) == "00"
+        await asyncio.wait_for(refused.wait(), 10)
+        assert status(city) is CardStatus.COLLECTED
+        monkeypatch.setattr(city.registry.cards, "first_use", tell)
+    finally:
+        await site.stop()
+    assert status(city) is CardStatus.ACTIVE
+
+
+def test_first_use_of_a_replacement_is_not_its_predecessors(city):
+    edc = CityEdc(city, TERMINAL, SHOP).start()
+    assert buy(edc) == "00"
+    (found,) = first_uses(city.ledger, city.registry.collected_cards())
+    assert found[0].card_number == city.card_number
+    replacement = city.replace_card()
+    city.registry.move_cards([replacement], CardStatus.AT_BANK, BANK)
+    city.registry.move_cards([replacement], CardStatus.COLLECTED, BANK)
+    assert list(first_uses(city.ledger, city.registry.collected_cards())) == []
+
+
+def test_first_use_of_a_card_that_was_blocked_meanwhile_leaves_it_blocked(city):
+    city.registry.block_card(city.card_number, BlockReason.LOST, DINSOS)
+    assert not city.registry.note_first_use(city.card_number, TERMINAL)
+    assert status(city) is CardStatus.BLOCKED

@@ -64,7 +64,7 @@ def test_explain_of_this_shop_and_this_card_says_what_the_switch_answers(counter
     assert both() == "05 hours"
     world.change_shop(counter.shop, designated=False)
     assert both() == "03 food-only"
-    world.change_card(counter.chip, status=CardStatus.COLLECTED)
+    world.change_card(counter.chip, status=CardStatus.AT_BANK)
     assert both() == "78 card-state"
     world.change_shop(counter.shop, suspended=True)
     assert both() == "03 terminal-and-shop"

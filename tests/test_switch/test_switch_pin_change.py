@@ -108,13 +108,13 @@ def test_new_pin_of_another_length_is_55_and_costs_no_try(counter):
     ("kind", "status", "expected"),
     [
         ("710000", CardStatus.COLLECTED, "00"),
-        ("720000", CardStatus.COLLECTED, "78"),
+        ("720000", CardStatus.COLLECTED, "00"),
         ("710000", CardStatus.AT_BANK, "78"),
         ("710000", CardStatus.ACTIVE, "00"),
         ("710000", CardStatus.REPLACED, "62"),
     ],
 )
-def test_pin_is_set_at_activation_and_changed_only_of_an_active_card(
+def test_pin_is_set_and_changed_of_a_card_that_its_holder_has(
     counter, kind, status, expected
 ):
     counter.world.change_card(counter.chip, status=status)

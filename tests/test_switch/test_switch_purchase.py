@@ -95,7 +95,6 @@ def test_card_that_is_not_active_is_refused(counter):
     for status, code in [
         (CardStatus.PRINTED, "78"),
         (CardStatus.AT_BANK, "78"),
-        (CardStatus.COLLECTED, "78"),
         (CardStatus.REPLACED, "62"),
         (CardStatus.CLOSED, "62"),
     ]:
