@@ -1,12 +1,14 @@
 """A simulated disk behind the `Storage` trait: it loses what was not synced, and fails on demand.
 
 A write lands in the cache; a sync makes it durable. On a power cut every 512-byte sector of every
-unsynced write survives or not by the toss of a coin, in any order; names survive up to a random
-point of their unsynced changes. A failed sync drops what it should have written and says no more
-about it, as Linux does: the next sync succeeds without it. From the cut on nothing answers, so an
-engine that takes the cut for an error of one operation gets no further. A `kill` ends the process
-and not the machine: what was written stands, and a later cut may still take it. A full disk refuses
-what would make a file grow, and has room again when `capacity` says so.
+unsynced write survives or not by the toss of a coin, in any order. So does each change of a name
+that no sync of the directory followed: POSIX promises no order, so a removal may stand whose rename
+before it is lost; sometimes, as on a journalling file system, they survive up to a random point. A
+failed sync drops what it should have written and says no more about it, as Linux does: the next
+sync succeeds without it. From the cut on nothing answers, so an engine that takes the cut for an
+error of one operation gets no further. A `kill` ends the process and not the machine: what was
+written stands, and a later cut may still take it. A full disk refuses what would make a file grow,
+and has room again when `capacity` says so.
 
 Four faults are silent, as bad firmware is: a write that lands on another block of its file
 (`misdirect`), one of which only the first sectors arrive (`short`), a read that gives another block
@@ -16,7 +18,7 @@ Four faults are silent, as bad firmware is: a write that lands on another block 
 import errno
 import random
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from ledger.errors import LedgerLockedError
 
@@ -29,6 +31,20 @@ READ_FAULTS = ("read", "misread")
 
 class PowerCut(Exception):  # noqa: N818 - it is an event, not an error of the program.
     """The machine, or the process, stops here."""
+
+
+class _Change(NamedTuple):
+    """A change of names: the file leaves one name, takes one, or both (a rename, never torn)."""
+
+    leaves: str | None
+    takes: str | None
+    file: "_File"
+
+    def apply(self, names: "dict[str, _File]") -> None:
+        if self.leaves is not None and names.get(self.leaves) is self.file:
+            del names[self.leaves]
+        if self.takes is not None:
+            names[self.takes] = self.file
 
 
 class _File:
@@ -76,7 +92,8 @@ class SimulatedDisk:
         self.rng = rng
         self.files: dict[str, _File] = {}
         self.durable_names: dict[str, _File] = {}
-        self.changes: list[dict[str, _File]] = []
+        #: Changes of names since the directory was synced.
+        self.changes: list[_Change] = []
         self.locked = False
         self.capacity = 1 << 40
         self.fuse = -1
@@ -153,8 +170,9 @@ class SimulatedDisk:
         return self._with({id(file): file for file in self._known_files()})
 
     def _known_files(self) -> Iterator[_File]:
-        for names in (self.files, self.durable_names, *self.changes):
+        for names in (self.files, self.durable_names):
             yield from names.values()
+        yield from (change.file for change in self.changes)
 
     def _with(self, files: dict[int, _File]) -> "SimulatedDisk":
         def again(names: dict[str, _File]) -> dict[str, _File]:
@@ -162,7 +180,7 @@ class SimulatedDisk:
 
         other = SimulatedDisk(self.rng)
         other.files, other.durable_names = again(self.files), again(self.durable_names)
-        other.changes = [again(names) for names in self.changes]
+        other.changes = [c._replace(file=files[id(c.file)]) for c in self.changes]
         other.lied = self.lied
         return other
 
@@ -180,27 +198,23 @@ class SimulatedDisk:
         self._grow(size)
         if self._burns():
             self._fail()
-        self.files[name] = _File(size)
-        self.changes.append(dict(self.files))
+        self._change(None, name, _File(size))
 
     def create(self, name: str, content: bytes) -> None:
         self._grow(len(content))
-        self.files[name] = _File()
-        self.changes.append(dict(self.files))
+        self._change(None, name, _File())
         self.write(name, 0, content)
 
     def rename(self, old: str, new: str) -> None:
         if self._burns():
             self._fail()
-        self.files[new] = self.files.pop(old)
-        self.changes.append(dict(self.files))
+        self._change(old, new, self.files[old])
 
     def remove(self, name: str) -> None:
         self._file(name)
         if self._burns():
             self._fail()
-        del self.files[name]
-        self.changes.append(dict(self.files))
+        self._change(name, None, self.files[name])
 
     def sync_directory(self) -> None:
         if self._burns():
@@ -219,8 +233,7 @@ class SimulatedDisk:
     def after_cut(self) -> "SimulatedDisk":
         """Give the disk as it comes up after the power was cut."""
         other = SimulatedDisk(self.rng)
-        reached = self.rng.randrange(len(self.changes) + 1)
-        names = self.changes[reached - 1] if reached else self.durable_names
+        names = self._names_after_cut()
         survivors = {
             id(file): file.after_cut(self.rng, tears=_tears(name)) for name, file in names.items()
         }
@@ -228,6 +241,20 @@ class SimulatedDisk:
         other.lied = self.lied
         other.durable_names = dict(other.files)
         return other
+
+    def _names_after_cut(self) -> dict[str, _File]:
+        reached = self.rng.randrange(len(self.changes) + 1)
+        in_order = self.rng.random() < 0.3
+        names = dict(self.durable_names)
+        for number, change in enumerate(self.changes):
+            if number < reached if in_order else self.rng.random() < 0.5:
+                change.apply(names)
+        return names
+
+    def _change(self, leaves: str | None, takes: str | None, file: _File) -> None:
+        change = _Change(leaves, takes, file)
+        change.apply(self.files)
+        self.changes.append(change)
 
     @property
     def used(self) -> int:

@@ -69,8 +69,8 @@ async def test_coroutines_of_one_turn_share_a_frame(engine: str, tmp_path: Path)
     assert len({result.timestamp for result in results}) == 200
     report = ledger.verify()
     assert report.transfers == 200
-    # The accounts, what the writer took before all were there, what it prepared behind that, and all
-    # others; a frame holds 479.
+    # The accounts, what the writer took before all were there, what it prepared behind that, and
+    # all others; a frame holds 479.
     assert report.frames <= 4
     ledger.close()
 

@@ -7,6 +7,7 @@ the commit mark in place, with an older mark, and with none (docs/reference/ledg
 import random
 import struct
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from ledger.pure import open_pure_on
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
 from tests.test_ledger.ledger_disk import SimulatedDisk, _File
+from tests.test_ledger.ledger_lives import Nonces, open_on
 
 BLOCK = 4096
 FRAMES = 5
@@ -131,14 +133,14 @@ def memory_files() -> Files:
     return {name: bytes(file.seen) for name, file in disk.files.items()}
 
 
-def open_in_memory(files: Files) -> tuple[Opened, Files]:
-    """Open files with the pure engine, without a real disk; refused files must stay as they are."""
+def open_in_memory(files: Files, engine: str = "pure") -> tuple[Opened, Files]:
+    """Open files with an engine, without a real disk; refused files must stay as they are."""
     disk = SimulatedDisk(random.Random(0))
     for name, content in files.items():
         disk.files[name] = _File()
         disk.files[name].seen[:] = content
     try:
-        ledger = open_pure_on(disk, now_ns=SteppingClock(), random_bytes=counting_bytes())
+        ledger = open_on(disk, engine, SteppingClock(), Nonces(), 8 * BLOCK)
     except LedgerCorruptError:
         assert {name: bytes(file.seen) for name, file in disk.files.items()} == files
         raise
@@ -148,17 +150,17 @@ def open_in_memory(files: Files) -> tuple[Opened, Files]:
     return opened, {name: bytes(file.seen) for name, file in disk.files.items()}
 
 
-def test_the_crash_matrix_in_samples_is_recovered_or_refused() -> None:
+def test_the_crash_matrix_in_samples_is_recovered_or_refused(engine: str) -> None:
     files = memory_files()
     for case in cases(step_content=37, step_padding=997):
-        check(case, files, open_in_memory)
+        check(case, files, partial(open_in_memory, engine=engine))
 
 
 @pytest.mark.slow
-def test_the_crash_matrix_over_every_byte_is_recovered_or_refused() -> None:
+def test_the_crash_matrix_over_every_byte_is_recovered_or_refused(engine: str) -> None:
     files = memory_files()
     for case in cases(step_content=1, step_padding=61):
-        check(case, files, open_in_memory)
+        check(case, files, partial(open_in_memory, engine=engine))
 
 
 def test_an_engine_recovers_or_refuses_damaged_files_on_a_real_disk(
@@ -187,10 +189,10 @@ def test_an_engine_recovers_or_refuses_damaged_files_on_a_real_disk(
 
 
 @pytest.mark.parametrize("position", [0, 9, 30, 40, 50, 70, 100, 130, 137, 141, 2_000])
-def test_a_damaged_segment_header_is_refused(position: int) -> None:
+def test_a_damaged_segment_header_is_refused(position: int, engine: str) -> None:
     files = memory_files()
-    with pytest.raises(LedgerCorruptError, match=r"00000001\.seg, offset (0|64|96):"):
-        open_in_memory(Case("flip", position, "newest").apply(files))
+    with pytest.raises(LedgerCorruptError, match=r"00000001\.seg, (offset|byte) (0|64|96)\D"):
+        open_in_memory(Case("flip", position, "newest").apply(files), engine)
 
 
 def test_a_later_frame_proves_that_a_damaged_one_was_acknowledged() -> None:
@@ -216,10 +218,10 @@ def test_a_later_frame_in_the_place_of_the_due_one_proves_the_same(
     assert segment.read_bytes() == content
 
 
-def rewrite_frame(segment: bytearray, offset: int, count: int) -> None:
-    """Change a record of a frame and make all its own checksums right again."""
+def rewrite_frame(segment: bytearray, offset: int, count: int, *, records: bool = True) -> None:
+    """Change a record of a frame and make its checksums right again, those of records if asked."""
     segment[offset + 128 + 40] ^= 1
-    for start in range(offset + 128, offset + 128 + 128 * count, 128):
+    for start in range(offset + 128, offset + 128 + 128 * count, 128) if records else ():
         struct.pack_into("<I", segment, start + 118, crc32(segment[start : start + 118]))
     payload = segment[offset + 128 : offset + 128 + 128 * count]
     segment[offset + 64 : offset + 96] = sha256(payload).digest()
@@ -227,13 +229,52 @@ def rewrite_frame(segment: bytearray, offset: int, count: int) -> None:
     struct.pack_into("<I", segment, offset + 124, crc32(segment[offset : offset + 124]))
 
 
-def test_a_frame_rewritten_with_sound_checksums_breaks_the_chain_or_the_mark() -> None:
+def test_a_frame_rewritten_with_sound_checksums_breaks_the_chain_or_the_mark(engine: str) -> None:
     files = memory_files()
     for frame, count in ((1, 2), (3, 2), (5, 3)):
         segment = bytearray(files["00000001.seg"])
         rewrite_frame(segment, frame * BLOCK, count)
         with pytest.raises(LedgerCorruptError, match=DAMAGE):
-            open_in_memory({**files, "00000001.seg": bytes(segment)})
+            open_in_memory({**files, "00000001.seg": bytes(segment)}, engine)
+
+
+def without_marks(files: Files, segment: bytearray) -> Files:
+    """Give the files with another segment, and no commit mark that would name its last frame."""
+    superblock = files["superblock"][:BLOCK] + bytes(2 * BLOCK)
+    return {**files, "00000001.seg": bytes(segment), "superblock": superblock}
+
+
+def test_a_last_frame_with_a_foreign_previous_hash_is_not_taken(engine: str) -> None:
+    files = memory_files()
+    segment = bytearray(files["00000001.seg"])
+    # The last frame of another history: everything in it is sound but what it goes on from.
+    start = FRAMES * BLOCK
+    segment[start + 32] ^= 1
+    struct.pack_into("<I", segment, start + 124, crc32(segment[start : start + 124]))
+    opened, after = open_in_memory(without_marks(files, segment), engine)
+    assert opened == (8, True)
+    assert not any(after["00000001.seg"][start:])
+
+
+@pytest.mark.parametrize(("frame", "count"), [(3, 2), (5, 3)])
+def test_a_record_with_a_wrong_checksum_in_a_sound_frame_is_damage(
+    engine: str, frame: int, count: int
+) -> None:
+    files = memory_files()
+    segment = bytearray(files["00000001.seg"])
+    start = frame * BLOCK
+    # A byte of the caller's that no rule of the replay looks at: only the record's checksum knows.
+    segment[start + 128 + 56] ^= 1
+    segment[start + 128 + 40] ^= 1
+    rewrite_frame(segment, start, count, records=False)
+    if frame == 3:  # The chain goes on from the frame as it is now.
+        for later in (4, 5):
+            previous = sha256(segment[(later - 1) * BLOCK : (later - 1) * BLOCK + 128]).digest()
+            segment[later * BLOCK + 32 : later * BLOCK + 64] = previous
+            head = segment[later * BLOCK : later * BLOCK + 124]
+            struct.pack_into("<I", segment, later * BLOCK + 124, crc32(head))
+    with pytest.raises(LedgerCorruptError, match=rf"(offset|byte) {start + 128}\D.*checksum"):
+        open_in_memory(without_marks(files, segment), engine)
 
 
 def test_verify_finds_what_was_changed_under_a_running_ledger(
@@ -254,7 +295,7 @@ def test_verify_finds_what_was_changed_under_a_running_ledger(
     assert ledger.verify().sum_minor == 0
 
 
-def test_stale_bytes_of_another_epoch_are_a_torn_tail_not_a_later_frame() -> None:
+def test_stale_bytes_of_another_epoch_are_a_torn_tail_not_a_later_frame(engine: str) -> None:
     files = memory_files()
     segment = bytearray(files["00000001.seg"])
     stale = bytearray(segment[5 * BLOCK : 6 * BLOCK])
@@ -262,19 +303,19 @@ def test_stale_bytes_of_another_epoch_are_a_torn_tail_not_a_later_frame() -> Non
     stale[20] ^= 1
     struct.pack_into("<I", stale, 124, crc32(stale[:124]))
     segment[7 * BLOCK :] = stale
-    opened, after = open_in_memory({**files, "00000001.seg": bytes(segment)})
+    opened, after = open_in_memory({**files, "00000001.seg": bytes(segment)}, engine)
     assert opened == (11, True)
     assert after["00000001.seg"] == files["00000001.seg"]
 
 
-def test_both_commit_marks_damaged_are_refused_and_one_damaged_is_passed_over() -> None:
+def test_both_commit_marks_damaged_are_refused_and_one_damaged_is_passed_over(engine: str) -> None:
     files = memory_files()
     superblock = bytearray(files["superblock"])
     superblock[BLOCK + 20] ^= 1
-    assert open_in_memory({**files, "superblock": bytes(superblock)})[0] == (11, False)
+    assert open_in_memory({**files, "superblock": bytes(superblock)}, engine)[0] == (11, False)
     superblock[2 * BLOCK + 20] ^= 1
-    with pytest.raises(LedgerCorruptError, match="no commit mark verifies"):
-        open_in_memory({**files, "superblock": bytes(superblock)})
+    with pytest.raises(LedgerCorruptError, match=r"superblock.*commit mark"):
+        open_in_memory({**files, "superblock": bytes(superblock)}, engine)
 
 
 def test_a_missing_segment_is_refused_by_name(open_engine: OpenEngine, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ledger.snapshot import Snapshot
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes
 from tests.test_ledger.ledger_disk import PowerCut, SimulatedDisk
+from tests.test_ledger.ledger_lives import Nonces, open_on
 from tests.test_ledger.test_ledger_sealing import END, MOVE, SIZE, work_on
 
 
@@ -118,14 +119,14 @@ def test_damage_found_while_sealing_stops_the_writer(clock: SteppingClock) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["cut", "error"])
 def test_a_fault_at_every_operation_of_sealing_leaves_all_that_was_acknowledged(
-    fault: str,
+    fault: str, engine: str
 ) -> None:
     fuse, struck = 0, True
     while struck:
         fuse += 1
         clock = SteppingClock()
         disk = SimulatedDisk(random.Random(fuse))
-        ledger = on_disk(disk, clock)
+        ledger = open_on(disk, engine, clock, Nonces(), SIZE)
         ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
         acked = []
         disk.fault, disk.fuse = fault, fuse
@@ -139,7 +140,7 @@ def test_a_fault_at_every_operation_of_sealing_leaves_all_that_was_acknowledged(
             struck = True
         struck = struck or disk.fuse <= 0
         disk = disk.after_cut()
-        ledger = on_disk(disk, clock)
+        ledger = open_on(disk, engine, clock, Nonces(fuse), SIZE)
         got = [entry.transfer.id for entry in ledger.entries()]
         assert got[: len(acked)] == acked, f"fuse {fuse}"
         assert len(got) in (len(acked), len(acked) + 90)

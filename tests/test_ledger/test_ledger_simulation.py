@@ -147,3 +147,17 @@ def test_simulated_disk_loses_what_was_not_synced() -> None:
     seen = {disk.after_cut().read("f", 0, 1024)[512:] for _ in range(40)}
     assert {bytes(512), b"b" * 512} <= seen
     assert all(disk.after_cut().read("f", 0, 512) == b"a" * 512 for _ in range(10))
+
+
+def test_simulated_disk_keeps_no_order_of_names_that_were_not_synced() -> None:
+    disk = SimulatedDisk(random.Random(3))
+    for name in ("raw", "half-made"):
+        disk.create_zeroed(name, 512)
+        disk.sync(name)
+    disk.sync_directory()
+    disk.rename("half-made", "dense")
+    disk.remove("raw")
+    seen = {tuple(disk.after_cut().names()) for _ in range(60)}
+    assert seen == {("half-made", "raw"), ("dense", "raw"), ("half-made",), ("dense",)}
+    disk.sync_directory()
+    assert {tuple(disk.after_cut().names()) for _ in range(20)} == {("dense",)}
