@@ -43,6 +43,15 @@ def wita_date(now_ns: int) -> date:
     return date.fromordinal(_UNIX_DAY_1 + (now_ns + _AHEAD_NS) // _DAY_NS)
 
 
+def wita_midnight_ns(day: date) -> int:
+    """Give the first instant of a date in Samarinda.
+
+    >>> wita_midnight_ns(date(2026, 1, 6)) == 1767628800 * 10**9
+    True
+    """
+    return (day.toordinal() - _UNIX_DAY_1) * _DAY_NS - _AHEAD_NS
+
+
 def transmission_time(now_ns: int) -> str:
     """Give DE7 (MMDDhhmmss, UTC on `edc`). Source: ISO 8583:1987 element 7."""
     return utc(now_ns).strftime("%m%d%H%M%S")

@@ -30,6 +30,16 @@ class CardEntry:
     person: str
 
 
+@dataclass(frozen=True, slots=True)
+class Print:
+    """A card that was printed, where its holder lives, and when (UTC)."""
+
+    purse: int
+    district: str
+    at_ns: int
+    is_replacement: bool
+
+
 class ListBook:
     """Reads that join what the read port keeps apart."""
 
@@ -44,6 +54,22 @@ class ListBook:
             for part in [None] if numbers is None else parts(sorted(set(numbers))):
                 found += map(_entry, connection.execute(_query(part)))
         return found
+
+    def prints(self) -> list[Print]:
+        """Give every card that was ever printed, in the order of issue."""
+        cards, people, steps = schema.cards.c, schema.recipients.c, schema.card_steps.c
+        query = (
+            select(cards.purse, cards.replaces_card_number, people.district, steps.at_ns)
+            .join(schema.recipients, cards.recipient_number == people.recipient_number)
+            .join(schema.card_steps, steps.card_number == cards.card_number)
+            .where(steps.status == CardStatus.PRINTED.value)
+            .order_by(cards.card_number)
+        )
+        with self._context.storage.reading() as connection:
+            return [
+                Print(row.purse, row.district, row.at_ns, row.replaces_card_number is not None)
+                for row in connection.execute(query)
+            ]
 
     def merchant_kinds(self) -> dict[int, str]:
         """Give the kind of each shop (micro, small, co-operative, KUBE) by its number."""

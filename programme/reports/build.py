@@ -14,6 +14,7 @@ from programme.registry.decrees import LineOutcome
 from programme.registry.registry import Registry
 from programme.registry_port import CardStatus
 from programme.reports.figures import CardFigures, ShopFigures, read_figures
+from programme.reports.semester import printing_rows, semester_rows
 from programme.reports.table import Basis, Cell, Report, layouts
 from programme.statement import card_statement
 from protocols.business_time import wita
@@ -27,8 +28,9 @@ def build_report(
 ) -> Report:
     """Give a report as of the ledger's and the registry's state now.
 
-    `day` counts only in reports of waiting days. Raises: NotFoundError for a name that is none,
-    ChartError before the purse was opened, ReportError while another process posts all the time.
+    `day` counts in reports of waiting days, and names the semester. Raises: NotFoundError for a
+    name that is none, ChartError before the purse was opened, ReportError while another process
+    posts all the time.
     """
     maker = _MAKERS.get(name)
     if maker is None:
@@ -192,6 +194,8 @@ _MAKERS: dict[str, Callable[[Ledger, Registry, int, date], Iterator[tuple[Cell, 
     "waiting": _waiting,
     "zero": _zero,
     "turnover": _turnover,
+    "semester": semester_rows,
+    "printing": printing_rows,
 }
-_BY_DAY = frozenset({"uncollected", "waiting"})
+_BY_DAY = frozenset({"uncollected", "waiting", "semester"})
 REPORT_NAMES = tuple(_MAKERS)

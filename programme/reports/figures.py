@@ -9,6 +9,7 @@ from programme.chart import TransferCode
 from programme.tranches import tranche_data
 
 _NO_MONEY_MOVED = int(TransferFlags.PENDING | TransferFlags.VOID_PENDING_TRANSFER)
+_FOREVER_NS = 1 << 63
 _SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
 _BACK = frozenset({TransferCode.REVERSAL, TransferCode.VOID, TransferCode.REFUND})
 
@@ -21,6 +22,11 @@ class CardFigures:
     released: int = 0
     spent: int = 0
     swept: int = 0
+
+    @property
+    def left(self) -> int:
+        """Give what these movements left on the account."""
+        return self.credited + self.released - self.spent - self.swept
 
 
 @dataclass(slots=True)
@@ -59,8 +65,10 @@ class Figures:
         return self.shops.setdefault(account, ShopFigures())
 
 
-def read_figures(ledger: Ledger, purse: int) -> Figures:
-    """Sum the ledger's posted entries of one purse."""
+def read_figures(
+    ledger: Ledger, purse: int, *, since_ns: int = 0, before_ns: int = _FOREVER_NS
+) -> Figures:
+    """Sum the ledger's posted entries of one purse, from an instant (UTC) until before another."""
     figures = Figures()
     for entry in ledger.entries():
         transfer = entry.transfer
@@ -69,7 +77,11 @@ def read_figures(ledger: Ledger, purse: int) -> Figures:
             and transfer.ledger == purse
             and not transfer.flags & _NO_MONEY_MOVED
         ):
-            _count(figures, transfer)
+            if transfer.code == TransferCode.SWEEP:
+                # A release of the window may name a sweep before it.
+                figures.sweeps.add(transfer.id)
+            if since_ns <= transfer.timestamp < before_ns:
+                _count(figures, transfer)
     return figures
 
 
@@ -90,7 +102,6 @@ def _count(figures: Figures, transfer: Transfer) -> None:
         figures.shop(credit).back -= amount
     elif transfer.code == TransferCode.SWEEP:
         figures.card(debit).swept += amount
-        figures.sweeps.add(transfer.id)
     elif transfer.code == TransferCode.MERCHANT_PAYOUT:
         figures.shop(debit).paid_out += amount
 

@@ -128,6 +128,51 @@ def test_uncollected_cards_wait_since_their_last_step(ledger, registry, actors, 
     assert build_report("uncollected", ledger, registry, DAY).rows == ()
 
 
+def test_semester_opens_with_what_the_one_before_closed_and_sums_to_the_ledger(
+    ledger, registry, actors, city, clock, replace_card
+):
+    clock.move(days=200)
+    disburse(ledger, registry, 1, "2026-07", None, actors.dinsos, actors.checker)
+    replace_card(1, "9360099999999990")
+    chart = chart_of(registry, 1)
+    shop = chart.payables[1]
+    sale = Transfer(
+        id=81, debit_account_id=registry.card(2).account_id, credit_account_id=shop,
+        amount=700_000, ledger=1, code=TransferCode.PURCHASE,
+        user_data_64=SaleData(2, DAY, 2).pack(),
+    )  # fmt: skip
+    assert ledger.create_transfers([sale])[0].status.name == "CREATED"
+    first = build_report("semester", ledger, registry, date(2026, 6, 30))
+    second = build_report("semester", ledger, registry, date(2026, 12, 31))
+    for report in (first, second):
+        for row in report.rows:
+            _district, _paid, opening, credited, released, spent, swept, closing, *_ = row
+            assert opening + credited + released - spent - swept == closing
+        assert report.total("spent") == report.total("turnover")
+    assert first.total("opening") == 0
+    assert first.total("closing") == second.total("opening") > 0
+    assert second.total("closing") == _sum(ledger.lookup_accounts(list(chart.cards)))
+    assert [(r.total("paid"), r.total("sales"), r.total("printed")) for r in (first, second)] == [
+        (4, 2, 4), (4, 1, 1),
+    ]  # fmt: skip
+    assert second.total("print_cost") == 25_000 * 100
+    early = build_report("semester", ledger, registry, date(2026, 1, 4))
+    assert (early.total("credited"), early.total("printed")) == (0, 0)
+
+
+def test_printing_counts_first_cards_and_replacements_with_their_cost(
+    ledger, registry, actors, city, replace_card, clock
+):
+    clock.move(days=40)
+    replace_card(2, "9360099999999981")
+    replace_card(5, "9360099999999973")
+    rows = build_report("printing", ledger, registry, DAY).rows
+    assert rows == (
+        ("2026-01", "Palaran", 4, 0, 4 * 25_000 * 100),
+        ("2026-02", "Palaran", 0, 2, 2 * 25_000 * 100),
+    )
+
+
 def test_every_report_twice_is_the_same_and_names_nobody(ledger, registry, city):
     people = [registry.people.open_identity(number) for number in range(1, 5)]
     for name in REPORT_NAMES:

@@ -18,6 +18,7 @@ from programme.left_over import SweepReason, due
 from programme.policy import LeftOver, YearEndRule, policy
 from programme.registry import DecreeState
 from programme.registry_port import BlockReason
+from programme.reports import build_report
 from programme.sweep import held_amounts, plan_sweep, release, sweep
 from programme.tranches import MonthLeft, Tranche, TrancheBook
 from protocols.ids import compensation_id
@@ -280,6 +281,19 @@ def test_release_gives_held_money_back_once_as_money_of_the_new_year(
     assert run().swept == ()
     assert run(date(2028, 1, 1)).swept_sen == result.released_sen
     _assert_equations(ledger, registry)
+
+
+def test_semester_report_counts_a_release_of_what_an_earlier_semester_swept(
+    ledger, registry, actors, paid, next_decree, clock
+):
+    paid(1)
+    clock.move(days=370)
+    swept = sweep(ledger, registry, 1, NEW_YEAR, actors.dinsos, actors.checker, rule=HOLD)
+    clock.move(days=190)
+    release(ledger, registry, next_decree(1), 2026, actors.dinsos, actors.checker)
+    report = build_report("semester", ledger, registry, date(2027, 12, 31))
+    assert (report.total("released"), report.total("credited")) == (swept.swept_sen, 0)
+    assert (report.total("opening"), report.total("closing")) == (0, swept.swept_sen)
 
 
 def test_replacement_card_gets_the_release(
