@@ -72,6 +72,9 @@ class Wire:
         #: Whether a hand took the card out.
         self.removed = False
         self._is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
+        # A socket that wakes for whole frames only is of a network that acknowledges by itself.
+        wakes_at_once = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) <= 1
+        self._acknowledge = _QUICK_ACKNOWLEDGE if self._is_tcp and wakes_at_once else None
         self._thread = threading.Thread(target=self._serve, name="card", daemon=True)
 
     def start(self) -> None:
@@ -109,9 +112,9 @@ class Wire:
         """Take what the reader sent; raise _EndedError when there is no more."""
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
-            if self._is_tcp and _QUICK_ACKNOWLEDGE is not None:
+            if self._acknowledge is not None:
                 # The driver sends a frame's body only when its length was acknowledged.
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACKNOWLEDGE, 1)
+                self._socket.setsockopt(socket.IPPROTO_TCP, self._acknowledge, 1)
         except OSError:
             raise _EndedError(Ending.READER_GONE) from None
         if not data:
