@@ -19,8 +19,8 @@ from protocols.ids import compensation_id
 from protocols.values import SEN_PER_RUPIAH
 
 _SALES = frozenset({TransferCode.PURCHASE, TransferCode.OUTAGE_SALE})
-#: No terminal has this number: the registry's begin with 1.
-_NO_TERMINAL = 0
+#: What an office's refund names for its terminal: the registry's numbers begin with 1.
+NO_TERMINAL = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def refund(
             code=TransferCode.REFUND,
             user_data_128=sale_id,
             user_data_64=mark.pack(),
-            user_data_32=_NO_TERMINAL,
+            user_data_32=NO_TERMINAL,
         )
         (result,) = (post or ledger.create_transfers)([transfer])
         if result.status == CreateTransferStatus.CREATED:
@@ -119,6 +119,6 @@ def _is_ours(entry: Entry, reference: int) -> bool:
     return (
         entry.status == CreateTransferStatus.CREATED
         and transfer.code == TransferCode.REFUND
-        and transfer.user_data_32 == _NO_TERMINAL
+        and transfer.user_data_32 == NO_TERMINAL
         and SaleData.unpack(transfer.user_data_64).stan == reference
     )

@@ -26,7 +26,7 @@ from switch.changes import (
     PinTryCharged,
     StateSnapshot,
 )
-from switch.corrections import FindEntry, find_corrections, undone_sen
+from switch.corrections import FindEntry, find_corrections, reversed_sen, undone_sen
 from switch.decision import Decision
 from switch.limits import LOG_ON_NUMBER_MAX, REMEMBERED_ANSWERS_MAX
 from switch.marks import AtcMarks
@@ -217,7 +217,11 @@ class Memory:
         """Count what undid an original; `before` holds the corrections made before it."""
         code, amount = entry.transfer.code, entry.transfer.amount
         if code == TransferCode.REVERSAL:
-            is_whole = undone_sen(before) + amount == original.transfer.amount
+            taken = list(before)
+            is_whole = undone_sen(taken) + amount == original.transfer.amount
+            if is_whole:
+                # Whatever an office gave back of it before: the batch has no such sale any more.
+                amount = original.transfer.amount - reversed_sen(taken)
             batch = self.batch_of(original)
             self.batches.count(batch, entry.sequence, sales=-is_whole, sales_sen=-amount)
         elif code == TransferCode.VOID:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
 from programme.chart import SaleData, TransferCode
+from programme.refunds import NO_TERMINAL
 from switch.batches import batch_tag
 from switch.changes import BatchRow, BatchTotals, BatchUploaded
 from switch.limits import SETTLED_DAYS_KEPT
@@ -34,10 +35,11 @@ class Kind(StrEnum):
     NO_BATCH = "record in no batch"
     LATE = "reversed after settlement"
     NOT_SETTLED = "not settled"
+    OFFICE = "refunded by an office"
 
 
-#: Kinds that say where work waits, not that figures disagree.
-NOTICES = frozenset({Kind.LATE, Kind.NOT_SETTLED})
+#: Kinds that say where work waits or what no batch has, not that figures disagree.
+NOTICES = frozenset({Kind.LATE, Kind.NOT_SETTLED, Kind.OFFICE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +147,20 @@ class _Fold:
         if closed is not None and entry.sequence > closed:
             self._differ(Kind.LATE, entry, batch, -amount)
             return
+        if left == amount:
+            # Whatever an office gave back of it before: the batch has no such sale any more.
+            amount = batch.records.get(sale_id, 0)
         batch.records[sale_id] = batch.records.get(sale_id, 0) - amount
-        batch.add(entry.sequence, sales=-(left == amount), sales_sen=-amount)
+        batch.add(entry.sequence, sales=-(left == entry.transfer.amount), sales_sen=-amount)
 
     def _undo(self, entry: Entry) -> None:
         transfer = entry.transfer
         sale_id, amount = transfer.user_data_128, transfer.amount
         left, sold_in = self._sales.get(sale_id, (0, None))
         self._sales[sale_id] = (left - amount, sold_in)
+        if transfer.user_data_32 == NO_TERMINAL:
+            self._differ(Kind.OFFICE, entry, None, -amount)
+            return
         batch = self._batch_of(entry)
         self._undoing[sale_id].append((entry, batch))
         if batch is None:

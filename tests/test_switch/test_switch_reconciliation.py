@@ -7,6 +7,7 @@ import pytest
 
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
+from programme.refunds import refund as office_refund
 from protocols.iso8583 import Message
 from switch.journal import Entry, EntryKind
 from switch.journal_audit import approved_answers, unposted
@@ -29,6 +30,16 @@ def result_of(counter, today: date = TODAY) -> Reconciliation:
 
 def kinds(result: Reconciliation) -> list[Kind]:
     return [one.kind for one in result.differences]
+
+
+def id_of(counter, amount_sen: int) -> int:
+    """Give the record of the one sale of this amount."""
+    (found,) = [
+        entry.transfer.id
+        for entry in counter.world.ledger.entries()
+        if entry.transfer.code == TransferCode.PURCHASE and entry.transfer.amount == amount_sen
+    ]
+    return found
 
 
 def run(counter, statement: str) -> None:
@@ -144,6 +155,25 @@ def test_reversal_after_the_settlement_is_noted(worked):
     (one,) = result.differences
     assert (one.kind, one.ledger_sen) == (Kind.LATE, -3_000_000)
     assert result.agrees
+
+
+def test_refund_by_an_office_is_of_no_batch_and_no_disagreement(worked):
+    sale = id_of(worked, 3_000_000)
+    office_refund(worked.world.ledger, sale, 1_200_000, TODAY, 7)
+    assert code(worked, worked.edc.settlement(worked.totals)) == "00"
+    (one,) = (result := result_of(worked)).differences
+    assert (one.kind, one.ledger_sen, one.batch) == (Kind.OFFICE, -1_200_000, 0)
+    assert result.agrees
+
+
+def test_reversal_behind_an_offices_refund_takes_the_whole_sale_out_of_its_batch(worked):
+    office_refund(worked.world.ledger, id_of(worked, 3_000_000), 1_200_000, TODAY, 7)
+    assert code(worked, worked.edc.reversal(worked.sold[2])) == "00"
+    assert worked.world.card_balance(worked.chip) == 30_000_000 - 2_000_000 + 500_000 - 400_000
+    assert code(worked, worked.edc.settlement((3, 3_400_000, 1, 1_000_000, 1, 500_000))) == "00"
+    assert kinds(result_of(worked)) == [Kind.OFFICE]
+    worked.world.restart()
+    assert kinds(result_of(worked)) == [Kind.OFFICE]
 
 
 def test_sale_that_no_batch_holds_is_found(worked):
