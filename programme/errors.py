@@ -148,7 +148,7 @@ class ChartError(LumbungError):
     code = "E-PG-0303"
 
 
-class ReportError(LumbungError):
+class ReportError(ProgrammeError):
     """A report could not be made of one state of the books."""
 
     code = "E-PG-0401"

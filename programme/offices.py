@@ -14,6 +14,7 @@ from pathlib import Path
 from ledger.port import Ledger
 from programme.accounts import open_purse
 from programme.actors import Actor
+from programme.bank_list import Match, match_month, read_bank_list
 from programme.chart import Purse
 from programme.decree import ImportResult, import_decree, read_decree
 from programme.decree.cells import place
@@ -295,6 +296,11 @@ class Office:
         """Give a report (`programme.reports.build_report`)."""
         require(actor, "report.read")
         return build_report(name, self.ledger, self.registry, day, purse)
+
+    def match(self, file: Path, day: date, actor: Actor) -> Match:
+        """Give the three-way match of a bank's list (`programme.bank_list.match_month`)."""
+        require(actor, "report.read")
+        return match_month(self.ledger, self.registry, read_bank_list(file), day)
 
     def _view(self, card_number: int) -> CardView:
         view = self.registry.card(card_number)

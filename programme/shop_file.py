@@ -7,6 +7,7 @@ from pathlib import Path
 from programme.actors import Actor
 from programme.decree.cells import place, plain_text
 from programme.decree.faults import DecreeFileError, FaultList
+from programme.decree.lines import check_header, content, records, text_lines
 from programme.limits import CELL_CHARACTERS_MAX, SHOP_FILE_BYTES_MAX
 from programme.registry.registry import Registry
 from programme.registry.shops import MerchantKind, MerchantRequest, TerminalRequest
@@ -146,41 +147,14 @@ def _records(
     path: Path, columns: tuple[str, ...], faults: FaultList
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells); remarks begin with #, then comes the exact header."""
-    header = DELIMITER.join(columns)
-    seen_header = False
-    for number, line in enumerate(_text(path, faults).splitlines(), start=1):
-        if faults.full:
-            return
-        if not seen_header:
-            if line.startswith("#"):
-                continue
-            if line != header:
-                faults.add(number, "file", "decree.wrong_header", header=header)
+    lines = text_lines(path, content(path, SHOP_FILE_BYTES_MAX, faults), faults)
+    at = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    check_header(lines, at, columns, DELIMITER, faults)
+    if not faults.faults:
+        for number, cells in records(lines, at, len(columns), DELIMITER, faults):
+            if faults.full:
                 return
-            seen_header = True
-            continue
-        cells = line.split(DELIMITER)
-        if len(cells) == len(columns):
             yield number, cells
-        else:
-            values = {"found": len(cells), "wanted": len(columns), "delimiter": DELIMITER}
-            faults.add(number, "file", "decree.cell_count", **values)
-    if not seen_header:
-        faults.add(1, "file", "decree.no_header", header=header)
-
-
-def _text(path: Path, faults: FaultList) -> str:
-    try:
-        if path.stat().st_size > SHOP_FILE_BYTES_MAX:
-            faults.add(1, "file", "decree.too_large", limit=SHOP_FILE_BYTES_MAX)
-            raise DecreeFileError(path, faults.faults)
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        faults.add(1, "file", "decree.not_utf8", byte=error.start + 1)
-        raise DecreeFileError(path, faults.faults) from error
-    except OSError as error:
-        faults.add(1, "file", "decree.unreadable", why=error.strerror)
-        raise DecreeFileError(path, faults.faults) from error
 
 
 def _once(faults: FaultList, line: int, column: str, value: str, seen: dict[str, int]) -> None:

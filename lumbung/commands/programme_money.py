@@ -19,7 +19,7 @@ from lumbung.commands.programme_desk import (
 from lumbung.commands.programme_proposals import proposal_lines, tell_progress
 from lumbung.system import SystemClock
 from programme.actors import Actor, Agency, actor_text
-from programme.reports import REPORT_NAMES, as_csv, as_html
+from programme.reports import REPORT_NAMES, Report, as_csv, as_html
 from programme.reports.table import shown_rupiah
 from programme.rows import HeldAmountRow, Row, SweptRow, named
 from protocols.business_time import wita
@@ -30,6 +30,22 @@ MAKER = click.option("--maker", type=DINSOS, required=True, help="Who asks: name
 CHECKER = click.option("--checker", type=DINSOS,
                        help="Who checks: another person; name, or agency:name.")  # fmt: skip
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+def _report_path(
+    _context: click.Context, _option: click.Parameter, out: Path | None
+) -> Path | None:
+    if out is not None and out.suffix not in (".csv", ".html"):
+        raise click.BadParameter("the name ends in .csv or .html", param_hint="--out")
+    return out
+
+
+OUT_OPTION = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_report_path,
+    help="Write here: .csv or .html. Without it the lines go to standard output.",
+)
 
 
 @click.command()
@@ -196,34 +212,33 @@ def _release(
 @click.command()
 @click.argument("name", type=click.Choice(REPORT_NAMES))
 @DATA_OPTION
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write here: .csv or .html. Without it CSV goes to standard output.",
-)
-@click.option("--date", "day", type=DAY, help="The day for waiting days; today without it.")
+@OUT_OPTION
+@click.option("--date", "day", type=DAY,
+              help="The day for waiting days, or in the semester; today without it.")  # fmt: skip
 @JSON_OPTION
 def report(name: str, directory: Path, out: Path | None, day: Any, as_json: bool) -> None:
     """Write report NAME from ledger and registry; the same state and day give the same bytes.
 
     No name, no NIK, no full card number. Works beside a running switch.
     """
-    if out is not None and out.suffix not in (".csv", ".html"):
-        raise click.BadParameter("the name ends in .csv or .html", param_hint="--out")
     with look_at_desk(directory) as desk:
         today = wita(desk.parts.clock.now_ns()).date()
         found = desk.office.report(name, day.date() if day else today, LOCAL)
-    text = as_html(found) if out is not None and out.suffix == ".html" else as_csv(found)
     if out is not None:
-        out.write_text(text, "utf-8")
+        write_report(found, out)
     keys = [column.key for column in found.layout.columns]
     values = {
         "report": name, "out": str(out) if out else None, "sequence": found.basis.ledger_sequence,
         "root_hash": found.basis.root_hash, "registry_version": found.basis.registry_version,
         "rows": [dict(zip(keys, row, strict=True)) for row in found.rows],
     }  # fmt: skip
-    lines = [f"{out}: {len(found.rows)} lines"] if out else text.splitlines()
+    lines = [f"{out}: {len(found.rows)} lines"] if out else as_csv(found).splitlines()
     say(values, lines, as_json=as_json)
+
+
+def write_report(found: Report, out: Path) -> None:
+    """Write a report as CSV or HTML, by the name's end."""
+    out.write_text(as_html(found) if out.suffix == ".html" else as_csv(found), "utf-8")
 
 
 def _dumped(row: Row) -> dict[str, Any]:

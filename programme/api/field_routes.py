@@ -1,6 +1,8 @@
 """Routes of cards, shops, terminals, proxies, marks and decrees."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +24,7 @@ from programme.acts.field import (
 from programme.api.caller import Caller, Desk
 from programme.api.errors import responses
 from programme.api.jobs import JobRow
+from programme.decree import DecreeFileError
 from programme.limits import API_ROWS_MAX
 from programme.registry_port import CardStatus
 from programme.rows import (
@@ -52,6 +55,18 @@ def done(desk: Desk, caller: Caller, name: str, asked: ActArguments, **more: Any
     """Do an act with the body's arguments and those of the path."""
     arguments = asked.model_dump(mode="json", exclude_none=True) | more
     return desk.services.do(name, arguments, caller, no_progress)
+
+
+@contextmanager
+def as_file(body: bytes, name: str) -> Iterator[Path]:
+    """Give a body as a file of this name, for as long as it is read; faults carry the name alone."""
+    with tempfile.TemporaryDirectory(prefix="lumbung-body-") as folder:
+        file = Path(folder) / name
+        file.write_bytes(body)
+        try:
+            yield file
+        except DecreeFileError as error:
+            raise error.named(Path(name)) from error
 
 
 class ReasonBody(ActArguments):
@@ -244,9 +259,7 @@ def take_in(
     body: Annotated[bytes, Body(media_type="text/csv", description="a decree file")],
 ) -> ImportRow:
     """Take a decree file in, whole or not at all; the same file again changes nothing."""
-    with tempfile.TemporaryDirectory(prefix="lumbung-decree-") as folder:
-        file = Path(folder) / "decree.csv"
-        file.write_bytes(body)
+    with as_file(body, "decree.csv") as file:
         row = ImportRow.of(desk.services.registry().take_in(file, caller))
     desk.services.changed()
     return row

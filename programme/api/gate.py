@@ -23,6 +23,10 @@ _log = structlog.get_logger("programme")
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
+#: What takes a whole file of people.
+_FILES = frozenset({("POST", "/decrees"), ("POST", "/match")})
+
+
 class Gate:
     """Refuses what is not for this server, and hands the rest on with its whole body."""
 
@@ -75,7 +79,7 @@ class Gate:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         most = API_BODY_BYTES_MAX
-        if (scope["method"], scope["path"]) == ("POST", "/decrees"):
+        if (scope["method"], scope["path"]) in _FILES:
             most = API_DECREE_BYTES_MAX
         told = _header(scope["headers"], b"content-length")
         if told.isdigit() and int(told) > most:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from fastapi import Path as InPath
 
 from programme.acts.base import ActArguments, Number
@@ -16,7 +16,7 @@ from programme.acts.money import (
 )
 from programme.api.caller import Caller, Desk
 from programme.api.errors import responses
-from programme.api.field_routes import ReasonBody, done
+from programme.api.field_routes import ReasonBody, as_file, done
 from programme.api.jobs import JobRow, JobRows
 from programme.limits import API_ROWS_MAX
 from programme.registry.proposals import ProposalState
@@ -26,6 +26,7 @@ from programme.rows.answers import (
     AuditCheckRow,
     AuditRows,
     HeldAmounts,
+    MatchRow,
     ReportAnswer,
     SweepPlan,
     TokenRows,
@@ -154,6 +155,18 @@ def report(desk: Desk, caller: Caller, name: _ReportName, day: _Day = None) -> R
     with desk.services.look() as office:
         found = office.report(name, day or office.registry.today, caller)
     return ReportAnswer.of(name, found)
+
+
+@routes.post("/match", response_model=MatchRow, tags=["reports"])
+def match(
+    desk: Desk,
+    caller: Caller,
+    body: Annotated[bytes, Body(media_type="text/csv", description="the bank's list of a month")],
+    day: _Day = None,
+) -> MatchRow:
+    """Match a bank's list with its decree and the ledger's credits; nothing is kept."""
+    with as_file(body, "bank.csv") as file, desk.services.look() as office:
+        return MatchRow.of(office.match(file, day or office.registry.today, caller))
 
 
 @routes.get("/audit", response_model=AuditRows, tags=["trail"])

@@ -1,4 +1,4 @@
-"""The columns and declarations of a decree file, from `columns.toml`."""
+"""The columns and declarations of a file of people, from the `columns.toml` of its package."""
 
 import tomllib
 from dataclasses import dataclass
@@ -17,18 +17,20 @@ class Field:
     kind: str = ""
 
 
-@cache
-def declarations() -> tuple[Field, ...]:
+_DECREE = "programme.decree"
+
+
+def declarations(package: str = _DECREE) -> tuple[Field, ...]:
     """Give what the lines `#name: value` above the header must say."""
-    return tuple(Field(**entry) for entry in _table()["declaration"])
+    return _fields(package, "declaration")
 
 
-@cache
-def columns() -> tuple[Field, ...]:
+def columns(package: str = _DECREE) -> tuple[Field, ...]:
     """Give the columns in the order of the header."""
-    return tuple(Field(**entry) for entry in _table()["column"])
+    return _fields(package, "column")
 
 
 @cache
-def _table() -> dict[str, list[dict[str, str]]]:
-    return tomllib.loads(files("programme.decree").joinpath("columns.toml").read_text("utf-8"))
+def _fields(package: str, kind: str) -> tuple[Field, ...]:
+    table = tomllib.loads(files(package).joinpath("columns.toml").read_text("utf-8"))
+    return tuple(Field(**entry) for entry in table[kind])

@@ -61,6 +61,11 @@ class DecreeFileError(ConfigurationError):
             lines.append(f"{path}: " + " / ".join(rest.said(lang) for lang in LANGUAGES))
         super().__init__("\n".join(lines), internal=f"{path}: {len(faults)} faults, not applied")
         self.faults = tuple(ordered)
+        self._more = more or len(faults) > len(ordered)
+
+    def named(self, path: Path) -> "DecreeFileError":
+        """Give the same faults of a file that its reader knows by another name."""
+        return DecreeFileError(path, list(self.faults), more=self._more)
 
 
 class FaultList:

@@ -1,8 +1,7 @@
 """Reading a decree file: strict, all faults listed up to a bound, nothing guessed."""
 
-import csv
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,12 +10,8 @@ from programme.chart import FundSource, Purse
 from programme.decree import cells
 from programme.decree.columns import columns, declarations
 from programme.decree.faults import DecreeFileError, FaultList
-from programme.limits import (
-    DECREE_BYTES_MAX,
-    DECREE_LINE_CHARACTERS_MAX,
-    DECREE_LINES_MAX,
-    PROGRESS_LINES,
-)
+from programme.decree.lines import check_header, content, declared, records, text_lines
+from programme.limits import DECREE_BYTES_MAX, PROGRESS_LINES
 from programme.policy import CardHolder, policy
 from programme.registry.decrees import LineOutcome
 from programme.registry.names import spelling_key
@@ -95,8 +90,8 @@ def read_decree(
     """
     path = Path(path)
     faults = FaultList()
-    raw = _content(path, faults)
-    lines = _lines(path, raw, faults)
+    raw = content(path, DECREE_BYTES_MAX, faults)
+    lines = text_lines(path, raw, faults)
     head, header_at = _head(lines, faults)
     if head is None:
         raise DecreeFileError(path, faults.faults)
@@ -126,10 +121,10 @@ def nik_at(path: str | Path, line: int) -> str:
     For who attests that the person of a line is not another of the same name.
     """
     path, faults = Path(path), FaultList()
-    lines = _lines(path, _content(path, faults), faults)
+    lines = text_lines(path, content(path, DECREE_BYTES_MAX, faults), faults)
     head, header_at = _head(lines, faults)
     if head is not None:
-        for number, parts in _records(lines, header_at, head.delimiter, faults):
+        for number, parts in records(lines, header_at, len(columns()), head.delimiter, faults):
             if number == line and cells.digits16(parts[0]) is None:
                 return parts[0]
     if not faults.faults:
@@ -137,66 +132,13 @@ def nik_at(path: str | Path, line: int) -> str:
     raise DecreeFileError(path, faults.faults)
 
 
-def _content(path: Path, faults: FaultList) -> bytes:
-    try:
-        with path.open("rb") as file:
-            # The size is not asked for: a pipe or a device has none, and a file may grow.
-            raw = file.read(DECREE_BYTES_MAX + 1)
-    except OSError as error:
-        faults.add(1, "file", "decree.unreadable", why=error.strerror)
-        raise DecreeFileError(path, faults.faults) from error
-    if len(raw) > DECREE_BYTES_MAX:
-        faults.add(1, "file", "decree.too_large", limit=DECREE_BYTES_MAX)
-        raise DecreeFileError(path, faults.faults)
-    return raw
-
-
-def _lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:
-    """Give the lines without their ends; UTF-8 with or without a mark, LF or CRLF."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        faults.add(line, "file", "decree.not_utf8", byte=error.start + 1)
-        raise DecreeFileError(path, faults.faults) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        faults.add(line, "file", "decree.zero_byte")
-        raise DecreeFileError(path, faults.faults)
-    lines = text.replace("\r\n", "\n").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if len(lines) > DECREE_LINES_MAX:
-        faults.add(DECREE_LINES_MAX, "file", "decree.too_many_lines", limit=DECREE_LINES_MAX)
-        raise DecreeFileError(path, faults.faults)
-    return lines
-
-
 def _head(lines: list[str], faults: FaultList) -> tuple[_Head | None, int]:
     """Read declarations and header; give the head and the index of the header line."""
-    known = {field.name: field for field in declarations()}
-    found: dict[str, tuple[int, str]] = {}
-    header_at = len(lines)
-    for index, line in enumerate(lines):
-        if line.startswith("# ") or line == "#":
-            continue
-        if not line.startswith("#"):
-            header_at = index
-            break
-        name, colon, value = line[1:].partition(":")
-        if not colon or name not in known:
-            faults.add(index + 1, "file", "decree.unknown_declaration", names=", ".join(known))
-        elif name in found:
-            faults.add(index + 1, name, "decree.declared_twice")
-        else:
-            found[name] = (index + 1, value.strip())
-    for field_ in known.values():
-        if field_.name not in found:
-            example = f"#{field_.name}: {field_.example}"
-            faults.add(1, field_.name, "decree.not_declared", example=example)
-    head = _declared(found, faults) if len(found) == len(known) else None
+    found, header_at = declared(lines, declarations(), faults)
+    head = _declared(found, faults) if len(found) == len(declarations()) else None
     if head is not None:
-        _check_header(lines, header_at, head.delimiter, faults)
+        names = [field.name for field in columns()]
+        check_header(lines, header_at, names, head.delimiter, faults)
     return (None if faults.faults else head), header_at
 
 
@@ -236,25 +178,12 @@ def _declared(found: dict[str, tuple[int, str]], faults: FaultList) -> _Head | N
     )
 
 
-def _check_header(lines: list[str], at: int, delimiter: str, faults: FaultList) -> None:
-    wanted = delimiter.join(field.name for field in columns())
-    if at >= len(lines):
-        faults.add(len(lines) + 1, "file", "decree.no_header", header=wanted)
-    elif lines[at] != wanted:
-        other = ";" if delimiter == "," else ","
-        if lines[at] == wanted.replace(delimiter, other):
-            values = {"declared": delimiter, "found": other}
-            faults.add(at + 1, "file", "decree.other_delimiter", **values)
-        else:
-            faults.add(at + 1, "file", "decree.wrong_header", header=wanted)
-
-
 def _rows(
     lines: list[str], header_at: int, head: _Head, twice: "_Twice", on_lines: Progress | None
 ) -> list[DecreeRow]:
     rows = []
     faults = twice.faults
-    for number, parts in _records(lines, header_at, head.delimiter, faults):
+    for number, parts in records(lines, header_at, len(columns()), head.delimiter, faults):
         if faults.full:
             break
         if on_lines is not None and number % PROGRESS_LINES == 0:
@@ -275,32 +204,6 @@ def _rows(
         sen = int(amount) * SEN_PER_RUPIAH
         rows.append(DecreeRow(number, person, sen, LineOutcome(outcome)))
     return rows
-
-
-def _records(
-    lines: list[str], header_at: int, delimiter: str, faults: FaultList
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of every line with the right number of cells."""
-    width = len(columns())
-    for number, line in enumerate(lines[header_at + 1 :], start=header_at + 2):
-        if len(line) > DECREE_LINE_CHARACTERS_MAX:
-            faults.add(number, "file", "decree.line_too_long", characters=len(line))
-            continue
-        if '"' in line:
-            try:
-                parts = next(csv.reader([line], delimiter=delimiter, strict=True))
-            except csv.Error:
-                faults.add(number, "file", "decree.open_quote")
-                continue
-        else:
-            parts = line.split(delimiter)
-        if len(parts) == width:
-            yield number, parts
-        elif line.strip():
-            values = {"found": len(parts), "wanted": width, "delimiter": delimiter}
-            faults.add(number, "file", "decree.cell_count", **values)
-        else:
-            faults.add(number, "file", "decree.empty_line")
 
 
 def _sound(number: int, parts: list[str], head: _Head, faults: FaultList) -> bool:

@@ -91,6 +91,18 @@ class PeopleBook:
         with self._context.storage.reading() as connection:
             return connection.execute(query).scalar()
 
+    def numbers_of(self, niks: Sequence[str]) -> dict[str, int]:
+        """Give the recipients' numbers by NIK; whoever is not registered is missing."""
+        by_hmac = {self._context.sealer.nik(nik): nik for nik in niks}
+        table = schema.recipients.c
+        query = select(table.nik_hmac, table.recipient_number)
+        with self._context.storage.reading() as connection:
+            return {
+                by_hmac[row.nik_hmac]: row.recipient_number
+                for part in parts(by_hmac)
+                for row in connection.execute(query.where(table.nik_hmac.in_(part)))
+            }
+
     def open_identity(self, recipient_number: int) -> PersonRecord:
         """Give a person's data in clear: for the card bureau only. Raises: NotFoundError."""
         table = schema.recipients

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from typing import TypeVar
 
 from ledger.port import Ledger
 from programme.accounts import chart_of
@@ -19,6 +20,8 @@ from programme.reports.table import Basis, Cell, Report, layouts
 from programme.statement import card_statement
 from protocols.business_time import wita
 
+_Made = TypeVar("_Made")
+
 #: Cards that wait for their holder (R23).
 _WAITING = {CardStatus.PRINTED: "dicetak", CardStatus.AT_BANK: "di bank"}
 
@@ -34,16 +37,28 @@ def build_report(
     """
     maker = _MAKERS.get(name)
     if maker is None:
-        raise NotFoundError(f"there is no report `{name}`: give {', '.join(_MAKERS)}.")
-    for _attempt in range(REPORT_ATTEMPTS_MAX):
-        basis = _basis(ledger, registry, day.isoformat() if name in _BY_DAY else "")
-        rows = tuple(maker(ledger, registry, purse, day))
-        # Beside a running switch the ledger grows while it is read; then the sums are of no moment.
-        if _basis(ledger, registry, basis.day) == basis:
-            return Report(layout=layouts()[name], basis=basis, rows=rows)
-    raise ReportError(
-        "the ledger grew during each attempt to read it.", fix="Try again at a quieter moment."
+        raise NotFoundError.of("programme.no_report", report=name, names=", ".join(_MAKERS))
+    shown_day = day.isoformat() if name in _BY_DAY else ""
+    found, basis = of_one_state(
+        ledger, registry, shown_day, lambda: tuple(maker(ledger, registry, purse, day))
     )
+    return Report(layout=layouts()[name], basis=basis, rows=found)
+
+
+def of_one_state(
+    ledger: Ledger, registry: Registry, day: str, make: Callable[[], _Made]
+) -> tuple[_Made, Basis]:
+    """Give what `make` reads of ledger and registry, and the one state that it is of.
+
+    Raises: ReportError while another process posts all the time.
+    """
+    for _attempt in range(REPORT_ATTEMPTS_MAX):
+        basis = _basis(ledger, registry, day)
+        made = make()
+        # Beside a running switch the ledger grows while it is read; then the sums are of no moment.
+        if _basis(ledger, registry, day) == basis:
+            return made, basis
+    raise ReportError.of("programme.report_restless")
 
 
 def _basis(ledger: Ledger, registry: Registry, day: str) -> Basis:

@@ -79,9 +79,9 @@ class Report:
 
 
 @cache
-def layouts() -> dict[str, Layout]:
-    """Give the layouts by report name, in the order of the table."""
-    table = tomllib.loads(files("programme.reports").joinpath("reports.toml").read_text("utf-8"))
+def layouts(package: str = "programme.reports") -> dict[str, Layout]:
+    """Give the layouts of a package by report name, in the order of its table."""
+    table = tomllib.loads(files(package).joinpath("reports.toml").read_text("utf-8"))
     found = {}
     for name, entry in table.items():
         columns = tuple(

@@ -4,7 +4,9 @@ from typing import Any, Self
 
 from pydantic import Field
 
+from programme.bank_list import Match, as_report
 from programme.decree import ImportResult
+from programme.limits import RESULT_ROWS_MAX
 from programme.registry.audit import AuditCheck
 from programme.reports import Report
 from programme.rows.base import Row
@@ -62,6 +64,41 @@ class ReportAnswer(Row):
             root_hash=found.basis.root_hash,
             registry_version=found.basis.registry_version,
             rows=[dict(zip(keys, row, strict=True)) for row in found.rows],
+        )
+
+
+class MatchRow(Row):
+    """What decree, bank and ledger say of a month, in sen, and every difference.
+
+    `differences` are the lines of the report; `agrees` is true without any.
+    """
+
+    decree: int
+    name: str
+    period: str
+    agrees: bool
+    decree_sen: int
+    bank_sen: int
+    ledger_sen: int
+    agreeing: int
+    count: int
+    differences: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, found: Match) -> Self:
+        """Give the answer that is a match, the first of its differences."""
+        rows = ReportAnswer.of("match", as_report(found)).rows
+        return cls(
+            decree=found.decree_number,
+            name=found.decree_name,
+            period=found.period,
+            agrees=found.agrees,
+            decree_sen=found.decree_sen,
+            bank_sen=found.bank_sen,
+            ledger_sen=found.ledger_sen,
+            agreeing=found.agreeing,
+            count=len(rows),
+            differences=rows[:RESULT_ROWS_MAX],
         )
 
 

@@ -103,7 +103,7 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 BOTH_DATABASES = frozenset(
     f"test_programme_{name}"
     for name in (
-        "api", "audit", "decree_diff", "disbursement", "equations", "proposals", "proxies",
+        "api", "audit", "decree_diff", "disbursement", "equations", "match", "proposals", "proxies",
         "registry", "refunds", "reports", "roles", "spelling", "sweep",
     )
 )  # fmt: skip

@@ -296,8 +296,27 @@ def test_decree_file_is_taken_in_over_http_and_a_fault_names_its_line(bank, decr
     refused = bank.client.post("/decrees", content=bad, headers=headers)
     error = refused.json()["error"]
     assert (refused.status_code, error["code"]) == (422, "E-PG-0201")
-    assert any("decree.csv:" in fault for fault in error["faults"])
+    assert all(fault.startswith("decree.csv:") for fault in error["faults"])
     assert bank.registry.people.count() == 3
+
+
+def test_bank_list_is_matched_over_http_and_a_fault_names_its_line(bank, field):
+    head = "#nomor_sk: 460/0001/HK/2025\n#periode: 2026-01\n#pemisah: ;\nnik;nominal;tanggal\n"
+    line = "99720101{:08d};300000;2026-01-06\n"
+
+    def match(text, who="auditor:a-01"):
+        kind = {"Content-Type": "text/csv"}
+        return bank.ask(who, "POST", "/match", content=text.encode(), headers=kind)
+
+    whole = match(head + "".join(map(line.format, (1, 2, 3)))).json()
+    assert (whole["agrees"], whole["agreeing"], whole["bank_sen"]) == (True, 3, 90_000_000)
+    part = match(head + "".join(map(line.format, (1, 2)))).json()
+    assert (part["agrees"], part["count"]) == (False, 1)
+    assert part["differences"][0]["recipient"] == "3"
+    wrong = match(head + line.format(1).replace("2026-01-06", "6/1/2026"))
+    assert wrong.status_code == 422
+    assert wrong.json()["error"]["faults"][0].startswith("bank.csv:5: tanggal: ")
+    assert match(head, "e-warong:w-01").status_code == 403
 
 
 def test_every_route_of_the_description_names_its_errors_and_has_a_summary(bank):

@@ -230,5 +230,5 @@ def test_report_over_a_ledger_that_never_rests_is_refused(ledger, registry, city
 
     with pytest.raises(ReportError, match="grew"):
         build_report("balances", Restless(), registry, DAY)
-    with pytest.raises(NotFoundError, match="no report `umum`"):
+    with pytest.raises(NotFoundError, match="no report umum"):
         build_report("umum", ledger, registry, DAY)
