@@ -16,25 +16,46 @@ from lumbung.data_directory import DataDirectory
 from lumbung.system import SystemClock, system_random
 from programme.keystore import KeyKind
 from protocols.values import SecretBytes
+from terminal.attended import AttendedTerminal
 from terminal.directory import DirectoryLock
+from terminal.paper import NARROW, WIDE
 from terminal.pin_pad.pad import SerialPinPad
 from terminal.printing.desk import PrintDesk, PrintReport
 from terminal.printing.printer import Printer
 from terminal.printing.queue import SlipQueue
+from terminal.purchase.originals import newest_slip
 from terminal.results import SaleResult
 from terminal.serial_port import line_to
 
-_PRINTER, _PIN_PAD = "lumbung.printer", "lumbung.pin_pad"
+_PRINTER, _PIN_PAD, _COLUMNS = "lumbung.printer", "lumbung.pin_pad", "lumbung.columns"
 #: The file of the slips that wait for paper, in the terminal's own directory.
 _QUEUE_FILE = "slips"
 
 
 def printer_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --printer; `print_result` finds what was given."""
-    return click.option(
-        "--printer", metavar="ADDRESS", expose_value=False, callback=_keeper(_PRINTER),
-        help="Print the slips: tcp:HOST:PORT, serial:PATH or serial:PATH@BITS.",
-    )(function)  # fmt: skip
+    """Add --printer and --wide; `print_result` and `desk_of` find what was given."""
+    for option in (
+        click.option(
+            "--wide", is_flag=True, expose_value=False, callback=_keep_wide,
+            help="Slips of 48 columns (80 mm) instead of 32.",
+        ),
+        click.option(
+            "--printer", metavar="ADDRESS", expose_value=False, callback=_keeper(_PRINTER),
+            help="Print the slips: tcp:HOST:PORT, serial:PATH or serial:PATH@BITS.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def _keep_wide(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    context.meta[_COLUMNS] = WIDE if value else NARROW
+
+
+def columns_given() -> int:
+    """Give the width of slips that the command was told, in characters."""
+    context = click.get_current_context(silent=True)
+    return int(context.meta.get(_COLUMNS, NARROW)) if context is not None else NARROW
 
 
 def pin_pad_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,16 +94,34 @@ def pad_for(offices: Offices, terminal_id: str) -> SerialPinPad | None:
     return SerialPinPad(line_to(address), key, SystemClock(), system_random)
 
 
-def desk_for(
-    directory: Path, terminal_id: str, *, lang: str = "id", columns: int = 32, newest_stan: int = 0
-) -> PrintDesk | None:
-    """Give the print desk of the terminal in `directory`, None without --printer."""
-    address = _given(_PRINTER)
-    if not address:
+def desk_of(terminal: AttendedTerminal) -> PrintDesk | None:
+    """Give the print desk of a terminal, None without --printer."""
+    if not _given(_PRINTER):
         return None
-    queue = SlipQueue.open(directory / _QUEUE_FILE, newest_stan)
-    printer = Printer(line_to(address), columns=columns)
+    config = terminal.config
+    newest = newest_slip(terminal.journal)
+    return _desk(config.data_directory, config.terminal_id, config.lang, newest)
+
+
+def _desk(folder: Path, terminal_id: str, lang: str = "id", newest_stan: int = 0) -> PrintDesk:
+    queue = SlipQueue.open(folder / _QUEUE_FILE, newest_stan)
+    printer = Printer(line_to(_given(_PRINTER)), columns=columns_given())
     return PrintDesk(queue, printer, terminal_id=terminal_id, lang=lang)
+
+
+async def catch_up(terminal: AttendedTerminal, desk: PrintDesk) -> PrintReport:
+    """Print what a power cut left; before anything else is done at the terminal."""
+    return await desk.catch_up(terminal.newest_result(), terminal.unfinished())
+
+
+async def print_on(
+    desk: PrintDesk, terminal: AttendedTerminal, result: SaleResult | None = None
+) -> PrintReport:
+    """Print a result, and how what was uncertain before it has ended since."""
+    report = await desk.take(result) if result is not None else None
+    if report is not None and report.trouble is not None:
+        return report
+    return await desk.follow_up(terminal.result_now)
 
 
 def print_result(result: SaleResult, directory: Path, terminal_id: str) -> str:
@@ -95,14 +134,12 @@ def print_result(result: SaleResult, directory: Path, terminal_id: str) -> str:
     folder = DataDirectory.beside(directory).terminal(terminal_id)
     lock = DirectoryLock.take(folder)
     try:
-        return asyncio.run(_print(result, folder, terminal_id)).sentence()
+        return asyncio.run(_print(result, _desk(folder, terminal_id))).sentence()
     finally:
         lock.release()
 
 
-async def _print(result: SaleResult, folder: Path, terminal_id: str) -> PrintReport:
-    desk = desk_for(folder, terminal_id)
-    assert desk is not None, "a printer was given"
+async def _print(result: SaleResult, desk: PrintDesk) -> PrintReport:
     try:
         return await desk.take(result)
     finally:

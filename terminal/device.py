@@ -18,6 +18,7 @@ from terminal.purchase.checks import Refused, check_amount, check_proxy
 from terminal.purchase.originals import (
     left_to_refund,
     newest,
+    newest_slip,
     why_not_refund,
     why_not_reprint,
     why_not_void,
@@ -182,7 +183,9 @@ class Terminal(Settling):
             self._exchange.session.reduce(sale, actual_sen, self._exchange.now())
             await self._exchange.write_down()
             await self._exchange.settle()
-            return self._of(self.journal.transactions[stan])
+            reduced = self.journal.transactions[stan]
+            # What still stands whole has its slip already: another one is a copy.
+            return self._of(reduced, repeated=not reduced.actual_sen)
 
     async def settle_outstanding(self) -> int:
         """Drive reversals and stored messages to an answer; give how many are still open."""
@@ -196,14 +199,29 @@ class Terminal(Settling):
         0 is the newest one. Raises JournalWriteError after a write that failed: what is known then
         may not be on disk.
         """
+        return self._earlier(stan or newest(self.journal), repeated=True)
+
+    def result_now(self, stan: int) -> SaleResult | None:
+        """Give a transaction's result as it stands now, its slips unmarked; None when unknown."""
+        return self._earlier(stan, repeated=False)
+
+    def newest_result(self) -> SaleResult | None:
+        """Give the result whose slips are the newest, unmarked; None without one."""
+        return self.result_now(newest_slip(self.journal))
+
+    def unfinished(self) -> list[int]:
+        """Give the trace numbers of what has no end yet: undone later, or waiting for the bank."""
+        open_ones = (*self.journal.owed(), *self.journal.queued())
+        return [t.intent.stan for t in open_ones if t.intent.kind.counts]
+
+    def _earlier(self, stan: int, *, repeated: bool) -> SaleResult | None:
         self._check_memory()
-        stan = stan or newest(self.journal)
         if why_not_reprint(self.journal, stan) is not None:
             return None
         transaction = self.journal.transactions[stan]
         if transaction.intent.kind is Kind.SETTLEMENT:
-            return self._of_batch(transaction.intent.batch, repeated=True)
-        return self._of(transaction, repeated=True)
+            return self._of_batch(transaction.intent.batch, repeated=repeated)
+        return self._of(transaction, repeated=repeated)
 
     @property
     def dead_letters(self) -> int:

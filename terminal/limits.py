@@ -86,6 +86,10 @@ PRINT_LIST_MAX_BYTES = 256
 #: go first; `cetak ulang` has them all.
 SLIPS_QUEUED_MAX = 800
 
+#: Transactions of whose end paper is still to be told: the vouchers of an outage and as many
+#: reversals again.
+SLIPS_OPEN_MAX = 2 * VOUCHERS_QUEUED_MAX
+
 #: Longest slip as text: a full basket with months and notice is some 60 lines of 48 columns.
 SLIP_TEXT_MAX_CHARACTERS = 8_192
 

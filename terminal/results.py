@@ -25,6 +25,8 @@ from terminal.wording import NO_ANSWER, Wording, outcome_text, word
 _APPROVED = ("00", "10")
 #: The outcome of what waits in the terminal until the bank can be reached.
 _NOT_REACHED = "91"
+#: Where a transaction stands while its end is not known.
+_OPEN = frozenset({Status.REVERSING, Status.REDUCING, Status.QUEUED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class SaleResult:
     is left to undo. `repeated` tells that nothing new was sold: this is the earlier result.
     `stan` 0 means that nothing was sent. Amounts are sen. `voucher` is the number of an outage
     sale that waits for the bank, `complaint` that of a complaint; `statement` and `totals` are a
-    mini statement's and a settlement's.
+    mini statement's and a settlement's. `slip_number` is the STAN of what its slips tell where that
+    is not its own (a partial reversal); `is_open` tells that they do not tell its end yet.
     """
 
     kind: Kind
@@ -65,6 +68,13 @@ class SaleResult:
     statement: tuple[StatementLine, ...] = ()
     totals: tuple[Totals, ...] = ()
     paid_on: str = ""
+    slip_number: int = 0
+    is_open: bool = False
+
+    @property
+    def is_as_first_told(self) -> bool:
+        """Tell whether what its first slip said still stands, with nothing to add."""
+        return self.outcome == "00" and not (self.is_open or self.slip_number)
 
     @property
     def approved(self) -> bool:
@@ -120,6 +130,8 @@ class ResultMaker:
             receipt_pembeli=self._render(slip, Copy.CUSTOMER, repeated),
             voucher=intent.voucher if waits else "",
             statement=slip.statement,
+            slip_number=_slip_number(transaction),
+            is_open=transaction.status in _OPEN,
         )
 
     def of_batch(
@@ -294,6 +306,12 @@ class ResultMaker:
             planned_sen=told.planned_sen if told else 0,
             notice=self._notice(transaction),
         )
+
+
+def _slip_number(transaction: Transaction) -> int:
+    """Give the STAN of a partial reversal that has been done, 0 without one."""
+    reduction = transaction.reduction
+    return reduction.reversal_stan if reduction is not None and transaction.actual_sen else 0
 
 
 def _code_of(transaction: Transaction) -> str:

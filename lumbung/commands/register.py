@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lumbung.attached import desk_for, pin_pad_option, printer_option
+from lumbung.attached import desk_of, pin_pad_option, print_on, printer_option
 from lumbung.commands.terminal import (
     CARD_OPTION,
     HOST_OPTION,
@@ -73,12 +73,12 @@ async def _serve(address: str, counter: Counter, who: Holder, *, as_json: bool) 
         line = line_to(address)
     terminal = counter.terminal
     folder = terminal.config.data_directory
-    desk = desk_for(folder, counter.terminal_id)
+    desk = desk_of(terminal)
 
     async def sell(amount_sen: int) -> SaleResult:
         result = await counter.sell(who, amount_sen)
         if desk is not None:
-            notice = (await desk.take(result)).sentence()
+            notice = (await print_on(desk, terminal, result)).sentence()
             if notice:
                 click.echo(notice, err=True)
         return result

@@ -15,7 +15,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lumbung.attached import pad_for, pin_pad_option, print_result, printer_option
+from lumbung.attached import (
+    catch_up,
+    columns_given,
+    desk_of,
+    pad_for,
+    pin_pad_option,
+    print_on,
+    print_result,
+    printer_option,
+)
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory
 from lumbung.holders import NoSuchHolderError, holder_at
@@ -210,6 +219,7 @@ def open_counter(
         there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
         raise click.BadParameter(f"no terminal {terminal_id}: {there}", param_hint="--terminal")
     pad = pad_for(offices, terminal_id)
+    settings |= {"paper_columns": columns_given()}
     return Counter(offices, terminal_id, host, port, pin_pad=pad, **settings)
 
 
@@ -225,19 +235,33 @@ def host_and_port(address: str) -> tuple[str, int]:
 async def logged_on(
     offices: Offices, terminal_id: str, address: str, **settings: Any
 ) -> AsyncIterator[Counter]:
-    """Give a counter whose terminal is logged on; it is closed afterwards."""
+    """Give a counter whose terminal is logged on; it is closed afterwards.
+
+    What an earlier command left is taken up first, paper and money; what this one leaves open is
+    tried once more before it ends.
+    """
     host, port = host_and_port(address)
     counter = open_counter(offices, terminal_id, host, port, **settings)
+    terminal = counter.terminal
+    desk = desk_of(terminal)
     try:
-        code = await counter.terminal.log_on()
+        if desk is not None:
+            await catch_up(terminal, desk)
+        code = await terminal.log_on()
         if code != "00":
             raise LumbungError(
                 f"terminal {terminal_id} could not log on at {address} (DE39 {code}).",
                 fix="Is the switch running? lumbung switch run --data DIRECTORY",
             )
         yield counter
+        if terminal.unfinished():
+            await terminal.settle_outstanding()
+        if desk is not None:
+            await print_on(desk, terminal)
     finally:
-        await counter.terminal.close()
+        if desk is not None:
+            await desk.close()
+        await terminal.close()
 
 
 def run_at(directory: Path, at_counter: Callable[[Offices], Any]) -> SaleResult:

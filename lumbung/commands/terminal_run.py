@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lumbung.attached import desk_for, pin_pad_option, printer_option
+from lumbung.attached import catch_up, desk_of, pin_pad_option, print_on, printer_option
 from lumbung.commands.terminal import (
     HOST_OPTION,
     host_and_port,
@@ -27,8 +27,7 @@ from protocols.values import SEN_PER_RUPIAH
 from terminal.attended import AttendedTerminal, Presented, choice_of
 from terminal.errors import JournalDamagedError
 from terminal.pcsc import PcscChannel
-from terminal.printing.desk import PrintDesk, PrintReport
-from terminal.purchase.originals import newest
+from terminal.printing.desk import PrintReport
 from terminal.purchase.outage import OutagePolicy
 from terminal.purchase.table import FlowEvent, FlowState
 from terminal.results import SaleResult
@@ -68,10 +67,9 @@ from terminal.results import SaleResult
 )
 @printer_option
 @pin_pad_option
-@click.option("--wide", is_flag=True, help="Slips of 48 columns (80 mm) instead of 32.")
 def run(
     terminal_ids: tuple[str, ...], directory: Path, host: str, reader: str, lang: str,
-    training: bool, outage_limit: int, wide: bool, as_json: bool,
+    training: bool, outage_limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Work at a terminal: menu, goods, card, PIN, slips, settlement.
 
@@ -81,9 +79,7 @@ def run(
     """
     address, port = host_and_port(host)
     city = OutagePolicy(bool(outage_limit), outage_limit * SEN_PER_RUPIAH)
-    settings: dict[str, Any] = {
-        "lang": lang, "training": training, "outage": city, "paper_columns": 48 if wide else 32,
-    }  # fmt: skip
+    settings: dict[str, Any] = {"lang": lang, "training": training, "outage": city}
     with offices_of(directory) as offices:
         try:
             counters = [
@@ -108,26 +104,20 @@ async def _window(counters: list[Counter], offices: Offices, reader: str) -> int
             stack.push_async_callback(_close, counter)
             window.add(counter.terminal, _cards(counter, offices, reader))
         # Each terminal has its own queue of slips; the printer, where there is one, is shared.
-        desks = {counter.terminal: _desk(counter.terminal) for counter in counters}
+        desks = {counter.terminal: desk_of(counter.terminal) for counter in counters}
         for terminal, desk in desks.items():
             if desk is not None:
                 stack.push_async_callback(desk.close)
-                await desk.catch_up(terminal.reprint())
+                await catch_up(terminal, desk)
 
-        async def print_slips(terminal: AttendedTerminal, result: SaleResult) -> str:
+        async def print_slips(terminal: AttendedTerminal, result: SaleResult | None) -> str:
             desk = desks[terminal]
-            return (await desk.take(result)).sentence(terminal.config.lang) if desk else ""
+            if desk is None:
+                return ""
+            return (await print_on(desk, terminal, result)).sentence(terminal.config.lang)
 
         await window.run(print_slips)
     return 0
-
-
-def _desk(terminal: AttendedTerminal) -> PrintDesk | None:
-    config, journal = terminal.config, terminal.journal
-    return desk_for(
-        config.data_directory, config.terminal_id, lang=config.lang,
-        columns=config.paper_columns, newest_stan=newest(journal),
-    )  # fmt: skip
 
 
 async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bool) -> int:
@@ -135,11 +125,11 @@ async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bo
     lines = iter(sys.stdin.readline, "")
     face = LineFace(lines, _cards(counter, offices, reader), _say_nothing if as_json else None)
     terminal = counter.terminal
-    desk = _desk(terminal)
+    desk = desk_of(terminal)
     try:
         face.show(terminal.flow)
         if desk is not None:
-            _tell(await desk.catch_up(terminal.reprint()), terminal)
+            _tell(await catch_up(terminal, desk), terminal)
         for line in lines:
             event = choice_of(line.strip())
             if event is None or _is_off_duty(terminal, event):
@@ -151,7 +141,7 @@ async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bo
                 refused |= not result.approved
                 _print(result, as_json=as_json)
                 if desk is not None:
-                    _tell(await desk.take(result), terminal)
+                    _tell(await print_on(desk, terminal, result), terminal)
     finally:
         if desk is not None:
             await desk.close()

@@ -143,17 +143,21 @@ class Interpreter:
 
     def _write(self, data: bytes) -> None:
         width = self.style.cell[0] + self._space
-        for character in data.decode(self._code_table, "replace"):
-            if not character.isprintable():
-                continue
-            if self._x + width > self._print_width:
+        text = "".join(one for one in data.decode(self._code_table, "replace") if one.isprintable())
+        while text:
+            room = (self._print_width - self._x) // width
+            if room <= 0 and self._x:
                 self._feed()
+                continue
+            # With space between the characters each stands for itself.
+            fits = text[: 1 if self._space else max(1, room)]
+            text = text[len(fits) :]
             last = self._line[-1] if self._line else None
             if last and last.style == self.style and not self._space and self._x == _end(last):
-                self._line[-1] = replace(last, text=last.text + character)
+                self._line[-1] = replace(last, text=last.text + fits)
             else:
-                self._line.append(Glyphs(self._x, 0, character, self.style))
-            self._x += width
+                self._line.append(Glyphs(self._x, 0, fits, self.style))
+            self._x += width * len(fits)
 
     def _tab(self) -> None:
         cell = self.style.cell[0]

@@ -13,6 +13,7 @@ from terminal.journal.records import (
     ReversalSent,
     Sent,
 )
+from terminal.limits import STAN_MAX
 
 
 class Status(Enum):
@@ -111,6 +112,15 @@ UNDONE = frozenset({"00", "25", "76"})
 
 #: DE39 that mean: the amount asked for, or a part of it, was posted.
 APPROVALS = frozenset({"00", "10"})
+
+
+def is_later(stan: int, than: int) -> bool:
+    """Tell whether a STAN was given out after another: they begin again after 999999.
+
+    >>> is_later(7, 5), is_later(2, 999_998), is_later(5, 5), is_later(1, 0)
+    (True, True, False, True)
+    """
+    return 0 < (stan - than) % (STAN_MAX + 1) < STAN_MAX // 2
 
 
 def counted_up(transaction: Transaction, transmission: int) -> Transaction:

@@ -5,7 +5,8 @@ printer is a sentence for the operator, not an error.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from protocols.catalogue import text
 from terminal.disk import Disk, ThreadDisk
@@ -59,23 +60,51 @@ class PrintDesk:
         self._lang = lang
         self._turn = asyncio.Lock()
 
-    async def catch_up(self, newest: SaleResult | None) -> PrintReport:
+    async def catch_up(
+        self, newest: SaleResult | None, unfinished: Iterable[int] = ()
+    ) -> PrintReport:
         """Print what a power cut left: slips that wait, and those of the newest transaction when
-        the power went before they were taken.
+        the power went before they were taken. `unfinished` are transactions without an end yet.
         """
-        if newest is None or newest.stan == self._queue.newest_stan:
+        missing = set(unfinished) - set(self._queue.open_stans)
+        if missing:
+            async with self._turn:
+                await self._add([], 0, opens=missing)
+        if newest is None or _number(newest) == self._queue.newest_stan:
             return await self.work()
-        return await self.take(replace(newest, repeated=False))
+        return await self.take(newest)
 
     async def take(self, result: SaleResult) -> PrintReport:
         """Take a result's slips and print what waits; raise SlipQueueError when the disk fails."""
         bodies = dict.fromkeys((result.receipt_toko, result.receipt_pembeli))
         qr = self._qr(result)
         slips = [WaitingSlip(body, qr) for body in bodies if body]
+        stans = (result.stan,) if result.stan else ()
         async with self._turn:
-            stan = 0 if result.repeated else result.stan
-            no_room = await self._add(slips, stan)
+            no_room = await self._add(
+                slips,
+                0 if result.repeated else _number(result),
+                opens=stans if result.is_open else (),
+                ends=() if result.is_open else stans,
+            )
             return await self._work(no_room)
+
+    async def follow_up(self, now: Callable[[int], SaleResult | None]) -> PrintReport:
+        """Print how what was uncertain has ended; `now` gives a transaction's result as it is.
+
+        What stands as its first slip said needs no other: a voucher that the bank has paid in full,
+        a sale of which it took no part back.
+        """
+        for stan in self._queue.open_stans:
+            result = now(stan)
+            if result is not None and result.is_open:
+                continue
+            if result is not None and not result.is_as_first_told:
+                await self.take(result)
+            else:
+                async with self._turn:
+                    await self._add([], 0, ends=(stan,))
+        return await self.work()
 
     async def work(self) -> PrintReport:
         """Print what waits; for a timer, and for the operator who has mended the printer."""
@@ -87,12 +116,19 @@ class PrintDesk:
         await self._printer.close()
         self._disk.stop()
 
-    async def _add(self, slips: list[WaitingSlip], stan: int) -> int:
+    async def _add(
+        self,
+        slips: list[WaitingSlip],
+        stan: int,
+        *,
+        opens: Iterable[int] = (),
+        ends: Iterable[int] = (),
+    ) -> int:
         no_room = 0
 
         def add() -> None:
             nonlocal no_room
-            no_room = self._queue.add(slips, stan)
+            no_room = self._queue.add(slips, stan, opens=opens, ends=ends)
 
         await self._disk.write(add)
         return no_room
@@ -123,3 +159,8 @@ class PrintDesk:
             done, paper_low = done + 1, printed.paper_low
         await self._printer.close()
         return PrintReport(done, 0, None, paper_low, no_room)
+
+
+def _number(result: SaleResult) -> int:
+    """Give the number under which a result's slips go."""
+    return result.slip_number or result.stan

@@ -67,6 +67,12 @@ def _by_code() -> dict[bytes, Command]:
 
 
 @cache
+def _beginnings() -> frozenset[int]:
+    """Give the bytes with which a command begins."""
+    return frozenset(code[0] for code in _by_code())
+
+
+@cache
 def _prefixes() -> frozenset[bytes]:
     return frozenset(code[:end] for code in _by_code() for end in range(1, len(code)))
 
@@ -139,8 +145,12 @@ class Reader:
 
     def feed(self, data: bytes) -> Iterator[Said]:
         """Give what `data` completes, in its order."""
+        begins = _beginnings()
         for byte in data:
-            yield from self._take(byte)
+            if self._command is None and not self._code and byte not in begins:
+                self._text.append(byte)  # By far the most: not worth a step of its own.
+            else:
+                yield from self._take(byte)
         yield from self._flush()
 
     @property

@@ -2,7 +2,7 @@
 
 from terminal.journal.records import Kind
 from terminal.journal.state import JournalState
-from terminal.journal.transactions import Status
+from terminal.journal.transactions import Status, is_later
 from terminal.purchase.checks import Refused
 
 _SALES = (Kind.PURCHASE, Kind.VOUCHER)
@@ -55,3 +55,16 @@ def newest(journal: JournalState) -> int:
     return next(
         (s for s in reversed(journal.transactions) if why_not_reprint(journal, s) is None), 0
     )
+
+
+def newest_slip(journal: JournalState) -> int:
+    """Give the trace number of the transaction whose slip is the newest, 0 without one.
+
+    A partial reversal that was done has a slip, under the trace number of its sale.
+    """
+    latest = found = newest(journal)
+    for stan, transaction in journal.transactions.items():
+        reduction = transaction.reduction if transaction.actual_sen else None
+        if reduction is not None and is_later(reduction.reversal_stan, latest):
+            latest, found = reduction.reversal_stan, stan
+    return found

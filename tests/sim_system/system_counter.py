@@ -5,6 +5,7 @@ card command and line of print, or at any instant of waiting.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from programme.equations import Slip
 from terminal.attended import AttendedTerminal
 from terminal.journal.records import Kind
 from terminal.journal.transactions import Status, Transaction
+from terminal.printing.desk import PrintDesk
+from terminal.printing.printer import Printer
+from terminal.printing.queue import SlipQueue
+from terminal.purchase.originals import newest_slip
 from terminal.purchase.outage import OutagePolicy
 from terminal.purchase.table import FlowState
 from terminal.results import SaleResult
@@ -23,6 +28,7 @@ from tests.sim_system.system_city import START_NS, merchant_id, terminal_id
 from tests.sim_system.system_holder import Holder
 from tests.sim_system.system_network import MS, SECOND, SimulatedLine
 from tests.sim_system.system_operator import Operator
+from tests.sim_system.system_printer import SimulatedPrinter
 
 if TYPE_CHECKING:
     from tests.sim_system.system_simulation import Simulation
@@ -31,23 +37,33 @@ TIMEOUT_MS = 10_000
 THINK_MS = (200, 90_000)
 DOWN_MS = (500, 120_000)
 DISK_MS = (1, 30)
+#: Share of the slips that are printed with their QR.
+QR_SHARE = 0.1
 #: Tries of a terminal to come to its end on a good day.
 CLOSING_TRIES = 40
 MONEY = frozenset({Kind.PURCHASE, Kind.VOUCHER, Kind.VOID, Kind.REFUND})
 
 
 class SimulatedDisk:
-    """A terminal's disk: a write takes some milliseconds, then it is done whole."""
+    """A terminal's disk: a write takes some milliseconds, then it is done whole.
 
-    def __init__(self, counter: "Counter") -> None:
-        """Take the counter for its time and chance."""
+    With a `name` each write is a step of the power before it and after it.
+    """
+
+    def __init__(self, counter: "Counter", name: str = "") -> None:
+        """Take the counter for its time, chance and power."""
         self._counter = counter
+        self._name = name
 
     async def write(self, write: Callable[[], None]) -> None:
         """Let the disk's time pass, then write."""
         simulation = self._counter.simulation
         await simulation.time.sleep(simulation.rng.randrange(*DISK_MS) * MS)
+        if self._name:
+            self._counter.mains.step(f"{self._name}: before")
         write()
+        if self._name:
+            self._counter.mains.step(f"{self._name}: after")
 
     def write_at_once(self, write: Callable[[], None]) -> None:
         """Write."""
@@ -86,8 +102,8 @@ class Counter:
         self.lives = 0
         self.holder: Holder | None = None
         self.slot: InProcessChannel | None = None
-        #: Approved slips whose last line was printed, by STAN.
-        self.printed: dict[int, SaleResult] = {}
+        self.printer = SimulatedPrinter(self)
+        self.desk: PrintDesk | None = None
         self.is_done = False
         self.terminal: AttendedTerminal | None = None
         self.mains = CountedMains(self.folder / "journal")
@@ -163,6 +179,28 @@ class Counter:
             same_sale_window_ns=60 * SECOND,
             cut_off_minute=0 if self.simulation.settles_by_itself else -1,
         )
+        await self._open_desk(self.terminal)
+
+    async def _open_desk(self, terminal: AttendedTerminal) -> None:
+        """Print first what the power cut left."""
+        self.desk = PrintDesk(
+            SlipQueue.open(self.folder / "slips", newest_slip(terminal.journal)),
+            Printer(self.printer),
+            terminal_id=self.terminal_id,
+            disk=SimulatedDisk(self, "slips"),
+        )
+        await self.desk.catch_up(terminal.newest_result(), terminal.unfinished())
+
+    async def print_slips(self, result: SaleResult) -> None:
+        """Print a result's slips; most without their QR, which takes the simulation long."""
+        assert self.desk is not None, "the terminal is up"
+        if self.simulation.rng.random() > QR_SHARE:
+            result = replace(result, slip_code="")
+        report = await self.desk.take(result)
+        if report.trouble is None:
+            report = await self.desk.follow_up(self.up.result_now)
+        if report.trouble is not None:
+            self.simulation.seen[f"printer: told {report.trouble.name.lower()}"] += 1
 
     def _go_dark(self) -> None:
         """Let everything go that needs power; what the disk had not finished may be torn."""
@@ -172,6 +210,9 @@ class Counter:
         terminal, self.terminal = self.terminal, None
         if terminal is not None:
             terminal.release()
+        self.desk = None
+        if rng.random() < 0.7:
+            self.printer.lose_power()
         self.line.lose()
         if self.slot is not None:
             self.slot.card.power_off()
@@ -188,7 +229,7 @@ class Counter:
         """Let the power go within the next steps, sometimes."""
         rng = self.simulation.rng
         if rng.random() < chance * self.simulation.power_cuts:
-            self.mains.cut_at = len(self.mains.steps) + rng.randint(1, 60)
+            self.mains.cut_at = len(self.mains.steps) + rng.randint(1, rng.choice((60, 250)))
 
     @property
     def up(self) -> AttendedTerminal:
@@ -230,7 +271,11 @@ class Counter:
             return False
         if await terminal.settle_outstanding():
             return False
+        assert self.desk is not None, "the terminal is up"
+        self.printer.mend()
         result = await terminal.settle()
+        if (await self.desk.follow_up(terminal.result_now)).waiting:
+            return False
         return result.outcome in ("00", "12") and terminal.journal.pending_batch() is None
 
     def _why(self) -> str:

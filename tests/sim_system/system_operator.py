@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from tests.sim_system.system_counter import Counter
     from tests.sim_system.system_simulation import Simulation
 
-MONEY = frozenset({Kind.PURCHASE, Kind.VOUCHER, Kind.VOID, Kind.REFUND})
+
+#: Share of the cards that are tapped where that is possible.
+TAPPED_SHARE = 0.25
+#: A tap has one command that matters, and ends with it.
+_TAP_FAULTS = tuple(
+    (action, "GET_PROCESSING_OPTIONS", 1)
+    for action in (
+        FaultAction.TORN_BEFORE, FaultAction.TORN_AFTER, FaultAction.TORN_AT_WRITE,
+        FaultAction.MUTE, FaultAction.SLOW, FaultAction.WRONG_CRYPTOGRAM,
+    )
+)  # fmt: skip
 
 
 class MiscountingJournal:
@@ -46,6 +56,8 @@ class Operator:
     def __init__(self, counter: "Counter") -> None:
         """Stand behind a counter."""
         self.counter = counter
+        #: Whether the card that was taken last is tapped: one cryptogram, and it is gone.
+        self._taps = False
 
     @property
     def _simulation(self) -> "Simulation":
@@ -85,7 +97,7 @@ class Operator:
         self.counter.give_card_back()
 
     async def _buy(self) -> None:
-        rng, slot = self._simulation.rng, self._take_card()
+        rng, slot = self._simulation.rng, self._take_card(may_tap=True)
         if slot is None or self.counter.holder is None:
             return
         who = self.counter.holder
@@ -102,26 +114,26 @@ class Operator:
         try:
             result = await self.counter.up.buy(
                 amount_sen, slot, self._types(wrong=wrong), repeat_question=again,
-                voucher_question=yes,
+                voucher_question=yes, tap=self._taps,
             )  # fmt: skip
         finally:
             self._note_mistyped(who, before, wrong=wrong)
-        self._print(result)
+        await self._print(result)
 
     async def _balance(self) -> None:
-        slot = self._take_card()
+        slot = self._take_card(may_tap=True)
         if slot is not None:
-            self._print(await self.counter.up.balance(slot))
+            await self._print(await self.counter.up.balance(slot, tap=self._taps))
 
     async def _statement(self) -> None:
-        slot = self._take_card()
+        slot = self._take_card(may_tap=True)
         if slot is not None:
-            self._print(await self.counter.up.statement(slot))
+            await self._print(await self.counter.up.statement(slot, tap=self._taps))
 
     async def _void(self) -> None:
         stan = self._some_sale()
         if stan:
-            self._print(await self.counter.up.void(stan))
+            await self._print(await self.counter.up.void(stan))
 
     async def _refund(self) -> None:
         stan = self._some_sale()
@@ -139,31 +151,33 @@ class Operator:
             result = await self.counter.up.refund(stan, amount_sen, slot, self._types(wrong=wrong))
         finally:
             self._note_mistyped(who, before, wrong=wrong)
-        self._print(result)
+        await self._print(result)
 
     async def _reduce(self) -> None:
         stan = self._some_sale()
         if stan:
             sale = self.counter.up.journal.transactions[stan]
-            self._print(await self.counter.up.reduce(stan, max(100, sale.amount_sen // 200 * 100)))
+            await self._print(
+                await self.counter.up.reduce(stan, max(100, sale.amount_sen // 200 * 100))
+            )
 
     async def _settle(self) -> None:
         rng, terminal = self._simulation.rng, self.counter.up
         if rng.random() >= self._simulation.miscounts:
-            self._print(await terminal.settle())
+            await self._print(await terminal.settle())
             return
         session = terminal._exchange.session
         sound = session.journal
         session.journal = MiscountingJournal(sound)  # type: ignore[assignment]  # has all its parts
         try:
-            self._print(await terminal.settle())
+            await self._print(await terminal.settle())
         finally:
             session.journal = sound
 
     async def _reprint(self) -> None:
         result = self.counter.up.reprint()
         if result is not None:
-            self._print(result)
+            await self._print(result)
 
     async def _change_pin(self) -> None:
         slot = self._take_card()
@@ -189,15 +203,16 @@ class Operator:
             elif was_sent:
                 # Nobody knows which PIN counts: the office gives another one.
                 self._simulation.office.give_new_pin(who)
-        self._print(result)
+        await self._print(result)
 
     # Parts
 
     def _take_card(
-        self, wanted: Callable[[Holder], bool] = lambda _who: True
+        self, wanted: Callable[[Holder], bool] = lambda _who: True, *, may_tap: bool = False
     ) -> InProcessChannel | None:
-        """Put the card of somebody who is free into the slot."""
+        """Put the card of somebody who is free into the slot, or hold it to the reader."""
         simulation = self._simulation
+        self._taps = may_tap and simulation.rng.random() < TAPPED_SHARE
         free = [who for who in simulation.holders if not who.is_away and wanted(who)]
         if not free:
             return None
@@ -206,6 +221,7 @@ class Operator:
         self.counter.slot = InProcessChannel(
             Card(who.image, self.counter.clock, simulation.rng.randbytes),
             faults=self._card_faults(),
+            contactless=self._taps,
             sleep=lambda seconds: simulation.time.sleep(int(seconds * SECOND)),
         )
         return self.counter.mains.slot(self.counter.slot)  # type: ignore[return-value]  # it keeps the same calls
@@ -216,7 +232,9 @@ class Operator:
         if rng.random() >= simulation.card_faults:
             return ()
         action, command, ordinal = rng.choice(
-            (
+            _TAP_FAULTS
+            if self._taps
+            else (
                 (FaultAction.TORN_BEFORE, "GENERATE_AC", 1),
                 (FaultAction.TORN_AFTER, "GENERATE_AC", 1),
                 (FaultAction.TORN_AT_WRITE, "GENERATE_AC", 1),
@@ -231,7 +249,8 @@ class Operator:
                 (FaultAction.TORN_AFTER, "READ_RECORD", 1),
             )
         )
-        simulation.seen[f"card: {action.value} at {command} {ordinal}"] += 1
+        how = "tapped " if self._taps else ""
+        simulation.seen[f"card: {how}{action.value} at {command} {ordinal}"] += 1
         return (Fault(action, command, ordinal, delay_ms=700, count=rng.randrange(2)),)
 
     def _types(self, *, wrong: bool) -> Callable[[], Awaitable[str]]:
@@ -264,10 +283,6 @@ class Operator:
         ]
         return self._simulation.rng.choice(stands) if stands else 0
 
-    def _print(self, result: SaleResult) -> None:
-        """Print line by line; an approved slip counts when its last line is out."""
-        for line in (result.receipt_toko + result.receipt_pembeli).splitlines():
-            del line
-            self.counter.mains.step("print")
-        if result.approved and result.kind in MONEY and result.stan and not result.reversed:
-            self.counter.printed[result.stan] = result
+    async def _print(self, result: SaleResult) -> None:
+        """Take the slips off the printer."""
+        await self.counter.print_slips(result)

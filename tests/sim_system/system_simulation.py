@@ -87,6 +87,7 @@ class Simulation:
         self.card_faults = rate(0.1, 0.3)
         self.wrong_pins = rate(0.1, 0.6)
         self.miscounts = rate(0.3)
+        self.printer_faults = rate(0.3, 1.0)
         self.node_deaths = rate(0.5, 1.0)
         self.settles_by_itself = rng.random() < 0.5
 
@@ -115,6 +116,15 @@ class Simulation:
         view = self.registry.card_by_pan(pan)
         return view.card_number if view is not None else 0
 
+    def voucher_of(self, transfer_id: int) -> str:
+        """Give the number of the voucher that was posted under an id, empty without one."""
+        for counter in self.counters:
+            assert counter.terminal is not None, "every terminal is up at the end"
+            for transaction in counter.terminal.journal.transactions.values():
+                if counter.id_of(transaction) == transfer_id:
+                    return transaction.intent.voucher
+        return ""
+
     def sometime(self) -> int:
         """Give an instant of the day."""
         return self.rng.randrange(DAY_SECONDS * 1_000) * MS
@@ -127,6 +137,9 @@ class Simulation:
                     self.time.after(self.sometime(), counter.cut_power)
             if rng.random() < 0.3:
                 self.time.after(self.sometime(), partial(self._signal, counter))
+            for _ in range(rng.randint(0, 6)):
+                if rng.random() < self.printer_faults:
+                    self.time.after(self.sometime(), counter.printer.break_down)
         self.office.plan()
         for _ in range(rng.randint(0, 4)):
             if rng.random() < self.node_deaths:

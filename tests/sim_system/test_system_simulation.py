@@ -21,7 +21,8 @@ FOUND = {
 HAPPENS = (
     *(f"terminal: power cut at {step}" for step in (
         "journal: before", "journal: after", "message: before", "message: after",
-        "command: before", "command: after", "answer: arrived", "print",
+        "command: before", "command: after", "answer: arrived", "print: before", "print: after",
+        "slips: before", "slips: after",
     )),
     "terminal: power cut while it waits", "terminal: journal torn", "terminal: signal lost",
     *(f"switch: struck by {what}" for what in (
@@ -46,6 +47,13 @@ HAPPENS = (
         "00", "03", "12", "19", "41", "51", "55", "62", "63", "75", "76", "88",
     )),
     "answer: 05 95", "answer: cut",
+    *(f"card: tapped {what} at GET_PROCESSING_OPTIONS 1" for what in ("torn after", "mute")),
+    *(f"printer: {what}" for what in (
+        "paper-low", "paper-out", "cover-open", "mute", "unplug", "told lost", "told silent",
+        "told paper_out", "told cover_open", "told not_connected",
+    )),
+    *(f"paper: {what}{mark}" for what in ("approved", "voucher", "other")
+        for mark in ("", ", marked a copy")),
 )  # fmt: skip
 
 
