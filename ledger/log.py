@@ -17,7 +17,7 @@ from ledger.frame import (
     segment_records,
 )
 from ledger.merkle import NODE_LEVEL_MIN, Frontier, Nodes
-from ledger.pages import ZERO_BLOCK, CommitMark, Identity, SegmentHeader, segment_name
+from ledger.pages import MARK_OFFSETS, ZERO_BLOCK, CommitMark, Identity, SegmentHeader, segment_name
 from ledger.record import RECORD_BYTES, seal, unseal
 from ledger.sealed import SealedSegment
 from ledger.snapshot import Snapshot
@@ -207,10 +207,24 @@ class SegmentedLog:
         """Write, without a sync, that everything up to the last frame is durable."""
         if self.frame_number == 0:
             return
+        mark = self._mark()
+        self.storage.write(SUPERBLOCK_NAME, mark.offset, mark.pack())
+
+    def write_marks(self) -> None:
+        """Write the mark of the last frame into both slots, zero where there is none; sync.
+
+        Whatever a slot held, damage too, is gone for good: a repair of one slot alone could stand
+        in a cache only, and damage would come back with the next power cut.
+        """
+        page = self._mark().pack() if self.frame_number else ZERO_BLOCK
+        for offset in MARK_OFFSETS:
+            self.storage.write(SUPERBLOCK_NAME, offset, page)
+        self.storage.sync(SUPERBLOCK_NAME)
+
+    def _mark(self) -> CommitMark:
         # The current segment may have been activated after the last frame and hold none yet.
         segment = self._marked_segment
-        mark = CommitMark(self.frame_number, self.last_sequence, segment, self.chain_head)
-        self.storage.write(SUPERBLOCK_NAME, mark.offset, mark.pack())
+        return CommitMark(self.frame_number, self.last_sequence, segment, self.chain_head)
 
     def body(self, sequence: int) -> bytes:
         """Give one durable record's body. Raise `LedgerCorruptError` when it does not verify."""

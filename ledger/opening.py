@@ -29,7 +29,7 @@ from ledger.log import (
     adopt_spare,
     create_log,
 )
-from ledger.pages import ZERO_BLOCK, seal_name
+from ledger.pages import seal_name
 from ledger.recovery import Scanner, list_segments
 from ledger.restoring import capture, find_start, restore
 from ledger.sealed import SealedSegment
@@ -164,7 +164,7 @@ def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], b
 def _read(
     storage: Storage, superblock: Superblock, checkpoint: Checkpoint | None, *, read_only: bool
 ) -> OpenedLog:
-    identity, mark, damaged_slot = superblock
+    identity, mark = superblock.identity, superblock.mark
     log, books = SegmentedLog(storage, identity), Books()
     start = find_start(storage, identity, mark)
     if start is not None:
@@ -188,9 +188,5 @@ def _read(
     if not read_only:
         scanner.repair()
         adopt_spare(log)
-        log.write_mark()
-        storage.sync(SUPERBLOCK_NAME)
-        if damaged_slot and read_superblock(storage).damaged_slot:  # It was the older one.
-            storage.write(SUPERBLOCK_NAME, damaged_slot, ZERO_BLOCK)
-            storage.sync(SUPERBLOCK_NAME)
+        log.write_marks()
     return OpenedLog(log, books, scanner, since, snapshot[0] if snapshot else None)

@@ -19,6 +19,8 @@ _IDENTITY = struct.Struct("<6s2s16sQI")
 _MARK = struct.Struct("<6s2sQQQ32s")
 _SEGMENT = struct.Struct("<6s2s16sQ16sQQ32s32sQI")
 ZERO_BLOCK = bytes(BLOCK_BYTES)
+#: Where in the superblock the commit marks stand.
+MARK_OFFSETS = (BLOCK_BYTES, 2 * BLOCK_BYTES)
 
 
 class Identity(NamedTuple):
@@ -48,7 +50,7 @@ class CommitMark(NamedTuple):
     @property
     def offset(self) -> int:
         """Give where in the superblock this mark stands."""
-        return BLOCK_BYTES * (1 + self.frame_number % 2)
+        return MARK_OFFSETS[self.frame_number % 2]
 
 
 class SegmentHeader(NamedTuple):

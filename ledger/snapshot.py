@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ledger.books import expiry
 from ledger.frame import VERSION
+from ledger.merkle import Frontier
 from ledger.pages import snapshot_name
 from ledger.record import RECORD_BYTES, Kind, unpack_body, unseal
 from ledger.sealed import SealedSegment
@@ -21,6 +22,8 @@ from ledger.structures import AMOUNT_MAX, RECORD_SIZE, TIMESTAMP_MAX
 _MAGIC = b"LMBSNP" + VERSION.to_bytes(2, "little")
 _HEAD = struct.Struct("<8s16sQQQQQQI4x32s32s")
 _DIGEST_BYTES = 32
+#: Four zero bytes of the head.
+_ZERO = slice(76, 80)
 #: Of an account: its four sums in two halves each, and its reserved field.
 _WIDE = struct.Struct("<16xQQQQQQQQ28xI16x")
 assert _WIDE.size == RECORD_SIZE
@@ -74,6 +77,8 @@ class Snapshot(NamedTuple):
             ends.append(ends[-1] + length)
         if ends[-1] + _DIGEST_BYTES != len(content) or peaks != sequence.bit_count():
             return None
+        if any(content[_ZERO]):
+            return None
         found = cls(
             uuid=uuid,
             number=number,
@@ -93,6 +98,8 @@ class Snapshot(NamedTuple):
         """Say whether books can be made of it: a right digest proves no sense behind it."""
         ascending = (0, *self.account_sequences)
         if any(a >= b for a, b in pairwise(ascending)) or ascending[-1] > self.last_sequence:
+            return False
+        if Frontier.from_peaks(self.last_sequence, self.peaks).root() != self.root:
             return False
         for account in _WIDE.iter_unpack(self.accounts):
             # The upper halves of the four sums, and the reserved field.

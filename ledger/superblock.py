@@ -6,7 +6,7 @@ Source: docs/reference/ledger-format.md, section 4.
 from typing import NamedTuple
 
 from ledger.errors import LedgerCorruptError, LedgerForeignError
-from ledger.frame import BLOCK_BYTES, VERSION
+from ledger.frame import BLOCK_BYTES, HEADER_BYTES, VERSION, FrameHeader, frame_bytes
 from ledger.limits import MARK_READS_MAX, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN
 from ledger.log import SUPERBLOCK_NAME
 from ledger.pages import (
@@ -17,6 +17,8 @@ from ledger.pages import (
     read_identity,
     read_mark,
     read_version,
+    seal_name,
+    segment_name,
 )
 from ledger.storage import Storage
 
@@ -33,21 +35,44 @@ class Superblock(NamedTuple):
 def read_durable_superblock(storage: Storage) -> Superblock:
     """Give the superblock to who only reads: a damaged slot might hold the newest mark.
 
-    Looked at again a few times, since a writer may be writing it just now.
+    Without any mark a ledger is empty, unless a second frame was begun: then the first one had its
+    mark, and a power cut took it. Looked at again a few times, as a writer may be writing just now.
 
     Raises:
         LedgerForeignError: there is no superblock of this version.
-        LedgerCorruptError: a slot does not verify; names file and offset.
+        LedgerCorruptError: a slot does not verify, or the marks are lost; names file and offset.
     """
     for _ in range(MARK_READS_MAX):
+        # Looked for first: the mark that it calls for is then there to be read, or lost.
+        has_second = _has_second_frame(storage)
         superblock = read_superblock(storage)
-        if not superblock.damaged_slot:
+        lost = superblock.mark is None and has_second
+        if not superblock.damaged_slot and not lost:
             return superblock
+    what = "no commit mark is there" if lost else "the commit mark does not verify"
     raise LedgerCorruptError(
-        f"{storage.location}/{SUPERBLOCK_NAME}, offset {superblock.damaged_slot}: the commit mark "
-        "does not verify, so what is durable is not known; open the ledger for writing once, which "
-        "judges every frame and writes the mark anew"
+        f"{storage.location}/{SUPERBLOCK_NAME}, offset {superblock.damaged_slot or BLOCK_BYTES}: "
+        f"{what}, so what is durable is not known; open the ledger for writing once, which judges "
+        "every frame and writes the mark anew"
     )
+
+
+def _has_second_frame(storage: Storage) -> bool:
+    """Say whether more than the first frame was ever begun."""
+    names = storage.names()
+    if seal_name(1) in names or segment_name(2) in names:
+        return True
+    if segment_name(1) not in names:
+        return False
+    try:
+        first = FrameHeader.unpack(storage.read(segment_name(1), BLOCK_BYTES, HEADER_BYTES))
+        if first is None or first.number != 1:
+            return False
+        behind = BLOCK_BYTES + frame_bytes(first.record_count)
+        second = FrameHeader.unpack(storage.read(segment_name(1), behind, HEADER_BYTES))
+    except FileNotFoundError:
+        return True  # Sealed since its name was read.
+    return second is not None and (second.number, second.nonce) == (2, first.nonce)
 
 
 def read_superblock(storage: Storage) -> Superblock:

@@ -1,24 +1,25 @@
 """Fuzz targets of the ledger's files: both engines judge the same bytes, and judge them alike.
 
-The input stands for one file of a small ledger, as it is and with its checksums (CRC) made right
+The input stands for one file of a small ledger, as it is and with its checksums made right
 again, so that what lies behind the checksums is reached too.
 """
 
 import random
-import tempfile
 from functools import cache
-from pathlib import Path
+from hashlib import sha256
 from struct import pack
 from zlib import crc32
 
-from ledger import open_ledger
 from ledger.choosing import Engine
 from ledger.errors import LedgerError
 from ledger.native import NATIVE_AVAILABLE
 from ledger.structures import Account, Transfer
+from tests.test_ledger.ledger_disk import SimulatedDisk
+from tests.test_ledger.ledger_lives import Nonces, open_on
 
 BLOCK = 4_096
 SEGMENT = 16_384
+DIGEST_BYTES = 32
 ENGINES: tuple[Engine, ...] = ("pure", "native") if NATIVE_AVAILABLE else ("pure",)
 #: A raw segment and a sealed one, the newest snapshot, the superblock.
 RAW, SEALED, SNAPSHOT, SUPERBLOCK = "00000005.seg", "00000004.seal", "00000004.snap", "superblock"
@@ -27,16 +28,13 @@ RAW, SEALED, SNAPSHOT, SUPERBLOCK = "00000005.seg", "00000004.seal", "00000004.s
 @cache
 def small_ledger() -> dict[str, bytes]:
     """Give the files of a ledger of five segments, with holds open and ended."""
-    with tempfile.TemporaryDirectory() as name:
-        ledger = open_ledger(
-            name, now_ns=lambda: 10**18, random_bytes=random.Random(1).randbytes, engine="pure",
-            segment_size=SEGMENT,
-        )  # fmt: skip
-        ledger.create_accounts([Account(id=number, ledger=1, code=1) for number in (1, 2, 3)])
-        for first in range(10, 330, 80):
-            ledger.create_transfers([_transfer(first + place) for place in range(80)])
-        ledger.close()
-        return {path.name: path.read_bytes() for path in Path(name).iterdir()}
+    disk = SimulatedDisk(random.Random(1))
+    ledger = open_on(disk, "pure", lambda: 10**18, Nonces(), SEGMENT)
+    ledger.create_accounts([Account(id=number, ledger=1, code=1) for number in (1, 2, 3)])
+    for first in range(10, 330, 80):
+        ledger.create_transfers([_transfer(first + place) for place in range(80)])
+    ledger.close()
+    return disk.contents()
 
 
 def _transfer(number: int) -> Transfer:
@@ -65,7 +63,9 @@ def run_file(file: str, data: bytes) -> None:
 
 
 def mended(file: str, data: bytes) -> bytes:
-    """Give the file with its checksums made right."""
+    """Give the file with its checksums made right, a snapshot with its digest."""
+    if file == SNAPSHOT and len(data) > DIGEST_BYTES:
+        return data[:-DIGEST_BYTES] + sha256(data[:-DIGEST_BYTES]).digest()
     if file == SEALED and len(data) > 2 * BLOCK:
         body = data[BLOCK : BLOCK * (1 + (len(data) - BLOCK) // (BLOCK + 4))]
         blocks = len(body) // BLOCK
@@ -83,21 +83,17 @@ def mended(file: str, data: bytes) -> bytes:
 
 def judge(file: str, content: bytes, engine: Engine) -> str:
     """Give which error an engine raises, or what it has read."""
-    with tempfile.TemporaryDirectory() as name:
-        for other, held in small_ledger().items():
-            (Path(name) / other).write_bytes(content if other == file else held)
-        try:
-            ledger = open_ledger(
-                name, now_ns=lambda: 10**18, random_bytes=bytes, engine=engine, create=False
-            )
-        except LedgerError as error:
-            return type(error).__name__
-        try:
-            found = [len(list(ledger.entries())), *(a.credits_posted for a in ledger.accounts())]
-            if file != SNAPSHOT:  # Replaying all for each would leave few runs.
-                ledger.verify()
-        except LedgerError as error:
-            return type(error).__name__
-        finally:
-            ledger.close()
-        return str(found)
+    disk = SimulatedDisk.holding({**small_ledger(), file: content})
+    try:
+        ledger = open_on(disk, engine, lambda: 10**18, Nonces(), SEGMENT, create=False)
+    except LedgerError as error:
+        return type(error).__name__
+    try:
+        found = [len(list(ledger.entries())), *(a.credits_posted for a in ledger.accounts())]
+        if file != SNAPSHOT:  # Replaying all for each would leave few runs.
+            ledger.verify()
+    except LedgerError as error:
+        return type(error).__name__
+    finally:
+        ledger.close()
+    return str(found)

@@ -17,7 +17,7 @@ Four faults are silent, as bad firmware is: a write that lands on another block 
 
 import errno
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, NoReturn
 
 from ledger.errors import LedgerLockedError
@@ -105,6 +105,20 @@ class SimulatedDisk:
         self.struck = False
         #: Whether a silent fault has happened: then even synced data may be wrong.
         self.lied = False
+
+    @classmethod
+    def holding(cls, files: Mapping[str, bytes]) -> "SimulatedDisk":
+        """Give a disk on which these files are durable."""
+        disk = cls(random.Random(0))
+        for name, content in files.items():
+            disk.create(name, content)
+            disk.sync(name)
+        disk.sync_directory()
+        return disk
+
+    def contents(self) -> dict[str, bytes]:
+        """Give what a reader sees in each file."""
+        return {name: bytes(file.seen) for name, file in self.files.items()}
 
     def names(self) -> list[str]:
         self._answer()

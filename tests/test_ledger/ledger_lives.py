@@ -43,6 +43,7 @@ def open_on(
     segment_size: int,
     *,
     create: bool = True,
+    read_only: bool = False,
 ) -> AnyLedger:
     """Open an engine on a simulated disk, on the caller's thread alone."""
     options: dict[str, Any] = {
@@ -50,6 +51,7 @@ def open_on(
         "random_bytes": nonces,
         "segment_size": segment_size,
         "create": create,
+        "read_only": read_only,
     }
     if engine == "native":
         return open_native(Path("simulated"), storage=disk, background=False, **options)

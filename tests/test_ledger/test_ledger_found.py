@@ -152,6 +152,86 @@ def test_a_repair_whose_sync_failed_is_made_again_by_the_next_process(
         assert len(list(after.entries())) == frames - 1 + 90
 
 
+@ENGINES
+@pytest.mark.parametrize("ends", ["error", "kill"])
+def test_what_a_dead_process_left_unsynced_stays_once_it_was_seen(engine: str, ends: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = opened(disk, engine)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    disk.fault, disk.fuse = ends, 2  # The frame is written, and its sync is what fails.
+    with pytest.raises((LedgerError, PowerCut)):
+        ledger.create_transfers([Transfer(id=7, **MOVE)])
+    disk = disk.after_kill()
+    ledger = opened(disk, engine)
+    assert [entry.transfer.id for entry in ledger.entries()] == [7]
+    for _ in range(8):
+        again = opened(disk.after_cut(), engine)
+        assert [entry.transfer.id for entry in again.entries()] == [7]
+
+
+@ENGINES
+def test_a_damaged_commit_mark_does_not_come_back_with_a_power_cut(engine: str) -> None:
+    disk = torn(engine, 2)
+    damaged = disk.files["superblock"]
+    for content in (damaged.seen, damaged.durable):
+        content[2 * BLOCK + 20] ^= 1  # Frame 2 is marked in slot 0, frame 1 in slot 1.
+    with pytest.raises(LedgerError, match=rf"superblock, offset {2 * BLOCK}: the commit mark"):
+        open_read_only(disk, engine)
+    # The first repair gets no further than the cache.
+    disk.fault, disk.fuse = "error", syncs_until_the_mark(disk, engine)
+    with pytest.raises(LedgerError, match="Input/output error"):
+        open_on(disk, engine, SteppingClock(), Nonces(), SIZE)
+    disk = disk.after_kill()
+    opened(disk, engine).close()
+    for _ in range(8):
+        assert open_read_only(disk.after_cut(), engine).last_sequence == 3
+
+
+def syncs_until_the_mark(disk: SimulatedDisk, engine: str) -> int:
+    """Give which operation of an opening syncs the superblock."""
+    probe, found = disk.copy(), []
+    sync = probe.sync
+
+    def noting(name: str) -> None:
+        sync(name)
+        if name == "superblock":
+            found.append(probe.operations)
+
+    probe.sync = noting  # type: ignore[method-assign]
+    open_on(probe, engine, SteppingClock(), Nonces(), SIZE)
+    return found[0]
+
+
+def open_read_only(disk: SimulatedDisk, engine: str) -> AnyLedger:
+    disk.locked, disk.fuse = False, -1
+    return open_on(disk, engine, SteppingClock(), Nonces(), SIZE, read_only=True)
+
+
+@ENGINES
+def test_a_reader_takes_a_ledger_whose_marks_are_lost_for_no_empty_one(engine: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = opened(disk, engine)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    assert open_read_only(disk.copy(), engine).last_sequence == 2
+    first = disk.copy()
+    ledger.create_transfers([Transfer(id=7, **MOVE)])
+    ledger.create_transfers([Transfer(id=100 + n, **MOVE) for n in range(90)])
+    second = disk.copy()
+    ledger.create_transfers([Transfer(id=200 + n, **MOVE) for n in range(90)])
+    ledger.close()
+    assert "00000001.seal" in disk.names()
+    for unmarked in (first, second, disk):
+        for content in (unmarked.files["superblock"].seen, unmarked.files["superblock"].durable):
+            content[BLOCK:] = bytes(2 * BLOCK)
+    # The first frame alone may be one that is just being written.
+    assert open_read_only(first, engine).last_sequence == 0
+    for unmarked, records in ((second, 93), (disk, 183)):
+        with pytest.raises(LedgerError, match=rf"superblock, offset {BLOCK}: no commit mark"):
+            open_read_only(unmarked, engine)
+        opened(unmarked, engine).close()
+        assert open_read_only(unmarked, engine).last_sequence == records
+
+
 @pytest.mark.skipif(len(engines()) < 2, reason="the native engine is not built")
 def test_both_engines_write_the_same_snapshots_when_a_raw_segment_was_left_behind() -> None:
     disk, early = SimulatedDisk(random.Random(1)), SimulatedDisk(random.Random(1))

@@ -20,7 +20,7 @@ from ledger.port import Ledger
 from ledger.pure import open_pure_on
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
-from tests.test_ledger.ledger_disk import SimulatedDisk, _File
+from tests.test_ledger.ledger_disk import SimulatedDisk
 from tests.test_ledger.ledger_lives import Nonces, open_on
 
 BLOCK = 4096
@@ -130,24 +130,21 @@ def memory_files() -> Files:
     )
     fill(ledger)
     ledger.close()
-    return {name: bytes(file.seen) for name, file in disk.files.items()}
+    return disk.contents()
 
 
 def open_in_memory(files: Files, engine: str = "pure") -> tuple[Opened, Files]:
     """Open files with an engine, without a real disk; refused files must stay as they are."""
-    disk = SimulatedDisk(random.Random(0))
-    for name, content in files.items():
-        disk.files[name] = _File()
-        disk.files[name].seen[:] = content
+    disk = SimulatedDisk.holding(files)
     try:
         ledger = open_on(disk, engine, SteppingClock(), Nonces(), 8 * BLOCK)
     except LedgerCorruptError:
-        assert {name: bytes(file.seen) for name, file in disk.files.items()} == files
+        assert disk.contents() == files
         raise
     opened = (ledger.last_sequence, ledger.torn_tail is not None)
     ledger.verify()
     ledger.close()
-    return opened, {name: bytes(file.seen) for name, file in disk.files.items()}
+    return opened, disk.contents()
 
 
 def test_the_crash_matrix_in_samples_is_recovered_or_refused(engine: str) -> None:

@@ -151,7 +151,8 @@ def test_three_newest_snapshots_stay_and_damaged_ones_are_passed_over(
     ledger.close()
     snapshots = sorted((tmp_path / "ledger").glob("*.snap"))
     assert len(snapshots) == 3
-    for position, path in zip((200, 100, 5), snapshots, strict=True):
+    # The magic, the last sequence, and a balance of which only the digest knows.
+    for position, path in zip((5, 100, 208), snapshots, strict=True):
         content = bytearray(path.read_bytes())
         content[position] ^= 1
         path.write_bytes(content)

@@ -209,6 +209,7 @@ def test_a_snapshot_holds_the_holds_of_its_moment(clock: SteppingClock) -> None:
         {"pendings": "crc"},
         {"account_sequences": "order"},
         {"accounts": "reserved"},
+        {"peaks": "root"},
     ],
     ids=lambda change: "-".join(*change.items()),
 )
@@ -231,8 +232,12 @@ def test_snapshot_of_right_digest_and_no_sense_is_none(
         sequences[1] = sequences[0]
     if change == {"accounts": "reserved"}:
         accounts[108] = 1
+    peaks = [bytes(32), *snapshot.peaks[1:]] if change == {"peaks": "root"} else snapshot.peaks
     changed = snapshot._replace(
-        pendings=bytes(pendings), accounts=bytes(accounts), account_sequences=sequences
+        pendings=bytes(pendings),
+        accounts=bytes(accounts),
+        account_sequences=sequences,
+        peaks=peaks,
     )
     assert Snapshot.read(changed.pack()) is None
     assert Snapshot.read(snapshot.pack()) == snapshot

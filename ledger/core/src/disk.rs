@@ -3,10 +3,8 @@
 //! Direct writes to blocks that are already zeroed need no journal commit of the file system, so a
 //! commit costs one device write and one flush (ledger.md 2.1: half the latency of an append).
 
-use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -173,26 +171,8 @@ impl Storage for Disk {
         fs::remove_file(self.directory.join(name))
     }
 
-    fn link(&self, name: &str, target: &Path) -> io::Result<()> {
-        fs::hard_link(self.directory.join(name), target)
-    }
-
     fn sync_directory(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        let path = CString::new(self.directory.as_os_str().as_bytes())?;
-        let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-        // SAFETY: the path is a C string that outlives the call, and the structure is written
-        // whole by it when it answers 0, which is checked before it is read.
-        let found = unsafe {
-            if libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            found.assume_init()
-        };
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     fn lock(&self) -> io::Result<()> {

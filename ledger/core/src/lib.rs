@@ -59,6 +59,7 @@ mod state;
 mod statements;
 mod status;
 mod storage;
+mod superblock;
 mod transfers;
 mod verify;
 mod wire;

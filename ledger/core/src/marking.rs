@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use crate::engine::{hold, Engine};
 use crate::fault::Fault;
 use crate::limits::IDLE_BEFORE_MARK;
-use crate::segments::SUPERBLOCK;
 use crate::storage::{path_of, Access, Schedule};
+use crate::superblock::SUPERBLOCK;
 
 /// Watches for idle moments.
 #[derive(Default)]

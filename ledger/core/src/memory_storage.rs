@@ -77,16 +77,8 @@ impl Storage for MemoryStorage {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn link(&self, _name: &str, _target: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     fn sync_directory(&self) -> io::Result<()> {
         Ok(())
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        Ok(u64::MAX)
     }
 
     fn lock(&self) -> io::Result<()> {

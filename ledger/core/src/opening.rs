@@ -19,15 +19,13 @@ use crate::pages::{Identity, BLOCK};
 use crate::resuming::{start, Started};
 use crate::scan::{Extent, Position, Scan, TornTail};
 use crate::sealer::SEAL_TEMPORARY;
-use crate::segments::{
-    list, names, number_in, read_durable_superblock, read_superblock, Listing, SegmentReader,
-    Superblock, SUPERBLOCK,
-};
+use crate::segments::{list, names, number_in, Listing, SegmentReader};
 use crate::sha::Hash;
 use crate::snapshot_writer::SNAPSHOT_TEMPORARY;
 use crate::spare::SPARE_TEMPORARY;
 use crate::state::State;
 use crate::storage::{path_of, Access, Schedule, Shared, Storage};
+use crate::superblock::{read_durable_superblock, read_superblock, Superblock, SUPERBLOCK};
 use crate::writer::{Entropy, Tip, Writer};
 
 /// The name of a half-made superblock.
@@ -123,11 +121,7 @@ fn open_locked(
 
 /// Read the log to its end, mend a torn tail, and stand ready to write.
 fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<OpenedWriter, Fault> {
-    let Superblock {
-        identity,
-        mark,
-        damaged_slot,
-    } = read_superblock(&**storage)?;
+    let Superblock { identity, mark, .. } = read_superblock(&**storage)?;
     let reader = Arc::new(SegmentReader::new(Arc::clone(storage)));
     let listing = list(&**storage)?;
     let Started {
@@ -164,11 +158,8 @@ fn recover(storage: &Shared, options: &Options, entropy: Entropy) -> Result<Open
         tip,
         entropy,
     );
-    writer.write_mark()?;
+    writer.write_marks()?;
     writer.finish()?;
-    if let Some(offset) = damaged_slot {
-        writer.clear_slot(offset)?;
-    }
     writer.prepare_spare();
     Ok(OpenedWriter {
         scan,

@@ -7,11 +7,12 @@ use crate::fault::{Fault, FaultKind};
 use crate::opening::{Expected, SUPERBLOCK_TEMPORARY};
 use crate::scan::Scan;
 use crate::sealer::SEAL_TEMPORARY;
-use crate::segments::{names, number_in, SUPERBLOCK};
+use crate::segments::{names, number_in};
 use crate::snapshot_writer::SNAPSHOT_TEMPORARY;
 use crate::spare::SPARE_TEMPORARY;
 use crate::state::State;
 use crate::storage::Storage;
+use crate::superblock::SUPERBLOCK;
 
 /// Say whether there is a ledger; anything that is neither one nor an unfinished one is foreign.
 pub fn judge(storage: &dyn Storage) -> Result<bool, Fault> {

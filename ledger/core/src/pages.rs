@@ -160,10 +160,8 @@ impl Identity {
     }
 }
 
-/// Where in the superblock the mark of a frame is written.
-pub fn mark_offset(frame: u64) -> u64 {
-    BLOCK_U64 * (1 + frame % 2)
-}
+/// Where in the superblock the commit marks stand.
+pub const MARK_OFFSETS: [u64; 2] = [BLOCK_U64, 2 * BLOCK_U64];
 
 impl CommitMark {
     /// Write the slot.
@@ -180,7 +178,7 @@ impl CommitMark {
 
     /// Where in the superblock its slot is.
     pub fn offset(&self) -> u64 {
-        mark_offset(self.frame)
+        MARK_OFFSETS[usize::from(self.frame % 2 == 1)]
     }
 
     /// Read a slot.

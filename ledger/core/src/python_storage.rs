@@ -83,22 +83,9 @@ impl Storage for PythonStorage {
         })
     }
 
-    fn link(&self, name: &str, target: &Path) -> io::Result<()> {
-        let target = target.to_string_lossy();
-        ask(&self.object, |disk| {
-            disk.call_method1("link", (name, target)).map(drop)
-        })
-    }
-
     fn sync_directory(&self) -> io::Result<()> {
         ask(&self.object, |disk| {
             disk.call_method0("sync_directory").map(drop)
-        })
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        ask(&self.object, |disk| {
-            disk.call_method0("free_bytes")?.extract()
         })
     }
 

@@ -5,15 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::fault::{Fault, FaultKind};
-use crate::limits::{FILES_OPEN_MAX, MARK_READS_MAX};
-use crate::pages::{segment_name, CommitMark, Identity, PageError, BLOCK, HEADER};
+use crate::fault::Fault;
+use crate::limits::FILES_OPEN_MAX;
+use crate::pages::{segment_name, BLOCK, HEADER};
 use crate::record::Record;
 use crate::storage::{path_of, read_fully, Access, Shared, Storage, StoredFile};
 use crate::wire::RECORD_SIZE;
-
-/// The superblock's name.
-pub const SUPERBLOCK: &str = "superblock";
 
 /// Where a durable frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,91 +262,4 @@ pub fn snapshot_name(number: u64) -> String {
 pub fn names(storage: &dyn Storage) -> Result<Vec<String>, Fault> {
     let names = storage.names();
     names.map_err(|error| Fault::from_io(storage.location(), "cannot list", &error))
-}
-
-/// What the superblock says: who the ledger is, and up to where it was certainly durable.
-pub struct Superblock {
-    /// Who the ledger is.
-    pub identity: Identity,
-    /// The mark in force.
-    pub mark: Option<CommitMark>,
-    /// Offset of a slot that holds something, but no mark that verifies.
-    pub damaged_slot: Option<u64>,
-}
-
-/// Read the superblock for who only reads: a damaged slot might hold the newest mark.
-///
-/// Looked at again a few times, since a writer may be writing it just now.
-pub fn read_durable_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
-    let mut superblock = read_superblock(storage)?;
-    for _ in 1..MARK_READS_MAX {
-        if superblock.damaged_slot.is_none() {
-            break;
-        }
-        superblock = read_superblock(storage)?;
-    }
-    let Some(offset) = superblock.damaged_slot else {
-        return Ok(superblock);
-    };
-    let text = format!(
-        "{}, offset {offset}: the commit mark does not verify, so what is durable is not known; \
-         open the ledger for writing once, which judges every frame and writes the mark anew",
-        path_of(storage, SUPERBLOCK).display()
-    );
-    Err(Fault::new(FaultKind::Corrupt, text))
-}
-
-/// Read the superblock.
-pub fn read_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
-    let path = path_of(storage, SUPERBLOCK);
-    // What lies behind the end of a file counts as zero.
-    let mut bytes = vec![0u8; 3 * BLOCK];
-    let read = storage
-        .open(SUPERBLOCK, Access::Read)
-        .and_then(|file| read_fully(&*file, &mut bytes, 0));
-    let length = read.map_err(|error| Fault::from_io(&path, "cannot read", &error))?;
-    let identity = match Identity::unpack(&bytes[..BLOCK]) {
-        Ok(identity) if identity.is_sound() => identity,
-        Ok(_) => return Err(Fault::corrupt(&path, 24, "no ledger has such segments")),
-        Err(PageError::Foreign) => return Err(foreign(&path, "is not a ledger's superblock")),
-        Err(PageError::Version) => return Err(foreign(&path, "is of another version")),
-        Err(PageError::Damaged) => {
-            return Err(Fault::corrupt(&path, 0, "the identity page is damaged"))
-        }
-    };
-    let mut mark: Option<CommitMark> = None;
-    let mut damaged = None;
-    let mut short = None;
-    for slot in 1..3 {
-        let page = &bytes[slot * BLOCK..(slot + 1) * BLOCK];
-        match CommitMark::unpack(page) {
-            Ok(found) => {
-                if mark.is_none_or(|mark| found.frame > mark.frame) {
-                    mark = Some(found);
-                }
-            }
-            Err(_) if page.iter().all(|byte| *byte == 0) => {
-                if length < (slot + 1) * BLOCK {
-                    short = Some((slot * BLOCK) as u64);
-                }
-            }
-            Err(_) => damaged = Some((slot * BLOCK) as u64),
-        }
-    }
-    match (mark, damaged) {
-        (None, Some(offset)) => Err(Fault::corrupt(&path, offset, "no commit mark is readable")),
-        _ => Ok(Superblock {
-            identity,
-            mark,
-            damaged_slot: damaged.or(short),
-        }),
-    }
-}
-
-fn foreign(path: &std::path::Path, what: &str) -> Fault {
-    let text = format!(
-        "{}, offset 0: {what}; name a ledger's directory, nothing was changed",
-        path.display()
-    );
-    Fault::new(FaultKind::Foreign, text)
 }

@@ -11,8 +11,9 @@ use crate::engine::{hold, Engine};
 use crate::fault::Fault;
 use crate::record::Record;
 use crate::scan::{Extent, Scan};
-use crate::segments::{read_durable_superblock, FramePlace, SegmentReader};
+use crate::segments::{FramePlace, SegmentReader};
 use crate::state::{History, State};
+use crate::superblock::read_durable_superblock;
 use crate::verify::Belief;
 
 /// Where reads read from.

@@ -47,12 +47,8 @@ pub trait Storage: Send + Sync {
     fn rename(&self, old: &str, new: &str) -> io::Result<()>;
     /// Remove a file.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Give a file a second name in another directory of the same file system.
-    fn link(&self, name: &str, target: &Path) -> io::Result<()>;
     /// Make names durable: a created or renamed file survives a power cut.
     fn sync_directory(&self) -> io::Result<()>;
-    /// Bytes that may still be written to this file system.
-    fn free_bytes(&self) -> io::Result<u64>;
     /// Become the only writer; `WouldBlock` when there is one.
     fn lock(&self) -> io::Result<()>;
     /// Stop being the writer. Idempotent.

@@ -8,13 +8,14 @@ use crate::disk::AlignedBuffer;
 use crate::fault::Fault;
 use crate::frames::Frame;
 use crate::pages::{
-    frame_bytes, mark_offset, segment_name, CommitMark, Identity, Nonce, SegmentHeader, BLOCK,
-    BLOCK_U64,
+    frame_bytes, segment_name, CommitMark, Identity, Nonce, SegmentHeader, BLOCK, BLOCK_U64,
+    MARK_OFFSETS,
 };
-use crate::segments::{FramePlace, SUPERBLOCK};
+use crate::segments::FramePlace;
 use crate::sha::Hash;
 use crate::spare::{Spare, SPARE};
 use crate::storage::{path_of, Access, Schedule, Shared, StoredFile};
+use crate::superblock::SUPERBLOCK;
 use crate::wire::u64_at;
 
 /// Where random bytes come from: 16 for each segment that is activated.
@@ -202,29 +203,39 @@ impl Writer {
         if self.tip.frame == 0 {
             return Ok(());
         }
-        let tip = &self.tip;
-        let mark = CommitMark {
-            frame: tip.frame,
-            sequence: tip.sequence,
-            segment: tip.frame_segment,
-            hash: tip.chain_head,
-        };
-        let written = self
-            .superblock()
-            .and_then(|file| file.write_at(&mark.pack(), mark.offset()));
-        written.map_err(|error| self.superblock_fault("cannot write", &error))
+        let mark = self.mark();
+        self.write_slot(mark.offset(), &mark.pack())
     }
 
-    /// Set a damaged slot to zero, durably, unless the tip's mark has been written over it.
-    pub fn clear_slot(&mut self, offset: u64) -> Result<(), Fault> {
-        if offset == mark_offset(self.tip.frame) {
-            return Ok(());
+    /// Write the mark of the tip into both slots, zero where there is no frame; not yet synced.
+    ///
+    /// Whatever a slot held, damage too, is gone for good: a repair of one slot alone could stand in
+    /// a cache only, and damage would come back with the next power cut.
+    pub fn write_marks(&mut self) -> Result<(), Fault> {
+        let page = if self.tip.frame == 0 {
+            [0; BLOCK]
+        } else {
+            self.mark().pack()
+        };
+        MARK_OFFSETS
+            .iter()
+            .try_for_each(|offset| self.write_slot(*offset, &page))
+    }
+
+    fn mark(&self) -> CommitMark {
+        CommitMark {
+            frame: self.tip.frame,
+            sequence: self.tip.sequence,
+            segment: self.tip.frame_segment,
+            hash: self.tip.chain_head,
         }
-        let cleared = self.superblock().and_then(|file| {
-            file.write_at(&[0; BLOCK], offset)?;
-            file.sync()
-        });
-        cleared.map_err(|error| self.superblock_fault("cannot write", &error))
+    }
+
+    fn write_slot(&mut self, offset: u64, page: &[u8; BLOCK]) -> Result<(), Fault> {
+        let written = self
+            .superblock()
+            .and_then(|file| file.write_at(page, offset));
+        written.map_err(|error| self.superblock_fault("cannot write", &error))
     }
 
     /// Make the last commit mark durable and wait for the spare's maker.
