@@ -104,6 +104,17 @@ class TrancheFold:
         """Give what a debit still holds of each tranche after its compensations."""
         return tuple(self._shares.get(transfer_id, ()))
 
+    def forget(self, keep: int) -> None:
+        """Forget what all debits but the newest `keep` took, once there are twice as many.
+
+        A compensation of a forgotten one then raises TrancheError: fold the card anew for it.
+        """
+        if len(self._shares) <= 2 * keep:
+            return
+        for transfer_id in list(self._shares)[:-keep]:
+            del self._shares[transfer_id]
+            self._given_back.pop(transfer_id, None)
+
     def apply(self, entry: Entry) -> None:
         """Apply the next entry of this card; raise TrancheError when it cannot be explained."""
         if entry.sequence <= self.sequence:

@@ -57,6 +57,9 @@ REMEMBERED_ANSWERS_MAX = 65_536
 COMPENSATIONS_MAX = 16
 #: Cards whose months are kept folded: the active tenth of a 100,000-card city.
 FOLDED_CARDS_MAX = 10_000
+#: Debits of a folded card of which it is kept what they took, and up to twice as many: about a
+#: day's. What undoes an older one has the card folded anew.
+FOLDED_DEBITS_KEPT = 32
 #: Entries of one card read for its months: 20 years of 40 purchases a month.
 CARD_ENTRIES_MAX = 10_000
 #: Bytes of a configuration or rule file.

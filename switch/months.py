@@ -13,7 +13,12 @@ from ledger.port import Entry, Ledger, StatementFilter
 from programme.errors import TrancheError
 from programme.tranches import TrancheFold
 from switch.decision import MonthLeft
-from switch.limits import CARD_ENTRIES_MAX, FOLDED_CARDS_MAX, STATEMENT_PAGE
+from switch.limits import (
+    CARD_ENTRIES_MAX,
+    FOLDED_CARDS_MAX,
+    FOLDED_DEBITS_KEPT,
+    STATEMENT_PAGE,
+)
 
 _log = structlog.get_logger("switch")
 _NO_FOLD: tuple[int, TrancheFold | None] = (-1, None)
@@ -73,23 +78,32 @@ class MonthBook:
         try:
             fold.apply(entry)
         except TrancheError:
-            # Whoever asks for this card reads it anew and tells the fault.
+            # Whoever asks for this card reads it anew, all of it, and tells the fault.
             del self._folds[account_id]
+        else:
+            fold.forget(FOLDED_DEBITS_KEPT)
 
     def _fold(self, account_id: int) -> TrancheFold:
         """Give a card's fold as of now; raise TrancheError."""
         generation, fold = self._folds.pop(account_id, _NO_FOLD)
         if fold is None or generation != self._generation:
-            fold = fold or TrancheFold(account_id)
-            while True:
-                page = self._page(account_id, fold.sequence)
-                fold.apply_all(page)
-                if len(page) < STATEMENT_PAGE:
-                    break
+            try:
+                fold = self._caught_up(fold or TrancheFold(account_id))
+            except TrancheError:
+                # It may be a debit that was forgotten: all of the card says.
+                fold = self._caught_up(TrancheFold(account_id))
+            fold.forget(FOLDED_DEBITS_KEPT)
         self._folds[account_id] = (self._generation, fold)
         if len(self._folds) > FOLDED_CARDS_MAX:
             self._folds.popitem(last=False)
         return fold
+
+    def _caught_up(self, fold: TrancheFold) -> TrancheFold:
+        while True:
+            page = self._page(fold.account_id, fold.sequence)
+            fold.apply_all(page)
+            if len(page) < STATEMENT_PAGE:
+                return fold
 
     def _fold_until(self, account_id: int, sequence: int) -> TrancheFold:
         fold = TrancheFold(account_id)

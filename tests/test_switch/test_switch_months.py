@@ -4,6 +4,7 @@ import pytest
 
 from ledger.structures import Transfer
 from programme.chart import TransferCode
+from switch.limits import FOLDED_DEBITS_KEPT
 from switch.months import MonthBook
 
 CARD = 1_001
@@ -48,3 +49,25 @@ def test_months_of_a_record_that_nobody_showed_are_read_from_the_ledger(world, b
     world.fund(CARD, "2026-02", 500_000)
     book.follow([])
     assert left(book) == 30_399_999
+
+
+def test_debits_of_long_ago_are_forgotten_and_still_undone_in_the_right_month(world, book) -> None:
+    world.fund(CARD, "2026-02", 500_000)
+    assert left(book) == 30_500_000
+    book.follow([sell(world, 1_000, 30_000_000)])
+    for number in range(1_001, 1_001 + 5 * FOLDED_DEBITS_KEPT):
+        book.follow([sell(world, number, 100)])
+    _, fold = book._folds[CARD]
+    assert not fold.allocation(1_000)
+    assert len(fold._shares) <= 2 * FOLDED_DEBITS_KEPT
+    undone = Transfer(
+        id=5_000, debit_account_id=5_017, credit_account_id=CARD, amount=30_000_000, ledger=1,
+        code=TransferCode.REFUND, user_data_128=1_000,
+    )  # fmt: skip
+    for shown in (True, False):
+        before = book if shown else MonthBook(world.ledger)
+        if shown:
+            assert world.ledger.create_transfers([undone])[0].status.name == "CREATED"
+            before.follow(world.ledger.lookup_entries([5_000]))
+        months = {month.period: month.amount_sen for month in before.months(CARD, None)}
+        assert months == {"2026-01": 30_000_000, "2026-02": 500_000 - 500 * FOLDED_DEBITS_KEPT}
