@@ -58,6 +58,7 @@ def main() -> int:
 
     soak_switch.add_arguments(parser)
     given = parser.parse_args()
+    given.directory = given.directory.resolve()
     given.directory.mkdir(exist_ok=True)
     if given.suite == "switch":
         with tempfile.TemporaryDirectory(dir=given.directory) as directory:
