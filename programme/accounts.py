@@ -37,7 +37,7 @@ def open_purse(ledger: Ledger, registry: Registry, purse: int, actor: Actor) -> 
     with the same ids. Raises: ChartError when the ledger holds an id with other properties.
     """
     if purse not in purse_rules():
-        raise ChartError(f"there is no purse {purse}.", fix="Purses stand in purses.toml.")
+        raise ChartError.of("programme.purse_unknown", purse=purse)
     registry.accounts.allot(purse, actor)
     chart = chart_of(registry, purse)
     _create(ledger, _accounts(chart))
@@ -48,7 +48,7 @@ def chart_of(registry: Registry, purse: int) -> Chart:
     """Give the accounts of a purse as the registry has them; raise ChartError before opening."""
     system = registry.accounts.system(purse)
     if not system:
-        raise ChartError(f"purse {purse} has no accounts yet.", fix="Open the purse first.")
+        raise ChartError.of("programme.purse_unopened", purse=purse)
     payables = {
         shop.merchant_number: shop.payable_accounts[purse]
         for shop in registry.all_merchants()
@@ -107,9 +107,10 @@ def _create(ledger: Ledger, accounts: Iterable[Account]) -> None:
 
 
 def _refused(account: Account, why: str) -> ChartError:
-    return ChartError(
-        f"the ledger refuses the {AccountCode(account.code).name} account of purse "
-        f"{account.ledger}: {why}.",
+    return ChartError.of(
+        "programme.account_refused",
         internal=f"account {account.id:032x}: {why}",
-        fix="Registry and ledger do not belong together: open both from the same directory.",
+        kind=AccountCode(account.code).name,
+        purse=account.ledger,
+        why=why,
     )

@@ -39,11 +39,9 @@ class Actor:
         """Raise RuleError for an empty or long name, or one that looks like a personal number."""
         text = self.person
         if not (text.strip() and text.isprintable() and len(text) <= PERSON_CHARACTERS_MAX):
-            raise RuleError(
-                f"the acting person must be named with 1 to {PERSON_CHARACTERS_MAX} characters."
-            )
+            raise RuleError.of("programme.actor_named", limit=PERSON_CHARACTERS_MAX)
         if mask_free_text(text) != text:
-            raise RuleError("the acting person is named by a short id, not by a personal number.")
+            raise RuleError.of("programme.actor_number")
 
 
 #: Agencies as they are written before the colon of `agency:name`.

@@ -210,9 +210,8 @@ def _fund(run: _Run, total_sen: int) -> None:
     )
     status = run.post([transfer])[0].status
     if status not in (CreateTransferStatus.CREATED, CreateTransferStatus.EXISTS):
-        raise DisbursementError(
-            f"the parent giro could not be funded for {run.period}: {status.name}.",
-            fix="The month was begun with other data; finish it with those, then look again.",
+        raise DisbursementError.of(
+            "programme.month_begun_otherwise", period=run.period, status=status.name
         )
 
 

@@ -4,17 +4,24 @@ Codes are stable: `E-PG-00xx` registry, `E-PG-01xx` keystore, `E-PG-02xx` decree
 `E-PG-03xx` money, `E-PG-04xx` reports.
 """
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Protocol, Self, cast
 
 from protocols.catalogue import LANGUAGES, text
 from protocols.errors import LumbungError
 
 
-class ProgrammeError(LumbungError):
-    """An error that is said from the catalogue, in Bahasa and in English.
+class Said(Protocol):
+    """A part of a sentence that has its own words in each language."""
 
-    `key` names its sentence (empty for one that is said in English only), `values` fill it: a front
-    may say it in one language alone.
+    def said(self, lang: str = "id") -> str:
+        """Give it in one language."""
+
+
+class ProgrammeError(LumbungError):
+    """An error that is said from the catalogue, in Bahasa and in English: made by `of`.
+
+    `key` names its sentence, `values` fill it: a front may say it in one language alone.
     """
 
     def __init__(
@@ -32,39 +39,49 @@ class ProgrammeError(LumbungError):
         self.values = values or {}
 
     @classmethod
-    def of(cls, key: str, **values: object) -> Self:
+    def of(cls, key: str, *, internal: str = "", **values: object) -> Self:
         """Give the error whose sentence stands under a key of the catalogue.
+
+        A value may be `Said` itself; `internal` is for the log.
 
         >>> str(NotFoundError.of("programme.card_unknown", card=3))
         'kartu 3 tidak terdaftar / card 3 is not registered'
         """
-        said = " / ".join(text(key, lang, **values) for lang in LANGUAGES)
-        return cls(said, key=key, values=values)
+        said = " / ".join(_said(key, lang, values) for lang in LANGUAGES)
+        return cls(said, internal=internal, key=key, values=values)
 
     def said(self, lang: str) -> str:
         """Give the sentence in one language, or the whole text where there is no key."""
-        return text(self.key, lang, **self.values) if self.key else str(self)
+        return _said(self.key, lang, self.values) if self.key else str(self)
 
 
-class RegistryForeignError(LumbungError):
+def _said(key: str, lang: str, values: Mapping[str, object]) -> str:
+    in_lang = {
+        name: value if isinstance(value, str | int) else cast(Said, value).said(lang)
+        for name, value in values.items()
+    }
+    return text(key, lang, **in_lang)
+
+
+class RegistryForeignError(ProgrammeError):
     """The file is not a registry of ours."""
 
     code = "E-PG-0001"
 
 
-class RegistryVersionError(LumbungError):
+class RegistryVersionError(ProgrammeError):
     """The registry was written by another version of the programme."""
 
     code = "E-PG-0002"
 
 
-class RegistryKeyError(LumbungError):
+class RegistryKeyError(ProgrammeError):
     """The registry was made with other keys than those given."""
 
     code = "E-PG-0003"
 
 
-class RegistryBusyError(LumbungError):
+class RegistryBusyError(ProgrammeError):
     """Another process holds the registry, or its disk refuses; nothing was changed."""
 
     code = "E-PG-0004"
@@ -100,31 +117,31 @@ class ProposalError(RuleError):
     code = "E-PG-0014"
 
 
-class KeystoreForeignError(LumbungError):
+class KeystoreForeignError(ProgrammeError):
     """The file is not a keystore of ours, is of another version, or was altered."""
 
     code = "E-PG-0101"
 
 
-class KeystoreMasterKeyError(LumbungError):
+class KeystoreMasterKeyError(ProgrammeError):
     """The master key is not the one this keystore was made with."""
 
     code = "E-PG-0102"
 
 
-class KeystoreConflictError(LumbungError):
+class KeystoreConflictError(ProgrammeError):
     """Another process changed or is changing the keystore; nothing was changed."""
 
     code = "E-PG-0103"
 
 
-class KeyNotFoundError(LumbungError):
+class KeyNotFoundError(ProgrammeError):
     """The keystore has no key with this label."""
 
     code = "E-PG-0104"
 
 
-class KeyRefusedError(LumbungError):
+class KeyRefusedError(ProgrammeError):
     """The key or label may not be stored: wrong length, taken label, differing check value."""
 
     code = "E-PG-0105"
@@ -136,13 +153,13 @@ class DisbursementError(ProgrammeError):
     code = "E-PG-0301"
 
 
-class TrancheError(LumbungError):
+class TrancheError(ProgrammeError):
     """A ledger entry of a card cannot be explained by the rules of tranches."""
 
     code = "E-PG-0302"
 
 
-class ChartError(LumbungError):
+class ChartError(ProgrammeError):
     """The ledger refused an account of the chart."""
 
     code = "E-PG-0303"

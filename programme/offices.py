@@ -53,7 +53,6 @@ from programme.sweep import (
     plan_sweep,
 )
 from programme.two_people import TwoPeople
-from protocols.catalogue import LANGUAGES
 
 #: What a verification result blocks a card for; who is no longer in the list has ended (R27).
 _ENDED_FOR = {
@@ -205,7 +204,7 @@ class Office:
         misplaced = place(request.village, request.district)
         if misplaced is not None:
             column, complaint = misplaced
-            raise RuleError(f"{column}: " + " / ".join(map(complaint.said, LANGUAGES)) + ".")
+            raise RuleError.of("programme.place_wrong", column=column, complaint=complaint)
         return self.registry.shops.add_merchants([request], actor)[0]
 
     def designate(self, merchant_id: str, actor: Actor) -> MerchantView:

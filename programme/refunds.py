@@ -79,9 +79,9 @@ def refund(
         if result.status == CreateTransferStatus.CREATED:
             return RefundResult(sale_id, transfer.id, amount_sen)
         if not result.status.name.startswith("EXISTS"):
-            raise DisbursementError(f"the ledger refuses the refund: {result.status.name}.")
+            raise DisbursementError.of("programme.refund_refused", status=result.status.name)
         # A terminal's refund took the ordinal between our look and our posting: look again.
-    raise DisbursementError("the purchase is corrected all the time.", fix="Try again.")
+    raise DisbursementError.of("programme.refund_busy")
 
 
 def _sale(ledger: Ledger, sale_id: int) -> Transfer:

@@ -118,7 +118,7 @@ class TrancheFold:
     def apply(self, entry: Entry) -> None:
         """Apply the next entry of this card; raise TrancheError when it cannot be explained."""
         if entry.sequence <= self.sequence:
-            raise _error(entry, "it comes before an entry that was applied")
+            raise _error(entry, "tranche.sequence")
         transfer = entry.transfer
         moved = entry.status == CreateTransferStatus.CREATED
         if moved and transfer.amount and not transfer.flags & _NO_MONEY_MOVED:
@@ -127,7 +127,7 @@ class TrancheFold:
             elif transfer.debit_account_id == self.account_id:
                 self._debit(entry)
             else:
-                raise _error(entry, "it belongs to another account")
+                raise _error(entry, "tranche.account")
         self.sequence = entry.sequence
 
     def apply_all(self, entries: Iterable[Entry]) -> None:
@@ -146,23 +146,23 @@ class TrancheFold:
         elif transfer.code in _COMPENSATIONS:
             self._restore(entry)
         else:
-            raise _error(entry, "no rule says how this credit becomes money of a month")
+            raise _error(entry, "tranche.credit")
 
     def _debit(self, entry: Entry) -> None:
         transfer = entry.transfer
         if transfer.code == TransferCode.SWEEP:
             named = transfer.user_data_128
             if self._left.get(named, 0) < transfer.amount:
-                raise _error(entry, "the tranche that the sweep names does not hold so much")
+                raise _error(entry, "tranche.sweep")
             shares = [Share(named, transfer.amount)]
         elif transfer.code == TransferCode.RESTORATION:
             if self._given_back.get(transfer.user_data_128, 0) < transfer.amount:
-                raise _error(entry, "the sale it restores is unknown or gave back less")
+                raise _error(entry, "tranche.restoration")
             shares = self._take(entry)
         elif transfer.code in _SALES:
             shares = self._take(entry)
         else:
-            raise _error(entry, "no rule says which months this debit takes")
+            raise _error(entry, "tranche.debit")
         for tranche_id, amount_sen in shares:
             self._left[tranche_id] -= amount_sen
         if transfer.code == TransferCode.RESTORATION:
@@ -185,14 +185,14 @@ class TrancheFold:
                 wanted -= part
             if not wanted:
                 return shares
-        raise _error(entry, "the open tranches do not hold so much")
+        raise _error(entry, "tranche.short")
 
     def _restore(self, entry: Entry) -> None:
         """Give back to the tranches of the original, the last taken first."""
         shares = self._shares.get(entry.transfer.user_data_128)
         wanted = entry.transfer.amount
         if shares is None or sum(share.amount_sen for share in shares) < wanted:
-            raise _error(entry, "its original is unknown or did not take so much")
+            raise _error(entry, "tranche.original")
         original = entry.transfer.user_data_128
         self._given_back[original] = self._given_back.get(original, 0) + wanted
         while wanted:
@@ -281,10 +281,7 @@ def sweep_transfer(
     )
 
 
-def _error(entry: Entry, why: str) -> TrancheError:
-    code = entry.transfer.code
-    return TrancheError(
-        f"ledger entry {entry.sequence} (code {code}) does not fit the card's tranches: {why}.",
-        internal=f"entry {entry.sequence}, transfer {entry.transfer.id:032x}, code {code}: {why}",
-        fix="Verify the ledger; if it is sound, report this entry.",
-    )
+def _error(entry: Entry, key: str) -> TrancheError:
+    code = int(entry.transfer.code)
+    inside = f"entry {entry.sequence}, transfer {entry.transfer.id:032x}, code {code}: {key}"
+    return TrancheError.of(key, internal=inside, entry=entry.sequence, code=code)

@@ -59,7 +59,7 @@ def done(desk: Desk, caller: Caller, name: str, asked: ActArguments, **more: Any
 
 @contextmanager
 def as_file(body: bytes, name: str) -> Iterator[Path]:
-    """Give a body as a file of this name, for as long as it is read; faults carry the name alone."""
+    """Give a body as a file, for as long as it is read; faults carry its name, not its folder."""
     with tempfile.TemporaryDirectory(prefix="lumbung-body-") as folder:
         file = Path(folder) / name
         file.write_bytes(body)

@@ -12,6 +12,14 @@ from programme.decree.columns import Field
 from programme.decree.faults import DecreeFileError, FaultList
 from programme.limits import DECREE_LINE_CHARACTERS_MAX, DECREE_LINES_MAX
 
+#: How files begin that offices send instead of CSV in UTF-8. UTF-32 begins as UTF-16 does.
+_NOT_TEXT = {
+    b"PK\x03\x04": "decree.workbook",
+    b"\xd0\xcf\x11\xe0": "decree.workbook",
+    b"\xff\xfe": "decree.utf16",
+    b"\xfe\xff": "decree.utf16",
+}
+
 
 def content(path: Path, bytes_max: int, faults: FaultList) -> bytes:
     """Give the bytes of a file; raise DecreeFileError for one that is too large or unreadable."""
@@ -31,8 +39,12 @@ def content(path: Path, bytes_max: int, faults: FaultList) -> bytes:
 def text_lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:
     """Give the lines without their ends; UTF-8 with or without a mark, LF or CRLF.
 
-    Raises: DecreeFileError for another encoding, a zero byte, too many lines.
+    Raises: DecreeFileError for another encoding or kind of file, an empty one, too many lines.
     """
+    key = next((key for start, key in _NOT_TEXT.items() if raw.startswith(start)), "")
+    if key or not raw.strip():
+        faults.add(1, "file", key or "decree.empty_file")
+        raise DecreeFileError(path, faults.faults)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -42,6 +54,9 @@ def text_lines(path: Path, raw: bytes, faults: FaultList) -> list[str]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         faults.add(line, "file", "decree.zero_byte")
+        raise DecreeFileError(path, faults.faults)
+    if "\r" in text and "\n" not in text:
+        faults.add(1, "file", "decree.cr_only")
         raise DecreeFileError(path, faults.faults)
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
@@ -72,6 +87,9 @@ def declared(
             faults.add(index + 1, name, "decree.declared_twice")
         else:
             found[name] = (index + 1, value.strip())
+    if not (found or faults.faults):
+        faults.add(1, "file", "decree.no_declarations", first=fields[0].name)
+        return found, header_at
     for field in known.values():
         if field.name not in found:
             example = f"#{field.name}: {field.example}"

@@ -160,7 +160,10 @@ def _declared(found: dict[str, tuple[int, str]], faults: FaultList) -> _Head | N
     for field_ in declarations():
         if not sound[field_.name]:
             line, example = found[field_.name][0], field_.example
-            faults.add(line, field_.name, "decree.wrong_declaration", example=example)
+            if field_.name == "periode_akhir" and last is not None:
+                faults.add(line, field_.name, "decree.period_order")
+            else:
+                faults.add(line, field_.name, "decree.wrong_declaration", example=example)
     if not all(sound.values()):
         return None
     assert decreed_on is not None

@@ -64,9 +64,7 @@ class Keystore:
         path = Path(path)
         vault = Vault(master_key, random_bytes)
         if path.exists():
-            raise KeystoreConflictError(
-                f"{path}: a file is there already.", fix="Open it, or name another path."
-            )
+            raise KeystoreConflictError.of("keystore.there", path=str(path))
         keystore = cls(path, vault, Contents(0, {}), random_bytes)
         with keystore._file_lock():
             sealed_file.write(path, keystore._contents, vault)
@@ -102,10 +100,12 @@ class Keystore:
             known = sealed_file.open_value(self._path, self._vault, label, entry)
             found = check_values.check_value(entry.kind, known)
             if found != entry.check_value:
-                raise KeystoreForeignError(
-                    f"{self._path}: the key `{label}` has check value {found}, "
-                    f"its entry says {entry.check_value}.",
-                    fix="Restore the keystore from its backup.",
+                raise KeystoreForeignError.of(
+                    "keystore.other_check_value",
+                    path=str(self._path),
+                    label=label,
+                    found=found,
+                    entry=entry.check_value,
                 )
             self._values[(label, entry.generation)] = known
         return known
@@ -162,9 +162,8 @@ class Keystore:
         """
         found = check_values.check_value(kind, _sized(kind, value))
         if check_value is not None and found != check_value.upper():
-            raise KeyRefusedError(
-                f"the key for `{label}` has check value {found}, expected {check_value.upper()}.",
-                fix="Enter the components again, or ask for the key once more.",
+            raise KeyRefusedError.of(
+                "keystore.check_value", label=label, found=found, expected=check_value.upper()
             )
         with self._change() as keys:
             self._add(keys, label, kind, value)
@@ -241,8 +240,12 @@ class Keystore:
         for entry in reversed(entries):
             if generation is None or entry.generation == generation:
                 return entry
-        what = f"`{label}`" if generation is None else f"`{label}` of generation {generation}"
-        raise KeyNotFoundError(f"{self._path}: the keystore has no key {what}.")
+        path = str(self._path)
+        if generation is None:
+            raise KeyNotFoundError.of("keystore.no_key", path=path, label=label)
+        raise KeyNotFoundError.of(
+            "keystore.no_generation", path=path, label=label, generation=generation
+        )
 
     def _fresh(self, kind: KeyKind, length: int) -> SecretBytes:
         value = self._random_bytes(length)
@@ -254,13 +257,11 @@ class Keystore:
         self, keys: dict[str, tuple[SealedKey, ...]], label: str, kind: KeyKind, value: SecretBytes
     ) -> None:
         if not _LABEL.fullmatch(label):
-            raise KeyRefusedError("a key label is words of A-Z a-z 0-9 _ . - between slashes.")
+            raise KeyRefusedError.of("keystore.label")
         if label in keys:
-            raise KeyRefusedError(
-                f"the keystore has a key `{label}` already.", fix="Rotate it, or remove it first."
-            )
+            raise KeyRefusedError.of("keystore.label_taken", label=label)
         if len(keys) >= KEYS_MAX:
-            raise KeyRefusedError(f"a keystore holds at most {KEYS_MAX} keys.")
+            raise KeyRefusedError.of("keystore.full", limit=KEYS_MAX)
         keys[label] = (self._seal(label, kind, 1, value),)
 
     def _seal(self, label: str, kind: KeyKind, generation: int, value: SecretBytes) -> SealedKey:
@@ -283,9 +284,7 @@ class Keystore:
             if take_over:
                 self._contents, self._values = on_disk, {}
             if on_disk.revision != self._contents.revision:
-                raise KeystoreConflictError(
-                    f"{self._path}: another process changed the keystore.", fix="Open it again."
-                )
+                raise KeystoreConflictError.of("keystore.changed", path=str(self._path))
             keys = dict(self._contents.keys)
             yield keys
             contents = Contents(self._contents.revision + 1, keys)
@@ -300,9 +299,8 @@ class Keystore:
         try:
             descriptor = os.open(lock_path, os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            raise KeystoreConflictError(
-                f"{lock_path}: cannot be made: {error.strerror}.",
-                fix="Name a directory that exists and can be written.",
+            raise KeystoreConflictError.of(
+                "keystore.not_made", path=str(lock_path), why=str(error.strerror)
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -314,7 +312,9 @@ class Keystore:
 def _sized(kind: KeyKind, value: SecretBytes) -> SecretBytes:
     if len(value) not in KEY_LENGTHS[kind]:
         allowed = ", ".join(map(str, sorted(KEY_LENGTHS[kind])))
-        raise KeyRefusedError(f"a {kind.value} key has {allowed} bytes, not {len(value)}.")
+        raise KeyRefusedError.of(
+            "keystore.length", kind=kind.value, allowed=allowed, found=len(value)
+        )
     if kind is KeyKind.TDES:
         check_strength(value)
     return value

@@ -98,9 +98,7 @@ class Vault:
     def __init__(self, master_key: SecretBytes, random_bytes: RandomBytes) -> None:
         """Take the 32-byte master key; raise KeystoreMasterKeyError for another length."""
         if len(master_key) != 32:
-            raise KeystoreMasterKeyError(
-                f"a keystore's master key has 32 bytes, not {len(master_key)}."
-            )
+            raise KeystoreMasterKeyError.of("keystore.master_length", found=len(master_key))
         self._aead = AESGCM(_derive(master_key, b"lumbung/keystore/seal"))
         self._mac_key = _derive(master_key, b"lumbung/keystore/file")
         self._random_bytes = random_bytes
@@ -143,9 +141,8 @@ def write(path: Path, contents: Contents, vault: Vault) -> None:
         temporary.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise KeystoreConflictError(
-            f"{path}: the keystore cannot be written: {error.strerror}.",
-            fix="Make room or mend the permissions of its directory; the old file still stands.",
+        raise KeystoreConflictError.of(
+            "keystore.not_written", path=str(path), why=str(error.strerror)
         ) from error
 
 
@@ -156,19 +153,15 @@ def read(path: Path, vault: Vault) -> Contents:
     """
     document = _parse(path)
     if document.get("format") != FORMAT:
-        raise _foreign(path, "not a keystore of this programme")
+        raise _foreign(path, "keystore.foreign")
     if document.get("version") != VERSION:
-        raise _foreign(
-            path, f"keystore version {document.get('version')}, this programme reads {VERSION}"
-        )
+        found = str(document.get("version"))
+        raise _foreign(path, "keystore.version", found=found, read=str(VERSION))
     if not hmac.compare_digest(str(document.get("master_check")), vault.master_check()):
-        raise KeystoreMasterKeyError(
-            f"{path}: the master key is not the one this keystore was made with.",
-            fix="Give the master key that belongs to this directory.",
-        )
+        raise KeystoreMasterKeyError.of("keystore.master_other", path=str(path))
     mac = str(document.pop("mac", ""))
     if not hmac.compare_digest(mac, vault.sign(_canonical(document))):
-        raise _foreign(path, "the file was altered")
+        raise _foreign(path, "keystore.altered")
     try:
         keys = {
             str(label): tuple(SealedKey.from_json(entry) for entry in entries)
@@ -176,7 +169,7 @@ def read(path: Path, vault: Vault) -> Contents:
         }
         return Contents(int(document["revision"]), keys)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _foreign(path, "the file's fields are not as this version writes them") from error
+        raise _foreign(path, "keystore.fields") from error
 
 
 def open_value(path: Path, vault: Vault, label: str, key: SealedKey) -> SecretBytes:
@@ -184,33 +177,27 @@ def open_value(path: Path, vault: Vault, label: str, key: SealedKey) -> SecretBy
     try:
         return vault.open(label, key)
     except InvalidTag as error:
-        raise _foreign(path, f"the entry of `{label}` was altered") from error
+        raise _foreign(path, "keystore.entry_altered", label=label) from error
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > KEYSTORE_BYTES_MAX:
-            raise _foreign(path, "too large for a keystore")
+            raise _foreign(path, "keystore.too_large")
         document = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise KeystoreForeignError(
-            f"{path}: there is no keystore here.", fix="Create one, or name its path."
-        ) from error
+        raise _foreign(path, "keystore.missing") from error
     except OSError as error:
-        raise KeystoreForeignError(
-            f"{path}: the keystore cannot be read: {error.strerror}."
-        ) from error
+        raise _foreign(path, "keystore.unreadable", why=str(error.strerror)) from error
     except ValueError as error:
-        raise _foreign(path, "not a keystore of this programme") from error
+        raise _foreign(path, "keystore.foreign") from error
     if not isinstance(document, dict):
-        raise _foreign(path, "not a keystore of this programme")
+        raise _foreign(path, "keystore.foreign")
     return document
 
 
-def _foreign(path: Path, why: str) -> KeystoreForeignError:
-    return KeystoreForeignError(
-        f"{path}: {why}.", fix="Restore the keystore from its backup, or name another file."
-    )
+def _foreign(path: Path, key: str, **values: str) -> KeystoreForeignError:
+    return KeystoreForeignError.of(key, path=str(path), **values)
 
 
 def _body(contents: Contents, vault: Vault) -> dict[str, Any]:

@@ -131,10 +131,7 @@ class PostgresBackend:
     def engine(self) -> Engine:
         """Give an engine with one connection; raise RegistryForeignError without the driver."""
         if find_spec("psycopg") is None:
-            raise RegistryForeignError(
-                f"{self.name}: a registry in PostgreSQL needs the driver psycopg.",
-                fix="pip install 'lumbung[postgres]'",
-            )
+            raise RegistryForeignError.of("registry.driver", name=self.name)
         settings = f"-c lock_timeout={REGISTRY_BUSY_TIMEOUT_MS} -c synchronous_commit=on"
         return create_engine(
             self._url,
@@ -186,31 +183,18 @@ def backend_of(path_or_url: str | Path) -> Backend:
         try:
             return PostgresBackend(make_url(text.replace("postgres://", "postgresql://", 1)))
         except (ArgumentError, ValueError) as error:
-            raise RegistryForeignError(
-                "the registry's address cannot be read.",
-                fix="Write postgresql://user@host:port/database.",
-            ) from error
-    raise RegistryForeignError(
-        f"a registry on `{text.partition('://')[0]}` is not supported by this version.",
-        fix="Give a file path, or an address that begins with postgresql://.",
-    )
+            raise RegistryForeignError.of("registry.address") from error
+    raise RegistryForeignError.of("registry.unsupported", kind=text.partition("://")[0])
 
 
 def foreign(name: str) -> RegistryForeignError:
     """Give the error for a file or database that is none of ours."""
-    return RegistryForeignError(
-        f"{name}: not a registry of this programme.",
-        fix="Name another one; this was left as it is.",
-    )
+    return RegistryForeignError.of("registry.foreign", name=name)
 
 
 def unavailable(name: str, why: str) -> RegistryBusyError:
     """Give the error for a registry that cannot be reached just now."""
-    return RegistryBusyError(
-        f"{name}: the registry cannot be read or written just now.",
-        internal=f"{name}: {why}",
-        fix="Check its rights, the disk and whether another process holds it; then try again.",
-    )
+    return RegistryBusyError.of("registry.busy", internal=f"{name}: {why}", name=name)
 
 
 def mapped(backend: Backend, error: DatabaseError) -> LumbungError | None:
@@ -229,9 +213,8 @@ def _make_private(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise RegistryBusyError(
-            f"{path}: the registry cannot be created: {error.strerror}.",
-            fix="Name a directory that exists and can be written.",
+        raise RegistryBusyError.of(
+            "registry.not_made", path=str(path), why=str(error.strerror)
         ) from error
     os.close(descriptor)
     return True

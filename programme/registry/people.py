@@ -40,7 +40,6 @@ class Clash:
 
     index: int
     column: str
-    text: str
     other: int
     registered: bool
 
@@ -49,9 +48,11 @@ class ClashError(DuplicateError):
     """Some people may not be registered; nothing was."""
 
     def __init__(self, clashes: Sequence[Clash]) -> None:
-        """Keep the clashes; the text names the first ten."""
-        named = "; ".join(f"row {c.index + 1}: {c.text}" for c in clashes[:10])
-        super().__init__(f"{len(clashes)} of the people may not be registered: {named}.")
+        """Keep the clashes; the text names the rows of the first ten."""
+        rows = ", ".join(str(clash.index + 1) for clash in clashes[:10])
+        key, values = "programme.clashes", {"count": str(len(clashes)), "rows": rows}
+        said = str(DuplicateError.of(key, **values))
+        super().__init__(said, key=key, values=dict(values))
         self.clashes = tuple(clashes)
 
 
@@ -117,9 +118,8 @@ class PeopleBook:
         try:
             identity = self._context.sealer.open(row.sealed, row.nik_hmac)
         except InvalidTag as error:
-            raise RegistryForeignError(
-                f"recipient {row.recipient_number}: the sealed record was altered.",
-                fix="Restore the registry from its last backup.",
+            raise RegistryForeignError.of(
+                "registry.record_altered", recipient=row.recipient_number
             ) from error
         return PersonRecord(**identity, village=row.village, district=row.district)
 
@@ -318,11 +318,6 @@ _COLUMNS = {
     "kelurahan": "village",
     "kecamatan": "district",
 }
-_TEXTS = {
-    "nik": "the same NIK as in row {other} of this file",
-    "nama": "the same name and birth date as in row {other} of this file, under another spelling",
-    "nomor_kk": "the same family card as in row {other} of this file; one family has one card",
-}
 
 
 def _clashes_within(faces: Sequence[_Face]) -> list[Clash]:
@@ -332,8 +327,7 @@ def _clashes_within(faces: Sequence[_Face]) -> list[Clash]:
         for column, value in face.claims():
             other = seen.setdefault(value, index)
             if other != index:
-                text = _TEXTS[column].format(other=other + 1)
-                found.append(Clash(index, column, text, other, False))
+                found.append(Clash(index, column, other, False))
                 break
     return found
 
@@ -381,9 +375,7 @@ def _clashes_with_registry(
                 index, name = wanted[bytes(value)]
                 if known.get(faces[index].nik) == number:
                     continue
-                what = "the same person" if name == "nama" else "a person of the same family"
-                text = f"{what} is registered already as recipient {number}"
-                found.append(Clash(index, name, text, number, True))
+                found.append(Clash(index, name, number, True))
     return found
 
 

@@ -86,17 +86,15 @@ class Storage:
         newest = select(func.max(schema.schema_version.c.version))
         version = self._connection.execute(newest).scalar()
         if version is None or not 1 <= version <= schema.SCHEMA_VERSION:
-            raise RegistryVersionError(
-                f"{self.name}: the registry has schema version {version}, this programme "
-                f"reads versions 1 to {schema.SCHEMA_VERSION}.",
-                fix="Run the programme version that wrote it, or a newer one.",
+            raise RegistryVersionError.of(
+                "registry.version",
+                name=self.name,
+                version=str(version),
+                newest=schema.SCHEMA_VERSION,
             )
         found = self._connection.execute(select(schema.schema_version.c.key_check)).scalar()
         if found != sealer.key_check():
-            raise RegistryKeyError(
-                f"{self.name}: the registry was made with other keys.",
-                fix="Give the keys (keystore and master key) that belong to this directory.",
-            )
+            raise RegistryKeyError.of("registry.keys", name=self.name)
         if version < schema.SCHEMA_VERSION:
             migrate(self._connection, version, sealer)
             self._note_version(sealer, now_ns)

@@ -16,6 +16,11 @@ from protocols.values import Pan, SecretBytes
 #: What is done to the text of a sound file of two people; the place that is named; both languages.
 FILES = [
     ("encoding", lambda t: t.encode("utf-16"), (1, "file"), "bukan UTF-8", "not UTF-8"),
+    ("workbook", lambda t: b"PK\x03\x04" + bytes(90), (1, "file"), "Excel", "Excel"),
+    ("nothing", lambda t: "", (1, "file"), "kosong", "empty"),
+    ("no declarations", lambda t: "\n".join(t.splitlines()[9:]), (1, "file"),
+     "tidak ada satu pernyataan pun", "no declaration"),
+    ("old line ends", lambda t: t.replace("\n", "\r"), (1, "file"), "hanya CR", "CR alone"),
     ("latin-1", lambda t: t.replace("Sari", "S\xe4ri").encode("latin-1"), (11, "file"),
      "bukan UTF-8", "not UTF-8"),
     ("delimiter", lambda t: t.replace(";", ",").replace("pemisah: ,", "pemisah: ;"),
@@ -27,6 +32,20 @@ FILES = [
      (1, "nomor_sk"), "460", "460"),
     ("date", lambda t: t.replace(";1990-01-01;", ";01/01/1990;", 1), (11, "tanggal_lahir"),
      "bukan tanggal", "not a date"),
+    ("no such day", lambda t: t.replace(";1990-01-01;", ";31/02/2025;", 1), (11, "tanggal_lahir"),
+     "bukan tanggal", "not a date"),
+    ("short date", lambda t: t.replace(";1990-01-01;", ";2025-2-3;", 1), (11, "tanggal_lahir"),
+     "bukan tanggal", "not a date"),
+    ("months", lambda t: t.replace("akhir: 2026-12", "akhir: 2025-09"), (8, "periode_akhir"),
+     "lebih awal", "before the first"),
+    ("amount with points", lambda t: t.replace(";300000;", ";900.000;", 1), (11, "nominal"),
+     "bukan rupiah bulat", "not whole rupiah"),
+    ("amount of a workbook", lambda t: t.replace(";300000;", ';"900,000.00";', 1),
+     (11, "nominal"), "bukan rupiah bulat", "not whole rupiah"),
+    ("negative", lambda t: t.replace(";300000;", ";-300000;", 1), (11, "nominal"),
+     "bukan rupiah bulat", "not whole rupiah"),
+    ("NIK of 17", lambda t: t.replace("9972010100000001", "99720101000000011"), (11, "nik"),
+     "17 angka, bukan 16", "17 digits, not 16"),
     ("amount", lambda t: t.replace(";300000;", ";Rp 300.000;", 1), (11, "nominal"),
      "bukan rupiah bulat", "not whole rupiah"),
     ("NIK of 15", lambda t: t.replace("9972010100000001", "997201010000001"), (11, "nik"),
@@ -55,6 +74,7 @@ def test_wrong_file_is_named_by_line_and_column_in_both_languages_and_nothing_is
     assert (fault.line, fault.column) == place
     assert bahasa in fault.complaint.said("id")
     assert english in fault.complaint.said("en")
+    assert len(wrong.value.faults) == 1
     assert registry.version == 0
 
 

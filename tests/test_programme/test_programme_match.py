@@ -139,7 +139,7 @@ WRONG = [
     ("no such day", lambda t: t.replace("2026-01-06", "2026-02-31", 1), (5, "tanggal")),
     ("cells", lambda t: t.replace(";2026-01-06", "", 1), (5, "file")),
     ("encoding", lambda t: t.encode("utf-16"), (1, "file")),
-    ("empty", lambda t: "", (1, "nomor_sk")),
+    ("empty", lambda t: "", (1, "file")),
 ]  # fmt: skip
 
 
