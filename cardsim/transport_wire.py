@@ -72,9 +72,12 @@ class Wire:
         #: Whether a hand took the card out.
         self.removed = False
         self._is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
-        # A socket that wakes for whole frames only is of a network that acknowledges by itself.
-        wakes_at_once = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) <= 1
-        self._acknowledge = _QUICK_ACKNOWLEDGE if self._is_tcp and wakes_at_once else None
+        # A socket that sleeps over a frame's length is of a network that acknowledges by itself.
+        self._wakes_at = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        sleeps = self._wakes_at > 1
+        self._acknowledge = _QUICK_ACKNOWLEDGE if self._is_tcp and not sleeps else None
+        self._watch = select.poll()
+        self._watch.register(connection, select.POLLIN)
         self._thread = threading.Thread(target=self._serve, name="card", daemon=True)
 
     def start(self) -> None:
@@ -111,7 +114,7 @@ class Wire:
     def _receive(self) -> None:
         """Take what the reader sent; raise _EndedError when there is no more."""
         try:
-            data = self._socket.recv(_RECEIVE_BYTES)
+            data = self._received()
             if self._acknowledge is not None:
                 # The driver sends a frame's body only when its length was acknowledged.
                 self._socket.setsockopt(socket.IPPROTO_TCP, self._acknowledge, 1)
@@ -125,6 +128,21 @@ class Wire:
             raise _EndedError(Ending.NOT_A_READER) from None
         if len(self._waiting) > REQUESTS_WAITING_MAX:
             raise _EndedError(Ending.NOT_A_READER)
+
+    def _received(self) -> bytes:
+        if self._wakes_at == 1:
+            return self._socket.recv(_RECEIVE_BYTES)
+        if not self._slot.waiting:
+            # Not by receiving: that would take a length that is there, and then the mark would
+            # count for the body alone, which may be a single byte.
+            self._watch.poll()
+            return self._socket.recv(_RECEIVE_BYTES)
+        # A length came with the request before; what is missing may be a single byte.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        try:
+            return self._socket.recv(_RECEIVE_BYTES)
+        finally:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._wakes_at)
 
     def _react(self, request: Request) -> None:
         reaction = self._slot.react(request)
@@ -150,8 +168,6 @@ class Wire:
     def _stay_silent(self, duration_ms: int) -> None:
         """Wait, with an eye on the reader: one that gives up frees the card at once."""
         end = time.monotonic() + duration_ms / 1000
-        watch = select.poll()
-        watch.register(self._socket, select.POLLIN)
         while (left_s := end - time.monotonic()) > 0:
-            if watch.poll(left_s * 1000):
+            if self._watch.poll(left_s * 1000):
                 self._receive()

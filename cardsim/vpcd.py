@@ -41,6 +41,11 @@ class VpcdSlot:
         #: Whether the reader has powered the card and asked for its ATR: it knows the card then.
         self.seen = False
 
+    @property
+    def waiting(self) -> int:
+        """Give the bytes held of a request that is not complete; 0 at a boundary."""
+        return self._framer.waiting
+
     def receive(self, data: bytes) -> list[Request]:
         """Give the requests that these bytes complete, in order.
 

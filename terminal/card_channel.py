@@ -5,12 +5,14 @@ never sees which. T=0 GET RESPONSE and Le handling, ATR rules and length checks 
 channel, once (`terminal.card_link`).
 """
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Generator
+from typing import Protocol, TypeVar, runtime_checkable
 
 from protocols.card_slot import CardEvent, CardMuteError, CardRemovedError
 
-__all__ = ["CardChannel", "CardEvent", "CardMuteError", "CardRemovedError"]
+__all__ = ["CardChannel", "CardEvent", "CardMuteError", "CardRemovedError", "ConversingChannel"]
+
+_Result = TypeVar("_Result")
 
 
 class CardChannel(Protocol):
@@ -34,3 +36,17 @@ class CardChannel(Protocol):
 
     def events(self) -> AsyncIterator[CardEvent]:
         """Yield insertions and removals until the channel is closed."""
+
+
+@runtime_checkable
+class ConversingChannel(Protocol):
+    """What a channel may offer beside: many commands for one hand-over to whoever talks to it."""
+
+    async def converse(
+        self, commands: Generator[bytes, bytes, _Result], *, timeout_ms: int
+    ) -> _Result:
+        """Drive a generator of commands, send it each answer, and give what it returns.
+
+        The deadline is each command's own. The generator may run in another thread, and is closed
+        there. Raises as `CardChannel.transmit`, and what the generator raises.
+        """

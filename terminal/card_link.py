@@ -11,7 +11,12 @@ from protocols.emv.apdu import CommandApdu, ResponseApdu, t0_follow_up
 from protocols.emv.errors import ApduError
 from protocols.emv.trace import masked_command, masked_response
 from protocols.errors import LumbungError
-from terminal.card_channel import CardChannel, CardMuteError, CardRemovedError
+from terminal.card_channel import (
+    CardChannel,
+    CardMuteError,
+    CardRemovedError,
+    ConversingChannel,
+)
 from terminal.kernel import completion, tap, transaction
 from terminal.kernel.atr import Atr, AtrError, is_contactless, parse_atr
 from terminal.kernel.configuration import TerminalData, TransactionInput
@@ -34,6 +39,8 @@ T0_ROUNDS = 8
 _CONTACTLESS_BYTES = 253
 
 Outcome = TypeVar("Outcome")
+#: What passes between card and terminal: commands out, answers in, at the end an outcome.
+_Conversation = Generator[bytes, bytes, Outcome]
 TraceLine = Callable[[str, str], None]
 
 
@@ -51,7 +58,8 @@ class CardLinkError(LumbungError):
 class CardLink:
     """One card at a time over one channel. Not for use from two tasks at once.
 
-    `trace` is called with masked command and response texts after each exchange.
+    `trace` is called with masked command and response texts after each exchange, in the thread
+    that talks to the card.
     """
 
     def __init__(
@@ -97,10 +105,48 @@ class CardLink:
 
         Raises CardLinkError, CardRemovedError, CardMuteError.
         """
+        return await self._converse(self._exchange(command))
+
+    async def run(self, steps: Generator[CommandApdu, ResponseApdu, Outcome]) -> Outcome:
+        """Drive a kernel generator to its end and give what it returns.
+
+        Raises CardLinkError, CardRemovedError, CardMuteError; the generator is closed then.
+        """
+        return await self._converse(self._run(steps))
+
+    async def _converse(self, conversation: _Conversation[Outcome]) -> Outcome:
+        """Have a conversation with the card, in one piece where the channel offers that."""
+        assert self._atr is not None, "the link is not open"
+        channel = self._channel
+        if isinstance(channel, ConversingChannel):
+            return await channel.converse(conversation, timeout_ms=self._timeout_ms)
+        try:
+            command = next(conversation)
+            while True:
+                answer = await channel.transmit(command, timeout_ms=self._timeout_ms)
+                command = conversation.send(answer)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+        finally:
+            conversation.close()
+
+    def _run(self, steps: Generator[CommandApdu, ResponseApdu, Outcome]) -> _Conversation[Outcome]:
+        try:
+            command = next(steps)
+            while True:
+                command = steps.send((yield from self._exchange(command)))
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+        finally:
+            steps.close()
+
+    def _exchange(self, command: CommandApdu) -> _Conversation[ResponseApdu]:
         assert self._atr is not None, "the link is not open"
         if self._atr.protocol == 1:
-            return await self._send(command.encoded())
-        answer = await self._send(command.encoded_t0())
+            return (yield from self._send(command.encoded()))
+        answer = yield from self._send(command.encoded_t0())
         warning: ResponseApdu | None = None
         sent = command
         for _ in range(T0_ROUNDS):
@@ -110,32 +156,17 @@ class CardLink:
             if answer.sw1 in (0x62, 0x63):
                 warning = answer
             sent = following
-            answer = await self._send(following.encoded_t0())
+            answer = yield from self._send(following.encoded_t0())
         raise CardLinkError("card-link", f"more than {T0_ROUNDS} answers to one command")
 
-    async def _send(self, raw: bytes) -> ResponseApdu:
-        answer = await self._channel.transmit(raw, timeout_ms=self._timeout_ms)
+    def _send(self, raw: bytes) -> _Conversation[ResponseApdu]:
+        answer = yield raw
         if self._trace is not None:
             self._trace(masked_command(raw), masked_response(answer, raw))
         try:
             return ResponseApdu.parse(answer)
         except ApduError:
             raise CardLinkError("card-link", f"an answer of {len(answer)} bytes") from None
-
-    async def run(self, steps: Generator[CommandApdu, ResponseApdu, Outcome]) -> Outcome:
-        """Drive a kernel generator to its end and give what it returns.
-
-        Raises CardLinkError, CardRemovedError, CardMuteError; the generator is closed then.
-        """
-        try:
-            command = next(steps)
-            while True:
-                command = steps.send(await self.exchange(command))
-        except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
-        finally:
-            steps.close()
 
     async def start(self, data: TerminalData, given: TransactionInput) -> KernelOutcome:
         """Open the card and run the first half, a tap in a field; never raises for a card."""

@@ -9,13 +9,13 @@ decide. Source: reference/emv.md 1.4.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, TypeVar, cast
 
 from terminal.card_channel import CardEvent, CardMuteError, CardRemovedError
 from terminal.pcsc_events import slot_events
 from terminal.pcsc_system import PcscUnavailableError, find_reader, open_context, scard
-from terminal.pcsc_thread import ReaderThread
+from terminal.pcsc_thread import Deadline, ReaderThread
 
 #: Longest wait for power, reset and ATR: a reader may need a second reset and negotiation.
 POWER_TIMEOUT_MS = 5_000
@@ -71,7 +71,7 @@ class PcscChannel:
 
     async def _power(self, task: Callable[[], bytes]) -> bytes:
         try:
-            atr = await self._call(task, self._power_timeout_ms)
+            atr = await self._call(lambda _: task(), self._power_timeout_ms)
         except TimeoutError:
             raise CardRemovedError("no answer to reset") from None
         except PcscUnavailableError as error:
@@ -91,16 +91,34 @@ class PcscChannel:
         if slot is None:
             raise CardRemovedError
         try:
-            return await self._call(lambda: slot.transmit(command), timeout_ms)
+            return await self._call(lambda _: slot.transmit(command), timeout_ms)
+        except TimeoutError:
+            raise CardMuteError from None
+
+    async def converse(
+        self, commands: Generator[bytes, bytes, Result], *, timeout_ms: int
+    ) -> Result:
+        """Drive a generator of commands in the reader's thread and give what it returns.
+
+        One hand-over there and one back for all of them; the deadline is each command's own. The
+        generator is closed in the thread. Raises as `transmit`, and what the generator raises.
+        """
+        slot = self._slot
+        if slot is None:
+            commands.close()
+            raise CardRemovedError
+        try:
+            return await self._call(lambda deadline: slot.drive(commands, deadline), timeout_ms)
         except TimeoutError:
             raise CardMuteError from None
 
     async def disconnect(self) -> None:
         """Power the card down; idempotent, never raises for a card that has gone."""
-        if self._slot is None:
+        slot = self._slot
+        if slot is None:
             return
         with contextlib.suppress(TimeoutError):  # the thread is abandoned with the card
-            await self._call(self._slot.disconnect, self._power_timeout_ms)
+            await self._call(lambda _: slot.disconnect(), self._power_timeout_ms)
 
     async def close(self) -> None:
         """Power the card down, hand everything back and end `events`. Idempotent."""
@@ -109,7 +127,7 @@ class PcscChannel:
             self._thread.end()
         self._forget()
 
-    async def _call(self, task: Callable[[], Result], timeout_ms: int) -> Result:
+    async def _call(self, task: Callable[[Deadline], Result], timeout_ms: int) -> Result:
         """Run a task in the reader's thread; one that is given up is not ours any more."""
         assert self._thread is not None
         try:
@@ -218,6 +236,18 @@ class _Slot:
             self._let_go()
             raise CardRemovedError(f"PC/SC {result & 0xFFFFFFFF:08X}, {len(answer)} bytes")
         return bytes(answer)
+
+    def drive(self, commands: Generator[bytes, bytes, Result], deadline: Deadline) -> Result:
+        """Transmit what the generator yields and give what it returns; close it in any case."""
+        try:
+            command = next(commands)
+            while True:
+                deadline.renew()
+                command = commands.send(self.transmit(command))
+        except StopIteration as stop:
+            return cast(Result, stop.value)
+        finally:
+            commands.close()
 
     def disconnect(self) -> None:
         """Power down; what PC/SC says to it changes nothing any more."""

@@ -11,6 +11,7 @@ and never two.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -21,6 +22,29 @@ Result = TypeVar("Result")
 _Item = tuple[Callable[[], object], Callable[[object, Exception | None], None]]
 
 _BAD_READERS: dict[str, threading.Thread] = {}
+
+
+class Deadline:
+    """How long a task in the thread may stay silent: a task of several steps renews it at each."""
+
+    __slots__ = ("_timeout_s", "_until", "given_up")
+
+    def __init__(self, timeout_ms: int) -> None:
+        """Begin now."""
+        self._timeout_s = timeout_ms / 1000
+        self._until = time.monotonic() + self._timeout_s
+        #: Whether nobody waits for the task any more: it ends at its next step.
+        self.given_up = False
+
+    def renew(self) -> None:
+        """Begin anew, in the thread; raise CardMuteError when the caller has given up."""
+        if self.given_up:
+            raise CardMuteError
+        self._until = time.monotonic() + self._timeout_s
+
+    def left_s(self) -> float:
+        """Give the seconds that are left; 0 or less when the time is up."""
+        return self._until - time.monotonic()
 
 
 class ReaderThread:
@@ -35,14 +59,15 @@ class ReaderThread:
         self._thread = threading.Thread(target=self._work, name=f"reader {reader}", daemon=True)
         self._thread.start()
 
-    async def call(self, task: Callable[[], Result], timeout_ms: int) -> Result:
+    async def call(self, task: Callable[[Deadline], Result], timeout_ms: int) -> Result:
         """Run a task in the thread and give its result, or raise what it raised.
 
-        Raises TimeoutError after `timeout_ms`; the thread is abandoned then, and so it is when
-        the caller is cancelled. Not for use from two tasks at once.
+        Raises TimeoutError `timeout_ms` after the task's last step; the thread is abandoned then,
+        and so it is when the caller is cancelled. Not for use from two tasks at once.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
+        deadline = Deadline(timeout_ms)
 
         def settle(result: object, error: Exception | None) -> None:
             if done.done():
@@ -59,12 +84,24 @@ class ReaderThread:
                 # The loop was closed while the card was silent: nobody waits any more.
                 return
 
-        self._tasks.put((task, hand_over))
-        # A plain timer: a timeout scope costs a fifth of a round trip.
-        timer = loop.call_later(timeout_ms / 1000, _expire, done)
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            left_s = deadline.left_s()
+            if left_s > 0:
+                timer = loop.call_later(left_s, look)
+            elif not done.done():
+                done.set_exception(TimeoutError())
+
+        # A plain timer: a timeout scope costs a fifth of a round trip. The task last, because the
+        # thread wakes at once and there is one interpreter for both.
+        timer = loop.call_later(timeout_ms / 1000, look)
+        self._tasks.put((lambda: task(deadline), hand_over))
         try:
             return await done
         except (TimeoutError, asyncio.CancelledError):
+            deadline.given_up = True
             self.abandon()
             raise
         finally:
@@ -100,8 +137,3 @@ def check_not_bad(reader: str) -> None:
     if thread.is_alive():
         raise CardMuteError("the reader still waits for a card that does not answer")
     _BAD_READERS.pop(reader, None)
-
-
-def _expire(done: "asyncio.Future[Result]") -> None:
-    if not done.done():
-        done.set_exception(TimeoutError())
