@@ -99,7 +99,7 @@ async def _serve(parts: Composition, config: SwitchConfig, *, as_json: bool) -> 
     )  # fmt: skip
     try:
         port = await server.start()
-        _settle_down()
+        settle_down()
     except OSError as error:
         where = f"{config.listen.host}:{config.listen.port}"
         raise SwitchNodeError(
@@ -143,7 +143,7 @@ def _open_journal(parts: Composition, config: SwitchConfig) -> JournalWriter | N
         ) from error
 
 
-def _settle_down() -> None:
+def settle_down() -> None:
     """Take what lives as long as the switch out of every later garbage collection, share finely.
 
     Registry and rules are most of the objects, and no message makes a cycle: a purchase costs a

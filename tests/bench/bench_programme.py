@@ -8,6 +8,8 @@ start; bytes are what its resident memory grew by. `import`: from the file's fir
 durable registry. `disburse`: from the decree to durable credits, while purchases are posted one at
 a time through the same ledger's queue; their waiting time is `single-post`. `through-switch` is
 the same month as a job of a running switch, with purchases over its line (`programme_switch`).
+The process that pays beside purchases shares its interpreter as finely as a running switch does
+(`settle_down`): with Python's own 5 ms a waiting purchase waits that long at each hand-over.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ import figures
 from ledger import open_ledger
 from ledger.port import Ledger
 from ledger.structures import CreateTransferResult, Transfer
+from lumbung.commands.switch import settle_down
 from programme.accounts import open_purse
 from programme.actors import Actor, Agency
 from programme.chart import TransferCode
@@ -109,6 +112,7 @@ def _disbursement(folder: Path, lines: int) -> Iterator[figures.Row]:
         )
         _shop(registry)
         open_purse(ledger, registry, 1, MAKER)
+        settle_down()
         yield from _pay(ledger, registry, number, lines, "2026-01", purchases=False)
         yield from _pay(ledger, registry, number, lines, "2026-02", purchases=True)
         ledger.close()
