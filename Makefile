@@ -21,7 +21,7 @@ test: setup-dev ## all tests (services by apt where allowed; LUMBUNG_REQUIRE=all
 	@$(RUN) scripts/run_tests.py $(TEST_ARGS)
 
 test-native: ## the native cores' own tests (cargo test)
-	@for core in ledger-core protocols-core; do cargo test --package $$core --release --locked --quiet || exit 1; done
+	@for core in ledger-core protocols-core switch-core; do cargo test --package $$core --release --locked --quiet || exit 1; done
 
 unit: setup-dev ## the quick part of the tests
 	@$(RUN) scripts/run_tests.py --quick $(TEST_ARGS)
@@ -69,4 +69,4 @@ lock: ## resolve and pin the dependencies anew
 	@$(PYTHON) scripts/lock.py
 
 clean: ## remove what the build made (not .venv)
-	@rm -rf build target dist *.egg-info ledger/_core*.so protocols/_core*.so
+	@rm -rf build target dist *.egg-info ledger/_core*.so protocols/_core*.so switch/_core*.so

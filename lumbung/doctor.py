@@ -72,9 +72,9 @@ def _cores() -> Finding:
 
 
 def native_cores() -> dict[str, bool]:
-    """Give which native cores are importable: {"ledger": ..., "protocols": ...}."""
+    """Give which native cores are importable: {"ledger": ..., "protocols": ..., "switch": ...}."""
     found = {}
-    for package in ("ledger", "protocols"):
+    for package in ("ledger", "protocols", "switch"):
         try:
             importlib.import_module(f"{package}._core")
             found[package] = True

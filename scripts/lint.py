@@ -22,7 +22,7 @@ RUST_CHECKS: list[tuple[str, list[str]]] = [
             f"rust lint, {core}",
             ["cargo", "clippy", "--quiet", "--package", core, "--all-targets", "--", "-Dwarnings"],
         )
-        for core in ("ledger-core", "protocols-core")
+        for core in ("ledger-core", "protocols-core", "switch-core")
     ),
 ]
 

@@ -4,6 +4,7 @@ from protocols.iso8583 import Message, Value
 from switch.changes import BatchTotals
 from switch.decision import Decision, KeyBlocks
 from switch.limits import MONTHS_MAX, STATEMENT_LINES_MAX
+from switch.pipeline.context import Context
 
 _CURRENCY = "360"
 #: DE54 amount type: available balance. Source: ISO 8583:1987, data element 54.
@@ -15,6 +16,16 @@ _TOTALS_NAMES = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "r
 _COUNT_DIGITS, _AMOUNT_DIGITS = 6, 12
 #: What an answer never copies from its request.
 _NOTHING_MORE: dict[int, Value | None] = dict.fromkeys((38, 44, 48, 54, 55, 60, 61, 63))
+
+
+def changes_for(context: Context, decision: Decision) -> dict[int, Value | None]:
+    """Give what the answer to a request has beside DE39 and the spec's echo."""
+    key, issuer_data = context.cryptogram_key, b""
+    if key is not None:
+        data = context.desk.chip_keys.issuer_authentication_data
+        issuer_data = data(key, context.request.chip["9F26"], decision.code)
+    account_type = context.answer_account_type
+    return answer_changes(decision, account_type=account_type, issuer_data=issuer_data)
 
 
 def answer_changes(

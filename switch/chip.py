@@ -4,12 +4,13 @@ Profile `ssn` (decision 16): option A, EMV common session key, ISO 9797-1 algori
 method 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from protocols.crypto.cryptogram import arpc_method1
 from protocols.crypto.emv_keys import common_session_key, icc_master_key
 from protocols.crypto.errors import DataLengthError
 from protocols.crypto.issuer import IssuerKey
+from protocols.crypto.pure import ChipVerdict
 from protocols.values import Pan, SecretBytes
 
 
@@ -38,6 +39,11 @@ class ChipKeys:
         except DataLengthError:
             return None
         return check.session_key if check.holds else None
+
+    @property
+    def check_tags(self) -> Callable[[bytes, Mapping[str, bytes]], ChipVerdict]:
+        """Give the engine's own check of a card's tags, for the native core."""
+        return self._issuer.kept.check_tags
 
     def issuer_authentication_data(
         self, session_key: SecretBytes, arqc: bytes, response_code: str

@@ -9,13 +9,13 @@ decides is visible at once (decision 10) and becomes the next piece.
 from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.errors import LedgerError
 from protocols.business_time import wita_date
 from protocols.errors import LumbungError
 from protocols.iso8583 import Message, MessageUse, Value
-from switch.answers import answer_changes
+from switch.answers import changes_for
 from switch.buckets import TokenBuckets, stranger_buckets
 from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
@@ -23,12 +23,17 @@ from switch.key_sets import SessionKeys
 from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
+from switch.plain import PlainSales
 from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
-from switch.telling import Event, first_use, told
+from switch.telling import Event, told_of
 from switch.turn import Active, Turn
+from switch.under_way import UnderWay
 from switch.work import Work
+
+if TYPE_CHECKING:
+    from switch._core import PlainSale
 
 _NO_CHANGES: Mapping[int, Value | None] = {}
 _UNFIT_CODE = "96"
@@ -54,15 +59,13 @@ class SwitchCore:
         self._strangers = stranger_buckets()
         self.desk = self._desk = desk
         self._shift_ns = cut_over_shift_ns
-        self._in_flight_maximum = in_flight_maximum
-        self._in_flight_per_connection = in_flight_per_connection
-        self._by_connection: dict[int, int] = {}
+        self._under_way = UnderWay(in_flight_maximum, in_flight_per_connection)
         self._parked: dict[int, deque[Active]] = {}
-        self._queue: deque[tuple[Active, LedgerStep]] = deque()
+        self._plain = PlainSales(desk, {name: door.codec for name, door in doors.items()})
+        self._queue: deque[tuple[Active | PlainSale, LedgerStep]] = deque()
         self._settled: list[Active] = []
         self._turn: Turn | None = None
         self._departures: list[Departure] = []
-        self._under_way = 0
         self.events: list[Event] = []
         self.counters: Counter[str] = Counter()
         self.unfit_reason = ""
@@ -72,11 +75,11 @@ class SwitchCore:
     @property
     def under_way(self) -> int:
         """Give how many requests have not been answered yet."""
-        return self._under_way
+        return self._under_way.count
 
     def waiting_of(self, connection: int) -> int:
         """Give how many requests of one connection have not been answered yet."""
-        return self._by_connection.get(connection, 0)
+        return self._under_way.by_connection.get(connection, 0)
 
     @property
     def has_undurable(self) -> bool:
@@ -88,6 +91,7 @@ class SwitchCore:
         self._desk.now_ns = now_ns
         self._follow_calendar()
         waiting = [(arrival, *self._let_in(arrival)) for arrival in arrivals]
+        self._plain.begin_turn()
         self._desk.look_up([a.request for _, a, _ in waiting if isinstance(a, Accepted)])
         for arrival, received, did_change in waiting:
             self._receive_one(arrival, received, did_change)
@@ -98,9 +102,15 @@ class SwitchCore:
         return self._take_departures()
 
     def next_work(self) -> Work | None:
-        """Give what must become durable next; None while work is under way or nothing waits."""
+        """Give what must become durable next; None while work is under way or nothing waits.
+
+        None for an unfit node too: its memory holds what a failed write lost, and counters kept
+        now would say that they know of it.
+        """
         changes = self._desk.memory.changes
         if self._turn is not None or not (changes or self._queue or self._settled):
+            return None
+        if self.unfit_reason:
             return None
         turn = Turn(settled=self._settled, began_behind=self._desk.reader.last_sequence)
         steps, transfers = [], 0
@@ -122,8 +132,11 @@ class SwitchCore:
         turn = self._turn
         for active in turn.settled:
             self._depart(active)
-        for active, result in zip(turn.stepping, results, strict=True):
-            self._advance(active, result)
+        for one, result in zip(turn.stepping, results, strict=True):
+            if isinstance(one, Active):
+                self._advance(one, result)
+            else:
+                self._finish(one, result)
         self._turn = None
         return self._take_departures()
 
@@ -134,9 +147,10 @@ class SwitchCore:
         self._event("work-refused", code=code, why=why)
         for active in turn.settled:
             self._depart(active)
-        for active in turn.stepping:
-            assert active.flow is not None
-            active.flow.close()
+        for one in turn.stepping:
+            active = one if isinstance(one, Active) else self._plain.abandon(one)
+            if active.flow is not None:
+                active.flow.close()
             active.decision = Decision(code=code, evidence=why, remember=False)
             self._depart(active)
         return self._take_departures()
@@ -156,8 +170,7 @@ class SwitchCore:
         self._queue.clear()
         self._settled.clear()
         self._parked.clear()
-        self._under_way = 0
-        self._by_connection.clear()
+        self._under_way.clear()
         return self._take_departures()
 
     def keep_marks(self) -> None:
@@ -211,10 +224,8 @@ class SwitchCore:
         elif self._is_full(arrival.connection) or self._speaks_too_often(received):
             self._turn_away(arrival, received, _BUSY_CODE)
         else:
-            self._under_way += 1
-            by_connection, number = self._by_connection, arrival.connection
-            by_connection[number] = by_connection.get(number, 0) + 1
-            self._start(arrival, received, changes_before)
+            self._under_way.begin(arrival.connection)
+            self._begin(arrival, received, changes_before)
 
     def _speaks_too_often(self, accepted: Accepted) -> bool:
         """Take from a terminal's share; what its key has not proved costs it nothing."""
@@ -222,11 +233,14 @@ class SwitchCore:
         return accepted.keys is not None and not self._buckets.take(name, self._desk.now_ns)
 
     def _is_full(self, connection: int) -> bool:
-        return (
-            self.is_draining
-            or self._under_way >= self._in_flight_maximum
-            or self._by_connection.get(connection, 0) >= self._in_flight_per_connection
-        )
+        return self.is_draining or self._under_way.is_full(connection)
+
+    def _begin(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
+        sale = self._plain.begin(arrival, accepted)
+        if sale is None:
+            self._start(arrival, accepted, changes_before)
+        else:
+            self._queue.append((sale, sale.step))
 
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
         context = Context(accepted.request, accepted.terminal, accepted.keys, self._desk)
@@ -266,7 +280,7 @@ class SwitchCore:
         except LedgerError as error:
             # Something of this request may be posted: silence makes the terminal reverse it.
             self._lose_ledger(error)
-            self._release(active)
+            self._under_way.end(active.arrival.connection)
             self._cut(active.arrival, "the ledger was lost in the middle")
         except StopIteration as stop:
             # What it changed before its last step was durable with that step or before it.
@@ -277,6 +291,19 @@ class SwitchCore:
                 self._depart(active)
         else:
             self._queue.append((active, step))
+
+    def _finish(self, sale: "PlainSale", result: StepResult) -> None:
+        payload = self._plain.finish(sale, result)
+        if payload is None:
+            self._advance(self._plain.resume(sale, result), None)
+            return
+        arrival, key = sale.arrival, sale.transfer_id
+        self._under_way.end(arrival.connection)
+        self.counters["0200/00"] += 1
+        self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
+        self._desk.in_flight.discard(key)
+        if self._parked:
+            self._wake(key)
 
     def _settle(self, active: Active, decision: Decision) -> None:
         """Answer now, or when the changes that this message made are durable."""
@@ -297,7 +324,7 @@ class SwitchCore:
     def _depart(self, active: Active) -> None:
         """Send the answer, and let those who waited for this key begin again."""
         assert active.decision is not None
-        self._release(active)
+        self._under_way.end(active.arrival.connection)
         self._answer(active, active.decision)
         self._desk.in_flight.difference_update(active.locked)
         for key in active.locked:
@@ -314,28 +341,17 @@ class SwitchCore:
                 self._parked.setdefault(key, deque()).extendleft(reversed(line))
                 return
 
-    def _release(self, active: Active) -> None:
-        self._under_way -= 1
-        connection = active.arrival.connection
-        left = self._by_connection.pop(connection) - 1
-        if left:
-            self._by_connection[connection] = left
-
     def _lose_ledger(self, error: LedgerError) -> None:
         self.unfit_reason = self.unfit_reason or f"{error.code}: {error}"
         self._event("unfit", why=self.unfit_reason)
 
     def _answer(self, active: Active, decision: Decision) -> None:
-        context = active.context
-        request, key, issuer_data = context.request, context.cryptogram_key, b""
-        if key is not None:
-            data = self._desk.chip_keys.issuer_authentication_data
-            issuer_data = data(key, request.chip["9F26"], decision.code)
-        account_type = context.answer_account_type
-        changes = answer_changes(decision, account_type=account_type, issuer_data=issuer_data)
-        keys, use = context.keys, context.use
-        self._send(active.arrival, request.message, decision.code, keys, changes, use)
-        self._note(active, decision)
+        context, message = active.context, active.context.request.message
+        changes = changes_for(context, decision)
+        self._send(active.arrival, message, decision.code, context.keys, changes, context.use)
+        request, card = context.request, context.card
+        self.counters[f"{request.mti}/{decision.code}"] += 1
+        self.events += told_of(request, decision, card, self._desk.rules.version)
 
     def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
         if rejected.code != "00":
@@ -380,16 +396,6 @@ class SwitchCore:
         self._desk.memory.move_business_date(day, self._settled_sequence)
         self._desk.rules = self._desk.rules.on(day)
         self._event("business-date", day=day.isoformat(), **told)
-
-    def _note(self, active: Active, decision: Decision) -> None:
-        request = active.accepted.request
-        self.counters[f"{request.mti}/{decision.code}"] += 1
-        card = active.context.card
-        if decision.approved:
-            self.events += first_use(request, card)
-            if request.mti[:2] == "02":
-                return
-        self.events.append(told(request, decision, card, self._desk.rules.version))
 
     def _event(self, name: str, **fields: Any) -> None:
         self.events.append((name, fields))

@@ -24,6 +24,18 @@ def first_use(request: Request, card: CardView | None) -> tuple[Event, ...]:
     return ((FIRST_USE, {"card_number": card.card_number, "terminal": request.terminal_id}),)
 
 
+def told_of(
+    request: Request, decision: Decision, card: CardView | None, rules_version: str
+) -> tuple[Event, ...]:
+    """Give the events of a decision; an approved sale or advice is told by the ledger."""
+    if not decision.approved:
+        return (told(request, decision, card, rules_version),)
+    found = first_use(request, card)
+    if request.mti[:2] == "02":
+        return found
+    return (*found, told(request, decision, card, rules_version))
+
+
 def told(request: Request, decision: Decision, card: CardView | None, rules_version: str) -> Event:
     """Give the event of a decision: what was asked, what it came to, by which rule (R42)."""
     return (

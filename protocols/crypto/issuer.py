@@ -52,13 +52,14 @@ class ChipClaim:
 class IssuerKey:
     """The issuer's master key for application cryptograms, its context kept."""
 
-    __slots__ = ("_context", "_imk", "_option")
+    __slots__ = ("_imk", "_option", "kept")
 
     def __init__(self, imk: SecretBytes, option: DerivationOption = "A") -> None:
         """Set up the context; raise KeyRefusedError when the key is not 16 bytes."""
         self._imk = imk
         self._option: DerivationOption = option
-        self._context = current.engine.IssuerKey(double_key(imk), _ORDER, _BOUNDS)
+        #: The engine's context, as the native core takes it.
+        self.kept = current.engine.IssuerKey(double_key(imk), _ORDER, _BOUNDS)
 
     def check(self, claim: ChipClaim) -> ChipCheck:
         """Give the verdict on a chip message.
@@ -67,7 +68,7 @@ class IssuerKey:
         or has the wrong length, or a card sequence number that is none.
         """
         block = diversification_block(claim.pan, claim.psn, self._option)
-        return self._made(claim, self._context.check(block, claim.chip))
+        return self._made(claim, self.kept.check(block, claim.chip))
 
     def check_tags(self, pan: Pan, psn: str, tags: Mapping[str, bytes]) -> ChipCheck:
         """Give the verdict on chip data that was taken apart already: hex tag to value.
@@ -76,7 +77,7 @@ class IssuerKey:
         sequence number that is none.
         """
         block = diversification_block(pan, psn, self._option)
-        verdict = self._context.check_tags(block, tags)
+        verdict = self.kept.check_tags(block, tags)
         if verdict is not None:
             holds, atc, key = verdict
             return ChipCheck(holds, atc, SecretBytes(key))
@@ -98,7 +99,7 @@ class IssuerKey:
             for block, claim in zip(blocks, claims, strict=True)
             if isinstance(block, bytes)
         ]
-        verdicts = iter(self._context.check_batch(pairs))
+        verdicts = iter(self.kept.check_batch(pairs))
         out: list[ChipCheck | LumbungError] = []
         for block, claim in zip(blocks, claims, strict=True):
             try:

@@ -6,7 +6,7 @@ verification key; the terminal's PIN key comes as a kept `TdesCipher`.
 
 from enum import Enum
 
-from protocols.crypto.engine import current
+from protocols.crypto.engine import TdesContext, current
 from protocols.crypto.errors import PinError
 from protocols.crypto.pin import PIN_DIGITS_MAX, PIN_DIGITS_MIN, pan_digits, whole_block
 from protocols.crypto.tdes import TdesCipher
@@ -46,6 +46,11 @@ class PinVerifier:
             raise PinError("a decimalisation table is 16 digits")
         self._pvk = TdesCipher(pvk)
         self._decimalisation = decimalisation
+
+    @property
+    def kept(self) -> tuple[TdesContext, str]:
+        """Give the key's context and the table, as the native core takes them."""
+        return self._pvk.context, self._decimalisation
 
     def check(self, pin_key: TdesCipher, block: PinBlock, pan: Pan, offset: str) -> PinCheck:
         """Tell, in constant time, whether the block holds the PIN of this card and offset.

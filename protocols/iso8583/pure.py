@@ -36,6 +36,8 @@ class PureCodec:
     __slots__ = ("_decode_plans", "_encode_plans", "_mac_sizes", "spec")
 
     is_native = False
+    #: The native core's own writer of answers, for native callers; the pure codec has none.
+    answerer: Callable[..., bytes | None] | None = None
 
     def __init__(self, spec: Spec) -> None:
         """Take the spec; plans are compiled as bitmaps are seen."""

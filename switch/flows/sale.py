@@ -2,12 +2,13 @@
 
 from ledger.port import Entry
 from ledger.statuses import CreateTransferStatus
-from programme.chart import TransferCode
+from ledger.structures import Transfer
+from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
 from switch.approval import approval_code
 from switch.changes import OutageCounted
 from switch.corrections import find_corrections, undone_sen
-from switch.decision import Decision, Flow, LedgerStep, MonthLeft
+from switch.decision import Decision, Flow, LedgerStep, MonthLeft, StepResult
 from switch.flows import postings
 from switch.memory import SALES
 from switch.outcomes import OutcomeKind, ledger_outcomes
@@ -71,6 +72,13 @@ def _post(context: Context, code: TransferCode, *, is_partial: bool) -> Flow:
     except GeneratorExit:
         memory.velocity.undo(transfer.id, transfer.amount)
         raise
+    return (yield from settle_sale(context, sale, transfer, answer))
+
+
+def settle_sale(context: Context, sale: SaleData, transfer: Transfer, answer: StepResult) -> Flow:
+    """Answer a sale or voucher by what the ledger said of its transfer."""
+    memory = context.desk.memory
+    terminal, code = transfer.user_data_32, TransferCode(transfer.code)
     (result,), (entry,) = answer.results, answer.entries
     outcome = ledger_outcomes()[result.status]
     if result.status is CreateTransferStatus.CREATED:

@@ -61,15 +61,15 @@ class Desk:
     #: What a stage wants people to know, for the log: name and fields without card data.
     alarms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     #: Records by the keys of this turn's 0200, looked up together; valid during `receive` only.
-    _entries: dict[int, Entry | None] = field(default_factory=dict)
+    entries: dict[int, Entry | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pin_verifier = PinVerifier(self.pin_verification_key)
 
     def entry(self, transfer_id: int) -> Entry | None:
         """Give the durable record of this id, None when it is unused."""
-        if transfer_id in self._entries:
-            return self._entries[transfer_id]
+        if transfer_id in self.entries:
+            return self.entries[transfer_id]
         return self.reader.lookup_entries([transfer_id])[0]
 
     def look_up(self, requests: Iterable[Request]) -> None:
@@ -81,11 +81,11 @@ class Desk:
         ids = [request.transfer_id for request in requests if request.mti[:2] == "02"]
         if len(ids) > 1:
             with suppress(LedgerError):
-                self._entries = dict(zip(ids, self.reader.lookup_entries(ids), strict=True))
+                self.entries = dict(zip(ids, self.reader.lookup_entries(ids), strict=True))
 
     def forget_look_ups(self) -> None:
         """End the turn."""
-        self._entries = {}
+        self.entries = {}
 
 
 @dataclass(slots=True)

@@ -66,7 +66,8 @@ def test_story_of_another_seed_has_other_ids(
 
 WITHOUT_NATIVE = """
 import sys
-sys.modules["ledger._core"] = sys.modules["protocols._core"] = None
+for package in ("ledger", "protocols", "switch"):
+    sys.modules[f"{package}._core"] = None
 from lumbung.cli import main
 main()
 """
