@@ -11,6 +11,7 @@ import pytest
 
 from ledger import open_ledger
 from ledger.port import Ledger
+from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, counting_bytes, engines
 from tests.test_ledger.ledger_workload import Workload
 
@@ -91,3 +92,26 @@ def test_engines_write_the_same_bytes_and_go_on_with_each_others(seed: int, tmp_
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_engines_write_the_same_bytes_over_long_runs(seed: int, tmp_path: Path) -> None:
     run(seed, tmp_path, batches=80)
+
+
+@pytest.mark.slow
+def test_engines_write_the_same_bytes_for_batches_that_two_threads_hash(tmp_path: Path) -> None:
+    pure, native = Twin(tmp_path / "pure", 4 << 20), Twin(tmp_path / "native", 4 << 20)
+    for twin, engine in ((pure, "pure"), (native, "native")):
+        twin.open(engine)
+        twin.ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+        first = 1
+        for count in (2_047, 2_048, 8_189, 8_189, 1, 8_189):  # The last ones in a second segment.
+            batch = [
+                Transfer(
+                    id=number, debit_account_id=1, credit_account_id=2, amount=7, ledger=1, code=1
+                )
+                for number in range(first, first + count)
+            ]
+            first += count
+            assert {result.status.name for result in twin.ledger.create_transfers(batch)} == {
+                "CREATED"
+            }
+        assert twin.ledger.verify().transfers == first - 1
+        twin.ledger.close()
+    assert pure.files() == native.files()

@@ -21,9 +21,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Start a frame that takes at most `capacity` records.
-    pub fn new(first_sequence: u64, capacity: usize) -> Self {
-        let mut buffer = AlignedBuffer::default();
+    /// Start a frame that takes at most `capacity` records, in memory that was used before.
+    pub fn new(first_sequence: u64, capacity: usize, mut buffer: AlignedBuffer) -> Self {
         buffer.reset(frame_bytes(capacity));
         Self {
             buffer,
@@ -146,6 +145,8 @@ impl Frame {
 pub struct RecentFrames {
     frames: VecDeque<Arc<Frame>>,
     bytes: usize,
+    /// The memory of the frame that was let go of last: fresh memory costs a fault for each page.
+    free: AlignedBuffer,
 }
 
 impl RecentFrames {
@@ -156,7 +157,15 @@ impl RecentFrames {
         while self.bytes > RECENT_BYTES_MAX && self.frames.len() > 1 {
             let oldest = self.frames.pop_front().expect("more than one");
             self.bytes -= oldest.buffer.bytes().len();
+            if let Ok(frame) = Arc::try_unwrap(oldest) {
+                self.free = frame.buffer;
+            }
         }
+    }
+
+    /// Take memory that is not used any more, for the next frame.
+    pub fn take_buffer(&mut self) -> AlignedBuffer {
+        std::mem::take(&mut self.free)
     }
 
     /// Give a record if its frame is still kept.

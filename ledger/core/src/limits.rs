@@ -34,6 +34,10 @@ pub const SEAL_PAUSE_US: u64 = 10_000;
 /// Looks at a commit mark that does not verify, before a reader calls it damaged: a writer writes it
 /// in microseconds.
 pub const MARK_READS_MAX: u32 = 8;
+
+/// Records from which a frame is hashed by two threads: their hashing takes ten times what starting
+/// the second one does.
+pub const SPLIT_RECORDS_MIN: usize = 2_048;
 /// Closed segments that wait for sealing before it makes no more pauses.
 pub const SEAL_BACKLOG_MAX: u64 = 4;
 /// Closed segments that wait for sealing before a commit that needs another one waits too: their
