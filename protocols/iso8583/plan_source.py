@@ -74,6 +74,11 @@ CHARSET_TESTS = {
 _EMPTY_IS_FINE = {"n", "a", "an", "upper", "x+n"}
 
 
+#: Whether a track 2 that was split at its separator, `a, s, b = ...`, has digits on both sides. The
+#: digits of bytes are the ASCII ones, and looked at several times faster than those of a str.
+TRACK2_TEST = "s and 0 < len(a) < 20 and (a + b).encode().isdigit()"
+
+
 def charset_test(charset: str, name: str, *, may_be_empty: bool) -> str:
     """Give the expression that tests variable `name`."""
     test = CHARSET_TESTS[charset].replace("{x}", name)
@@ -129,3 +134,18 @@ def _fits_run(element: Element) -> bool:
     if not element.is_fixed or element.kind not in (Kind.DIGITS, Kind.TEXT):
         return False
     return not (element.encoding == "bcd" and element.odd.endswith("f") and element.maximum % 2)
+
+
+def digit_spans(run: Sequence[Element]) -> Sequence[tuple[int, int]]:
+    """Give where neighbours of digits stand in a run of one byte a character, as one each."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for element in run:
+        stop = at + element.maximum
+        if element.kind is Kind.DIGITS or element.charset == "n":
+            if spans and spans[-1][1] == at:
+                spans[-1] = (spans[-1][0], stop)
+            else:
+                spans.append((at, stop))
+        at = stop
+    return spans

@@ -9,6 +9,7 @@ mod ffi;
 mod hex;
 mod lazy;
 mod mask;
+mod out;
 mod packed;
 mod read;
 mod read_parts;
@@ -130,13 +131,13 @@ impl CodecCore {
         let py = message.py();
         if let Some((mti, elements)) = self.message.parts(message) {
             if let Some(out) = self.encode_plain(&mti, &elements, None) {
-                return Ok(PyBytes::new(py, &out).into_any());
+                return Ok(out.into_any());
             }
         }
         let mti = message.getattr(intern!(py, "mti"))?;
         let elements = message.getattr(intern!(py, "elements"))?;
         if let Some(out) = self.encode_plain(&mti, &elements, None) {
-            return Ok(PyBytes::new(py, &out).into_any());
+            return Ok(out.into_any());
         }
         self.slow.write.bind(py).call1((mti, elements))
     }
@@ -150,8 +151,7 @@ impl CodecCore {
     ) -> Option<Bound<'py, PyBytes>> {
         let (mti, elements) = self.message.parts(message)?;
         let sign = |covered: &[u8]| key.over(covered, padding);
-        let out = self.encode_plain(&mti, &elements, Some(&sign))?;
-        Some(PyBytes::new(message.py(), &out))
+        self.encode_plain(&mti, &elements, Some(&sign))
     }
 
     /// Give the bytes of the answer to a request, None when the packer must do it.
@@ -174,15 +174,14 @@ impl CodecCore {
             |covered: &[u8]| key.and_then(|(mac, padding)| mac.get().over(covered, *padding));
         let sign: Option<Sign<'_>> = if key.is_some() { Some(&sign) } else { None };
         let mti = ffi::ascii_of(mti)?;
-        let out = write::answer(
+        write::answer(
             &self.table,
             &self.numbers,
             mti,
             (&elements, echoed),
             changes,
             sign,
-        )?;
-        Some(PyBytes::new(request.py(), &out))
+        )
     }
 
     /// Give the message and which of its sender's keys proves its MAC.
@@ -276,12 +275,12 @@ impl CodecCore {
 
     /// Give the bytes of parts that are plainly right.
     #[inline]
-    fn encode_plain(
+    fn encode_plain<'py>(
         &self,
-        mti: &Bound<'_, PyAny>,
-        elements: &Bound<'_, PyAny>,
+        mti: &Bound<'py, PyAny>,
+        elements: &Bound<'py, PyAny>,
         sign: Option<Sign<'_>>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Bound<'py, PyBytes>> {
         let text = mti.cast_exact::<PyString>().ok()?;
         let dict = elements.cast_exact::<PyDict>().ok()?;
         write::message(&self.table, &self.numbers, text, dict, sign)

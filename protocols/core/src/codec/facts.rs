@@ -126,9 +126,9 @@ impl FactsReader {
         link: &Bound<'py, PyString>,
     ) -> Option<PyResult<Bound<'py, PyAny>>> {
         let py = message.py();
-        let mut items = Items::of(elements, &self.numbers)?;
+        let items = Items::of(elements, &self.numbers)?;
         let mut by_number = [None; ELEMENTS];
-        for (number, value) in items.as_mut_slice() {
+        for (number, value) in items.as_slice() {
             *by_number.get_mut(*number)? = Some(*value);
         }
         let found = Elements { by_number };

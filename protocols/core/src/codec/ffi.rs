@@ -16,23 +16,34 @@ pub type Lent<'a, 'py> = Borrowed<'a, 'py, PyAny>;
 /// Most elements of a message: three bitmaps.
 pub const ITEMS_MAX: usize = 192;
 
-/// The items of a dict whose keys are element numbers.
+/// Values by element number, at most `ITEMS_MAX` of them.
 pub struct Items<'a, 'py> {
     space: [MaybeUninit<(usize, Lent<'a, 'py>)>; ITEMS_MAX],
     size: usize,
+    /// A bit for each number, as a bitmap has it.
+    words: [u64; 3],
+    last: usize,
+    is_sorted: bool,
 }
 
 impl<'a, 'py> Items<'a, 'py> {
-    /// Give the items of a dict whose keys are whole numbers of 1 to `limit`, in the dict's order.
+    pub fn none() -> Self {
+        Self {
+            space: [const { MaybeUninit::uninit() }; ITEMS_MAX],
+            size: 0,
+            words: [0; 3],
+            last: 0,
+            is_sorted: true,
+        }
+    }
+
+    /// Give the items of a dict whose keys are whole numbers of 1 to `ITEMS_MAX`, in its order.
     ///
     /// None when a key is anything else. The caller must run no Python code while it holds the
     /// values: the dict could change under them.
     pub fn of(dict: &'a Bound<'py, PyDict>, numbers: &SmallNumbers) -> Option<Self> {
         let py = dict.py();
-        let mut out = Self {
-            space: [const { MaybeUninit::uninit() }; ITEMS_MAX],
-            size: 0,
-        };
+        let mut out = Self::none();
         let mut position: ffi::Py_ssize_t = 0;
         let mut key: *mut ffi::PyObject = std::ptr::null_mut();
         let mut value: *mut ffi::PyObject = std::ptr::null_mut();
@@ -48,19 +59,49 @@ impl<'a, 'py> Items<'a, 'py> {
                 &raw mut value,
             ) != 0
             {
-                let number = numbers.of(key)?;
-                let slot = out.space.get_mut(out.size)?;
-                slot.write((number, Borrowed::from_ptr(py, value)));
-                out.size += 1;
+                out.push(numbers.of(key)?, Borrowed::from_ptr(py, value))?;
             }
         }
         Some(out)
     }
 
-    /// The items, to be looked at or put in order.
-    pub fn as_mut_slice(&mut self) -> &mut [(usize, Lent<'a, 'py>)] {
-        // SAFETY: the first `size` slots were written by `of`, and MaybeUninit<T> is laid out as T.
-        unsafe { std::slice::from_raw_parts_mut(self.space.as_mut_ptr().cast(), self.size) }
+    /// Append an item; None for a number outside 1 to `ITEMS_MAX` or one item too many.
+    #[inline]
+    pub fn push(&mut self, number: usize, value: Lent<'a, 'py>) -> Option<()> {
+        let bit = number.wrapping_sub(1);
+        *self.words.get_mut(bit / 64)? |= 1 << (63 - bit % 64);
+        self.space.get_mut(self.size)?.write((number, value));
+        self.size += 1;
+        self.is_sorted &= number > self.last;
+        self.last = number;
+        Some(())
+    }
+
+    /// Whether an item has this number, which is one of 1 to `ITEMS_MAX`.
+    pub fn has(&self, number: usize) -> bool {
+        let bit = number - 1;
+        self.words[bit / 64] >> (63 - bit % 64) & 1 == 1
+    }
+
+    pub fn words(&self) -> [u64; 3] {
+        self.words
+    }
+
+    pub fn as_slice(&self) -> &[(usize, Lent<'a, 'py>)] {
+        // SAFETY: the first `size` slots were written by `push`, and MaybeUninit<T> is laid out as T.
+        unsafe { std::slice::from_raw_parts(self.space.as_ptr().cast(), self.size) }
+    }
+
+    /// Put the items in the order of their numbers.
+    pub fn sort(&mut self) {
+        if self.is_sorted {
+            return;
+        }
+        // SAFETY: as in `as_slice`.
+        let items: &mut [(usize, Lent<'a, 'py>)] =
+            unsafe { std::slice::from_raw_parts_mut(self.space.as_mut_ptr().cast(), self.size) };
+        items.sort_unstable_by_key(|item| item.0);
+        self.is_sorted = true;
     }
 }
 

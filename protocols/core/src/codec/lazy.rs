@@ -12,6 +12,7 @@ struct Place {
     start: u16,
     begin: u16,
     end: u16,
+    /// 0 where the element always has as many.
     units: u16,
 }
 
@@ -41,19 +42,31 @@ pub fn found<'py>(core: &Bound<'py, CodecCore>, raw: &Bound<'py, PyBytes>) -> Op
     let bits = bitmap(table, bytes, &mut at)?;
     let size: u32 = bits.words.iter().map(|word| word.count_ones()).sum();
     let mut places = Vec::with_capacity(size as usize);
+    let mut start = u16::try_from(at).ok()?;
     for number in bits.numbers(table) {
-        let element = table.elements[number].as_ref()?;
-        let start = at;
-        let (begin, units) = span(element, bytes, &mut at, bytes.len())?;
+        let fixed = *table.sizes.get(number)?;
+        let (begin, end, units) = if fixed > 0 {
+            (start, start.checked_add(fixed)?, 0)
+        } else {
+            let element = table.elements[number].as_ref()?;
+            let mut at = usize::from(start);
+            let (begin, units) = span(element, bytes, &mut at, bytes.len())?;
+            (
+                begin.try_into().ok()?,
+                at.try_into().ok()?,
+                units.try_into().ok()?,
+            )
+        };
         places.push(Place {
-            number: u16::try_from(number).ok()?,
-            start: u16::try_from(start).ok()?,
-            begin: u16::try_from(begin).ok()?,
-            end: u16::try_from(at).ok()?,
-            units: u16::try_from(units).ok()?,
+            number: number.try_into().ok()?,
+            start,
+            begin,
+            end,
+            units,
         });
+        start = end;
     }
-    (at == bytes.len()).then(|| LazyMessage {
+    (usize::from(start) == bytes.len()).then(|| LazyMessage {
         core: core.clone().unbind(),
         raw: raw.clone().unbind(),
         mti: mti.unbind(),
@@ -96,7 +109,9 @@ impl LazyMessage {
             .as_bytes()
             .get(usize::from(place.begin)..usize::from(place.end));
         if let (Some(element), Some(field)) = (&core.table.elements[number], field) {
-            let units = usize::from(place.units);
+            let units = element
+                .fixed
+                .map_or(usize::from(place.units), |_| element.max);
             if let Some(value) = content(py, &core.table, element, field, units) {
                 return Ok(value);
             }

@@ -2,6 +2,7 @@
 //!
 //! For messages that are plainly right; `protocols.iso8583.mask` has the rules and does the rest.
 
+use super::out::Out;
 use super::read::{bitmap, skip_mti, span, take};
 use super::read_parts::part;
 use super::read_simple::unhexed;
@@ -62,9 +63,7 @@ fn content(
             if let Encoding::Hex(_) = element.encoding {
                 let mut inner = unhexed(&element.encoding, field)?;
                 tagged(table, element, form, &mut inner, hidden)?;
-                let mut out = Vec::with_capacity(end);
-                write_hex(&element.encoding, &inner, &mut out);
-                field.copy_from_slice(&out);
+                write_hex(&element.encoding, &inner, &mut Out::new(field))?;
             } else {
                 tagged(table, element, form, field, hidden)?;
             }

@@ -257,13 +257,16 @@ pub fn units_of_size(element: &Element, field: &[u8]) -> Option<usize> {
 /// Where an element's content stands and how many units it has; `at` moves behind it.
 #[inline]
 pub fn span(element: &Element, raw: &[u8], at: &mut usize, end: usize) -> Option<(usize, usize)> {
+    if let Some(size) = element.fixed {
+        let begin = *at;
+        take(raw, at, size, end)?;
+        return Some((begin, element.max));
+    }
     let units = if let Some(prefix) = &element.prefix {
         let number = count(prefix, raw, at, end)?;
         units_of_count(element, prefix.counts, number)?
-    } else if element.min < element.max {
-        units_of_size(element, raw.get(*at..end)?)?
     } else {
-        element.max
+        units_of_size(element, raw.get(*at..end)?)?
     };
     if units < element.min || units > element.max {
         return None;

@@ -98,6 +98,8 @@ pub struct Element {
     pub min: usize,
     pub max: usize,
     pub prefix: Option<Prefix>,
+    /// Bytes on the wire where they are always as many; None where a prefix or the end says it.
+    pub fixed: Option<usize>,
     pub odd: Odd,
     pub charset: Charset,
     pub shown: Shown,
@@ -118,6 +120,8 @@ pub struct Table {
     pub always_128: bool,
     pub tertiary: bool,
     pub elements: Vec<Option<Element>>,
+    /// By number the bytes of an element that always has as many, close together; 0 for others.
+    pub sizes: Vec<u16>,
     pub bytes_max: usize,
     pub tags_max: usize,
     pub tag_bytes_max: usize,
@@ -135,7 +139,9 @@ impl Table {
                 .ok_or_else(|| PyValueError::new_err("no element number"))?;
             *slot = Some(Element::new(&element, tables, Some(number))?);
         }
+        let size = |element: &Option<Element>| element.as_ref()?.fixed?.try_into().ok();
         Ok(Self {
+            sizes: elements.iter().map(|e| size(e).unwrap_or(0)).collect(),
             mti: encoding(&text(spec, "mti_encoding")?, tables)?,
             bitmap: encoding(&text(spec, "bitmap_encoding")?, tables)?,
             always_128: spec.getattr("bitmap_always_128")?.extract()?,
@@ -179,6 +185,12 @@ impl Element {
             _ => Vec::new(),
         };
         let prefix = given.getattr("prefix")?;
+        let (min, max) = (
+            given.getattr("minimum")?.extract()?,
+            given.getattr("maximum")?.extract()?,
+        );
+        let encoding = encoding(&text(given, "encoding")?, tables)?;
+        let is_fixed = prefix.is_none() && min == max;
         Ok(Self {
             key: match number {
                 Some(number) => number.unbind(),
@@ -186,9 +198,10 @@ impl Element {
             },
             name: text(given, "key")?,
             kind,
-            encoding: encoding(&text(given, "encoding")?, tables)?,
-            min: given.getattr("minimum")?.extract()?,
-            max: given.getattr("maximum")?.extract()?,
+            fixed: is_fixed.then(|| wire_size(&encoding, max)),
+            encoding,
+            min,
+            max,
             prefix: if prefix.is_none() {
                 None
             } else {
@@ -350,6 +363,14 @@ fn odd(rule: &str) -> Odd {
     }
 }
 
+fn wire_size(encoding: &Encoding, units: usize) -> usize {
+    match encoding {
+        Encoding::Bcd => units.div_ceil(2),
+        Encoding::Hex(_) => units * 2,
+        _ => units,
+    }
+}
+
 /// A tag of at most four bytes as a number.
 pub fn tag_number(tag: &[u8]) -> u32 {
     tag.iter()
@@ -374,11 +395,7 @@ impl Element {
 
     /// Bytes on the wire of a value of `units` digits, characters or bytes.
     pub fn wire_size(&self, units: usize) -> usize {
-        match self.encoding {
-            Encoding::Bcd => units.div_ceil(2),
-            Encoding::Hex(_) => units * 2,
-            _ => units,
-        }
+        wire_size(&self.encoding, units)
     }
 
     /// Whether the element holds a MAC: eight bytes, always.

@@ -1,6 +1,7 @@
 //! Writing: a dict of values to bytes, or None when anything is odd.
 
-use super::ffi::{ascii_of, Items, Lent, SmallNumbers, ITEMS_MAX};
+use super::ffi::{ascii_of, Items, Lent, SmallNumbers};
+use super::out::Out;
 use super::packed;
 use super::read_simple::{all_digits, in_charset, is_track2};
 use super::table::{Counts, Element, Encoding, Kind, Prefix, Table};
@@ -10,11 +11,9 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 pub type Value<'py> = Bound<'py, PyAny>;
 
-/// Longest length prefix. The linter of specs allows no longer one.
-const PREFIX_BYTES_MAX: usize = 4;
-
-/// Room for a common message without growing.
-const USUAL_BYTES: usize = 512;
+/// Room on the stack: nearly every message fits. A longer one is written again in a room of the
+/// longest message.
+const USUAL_BYTES: usize = 768;
 
 /// Makes the MAC over the bytes before it.
 pub type Sign<'a> = &'a dyn Fn(&[u8]) -> Option<[u8; MAC_BYTES]>;
@@ -25,78 +24,84 @@ const MAC_SECONDARY: usize = 128;
 const MAC_BYTES: usize = 8;
 
 /// Give the bytes of a message; with `sign`, its MAC as the last element in place of any it holds.
-pub fn message(
+pub fn message<'py>(
     table: &Table,
     numbers: &SmallNumbers,
-    mti: &Bound<'_, PyString>,
-    elements: &Bound<'_, PyDict>,
+    mti: &Bound<'py, PyString>,
+    elements: &Bound<'py, PyDict>,
     sign: Option<Sign<'_>>,
-) -> Option<Vec<u8>> {
-    let mut found = Items::of(elements, numbers)?;
-    items_message(table, ascii_of(mti)?, found.as_mut_slice(), sign)
+) -> Option<Bound<'py, PyBytes>> {
+    let mut items = Items::of(elements, numbers)?;
+    items_message(mti.py(), table, ascii_of(mti)?, &mut items, sign)
 }
 
 /// Give the bytes of an answer: the echoed elements of a request, then the changes.
 ///
 /// `echoed` has bit n for element n. A change of None takes an echoed element away.
-pub fn answer(
+pub fn answer<'py>(
     table: &Table,
     numbers: &SmallNumbers,
     mti: &[u8],
-    echo: (&Bound<'_, PyDict>, u128),
-    changes: &Bound<'_, PyDict>,
+    echo: (&Bound<'py, PyDict>, u128),
+    changes: &Bound<'py, PyDict>,
     sign: Option<Sign<'_>>,
-) -> Option<Vec<u8>> {
+) -> Option<Bound<'py, PyBytes>> {
     let (request, echoed) = echo;
-    let mut over = Items::of(changes, numbers)?;
-    let mut found = Items::of(request, numbers)?;
-    let mut taken = [0_u64; 4];
-    let mut items = Vec::with_capacity(ITEMS_MAX);
-    for (number, value) in over.as_mut_slice() {
-        *taken.get_mut(*number / 64)? |= 1 << (*number % 64);
+    let over = Items::of(changes, numbers)?;
+    let found = Items::of(request, numbers)?;
+    let mut items = Items::none();
+    for (number, value) in over.as_slice() {
         if !value.is_none() {
-            items.push((*number, *value));
+            items.push(*number, *value)?;
         }
     }
-    for (number, value) in found.as_mut_slice() {
+    for (number, value) in found.as_slice() {
         let is_echoed = *number < 128 && echoed >> *number & 1 == 1;
-        if is_echoed && taken[*number / 64] >> (*number % 64) & 1 == 0 {
-            items.push((*number, *value));
+        if is_echoed && !over.has(*number) {
+            items.push(*number, *value)?;
         }
     }
-    items_message(table, mti, &mut items, sign)
+    items_message(request.py(), table, mti, &mut items, sign)
 }
 
-fn items_message(
+fn items_message<'py>(
+    py: Python<'py>,
     table: &Table,
     mti: &[u8],
-    items: &mut [(usize, Lent<'_, '_>)],
+    items: &mut Items<'_, '_>,
     sign: Option<Sign<'_>>,
-) -> Option<Vec<u8>> {
-    if !items.is_sorted_by_key(|item| item.0) {
-        items.sort_unstable_by_key(|item| item.0);
+) -> Option<Bound<'py, PyBytes>> {
+    items.sort();
+    let mut room = [0; USUAL_BYTES];
+    let mut out = Out::new(&mut room);
+    if write_items(table, mti, items, sign, &mut out).is_some() {
+        return (out.len() <= table.bytes_max).then(|| PyBytes::new(py, out.written()));
     }
-    let is_kept =
-        |number: usize| sign.is_none() || (number != MAC_PRIMARY && number != MAC_SECONDARY);
-    let mut words = [0_u64; 3];
-    let mut set = |number: usize| words[(number - 1) / 64] |= 1 << (63 - (number - 1) % 64);
-    let mut highest = 0;
-    for (number, _) in items.iter().filter(|item| is_kept(item.0)) {
-        set(*number);
-        highest = *number;
+    if !out.is_full() || USUAL_BYTES >= table.bytes_max {
+        return None;
     }
+    let mut room = vec![0; table.bytes_max];
+    let mut out = Out::new(&mut room);
+    write_items(table, mti, items, sign, &mut out)?;
+    Some(PyBytes::new(py, out.written()))
+}
+
+/// Write MTI, bitmaps and elements, which stand in order, and the MAC that `sign` gives.
+fn write_items(
+    table: &Table,
+    mti: &[u8],
+    items: &Items<'_, '_>,
+    sign: Option<Sign<'_>>,
+    out: &mut Out<'_>,
+) -> Option<()> {
+    let mut words = items.words();
     let signature = match sign {
         Some(sign) => {
-            let number = if table.always_128 || highest > MAC_PRIMARY {
-                MAC_SECONDARY
-            } else {
-                MAC_PRIMARY
-            };
-            let element = table.elements[number].as_ref()?;
-            if highest > number || !element.is_mac() {
-                return None;
+            for number in [MAC_PRIMARY, MAC_SECONDARY] {
+                words[number / 64 - 1] &= !1;
             }
-            set(number);
+            let (number, element) = mac_element(table, &words)?;
+            words[number / 64 - 1] |= 1;
             Some((element, sign))
         }
         None => None,
@@ -104,33 +109,50 @@ fn items_message(
     if table.tertiary && words[1] >> 63 == 1 {
         return None;
     }
-    let mut out = Vec::with_capacity(USUAL_BYTES);
-    write_mti(table, mti, &mut out)?;
-    write_bitmap(table, &mut words, &mut out);
-    for (number, value) in items.iter().filter(|item| is_kept(item.0)) {
+    write_mti(table, mti, out)?;
+    write_bitmap(table, &mut words, out)?;
+    for (number, value) in items.as_slice() {
+        if signature.is_some() && matches!(*number, MAC_PRIMARY | MAC_SECONDARY) {
+            continue;
+        }
         let element = table.elements[*number].as_ref()?;
-        write_element(element, *value, table, &mut out)?;
+        write_element(element, *value, table, out)?;
     }
     if let Some((element, sign)) = signature {
-        let mac = sign(&out)?;
-        write_simple(element, &mac, &mut out)?;
-    }
-    (out.len() <= table.bytes_max).then_some(out)
-}
-
-fn write_mti(table: &Table, digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    if digits.len() != 4 || !all_digits(digits) {
-        return None;
-    }
-    if matches!(table.mti, Encoding::Bcd) {
-        packed::pack(digits, out);
-    } else {
-        out.extend(digits.iter().map(|digit| from_ascii(&table.mti, *digit)));
+        let mac = sign(out.written())?;
+        write_simple(element, &mac, out)?;
     }
     Some(())
 }
 
-fn write_bitmap(table: &Table, words: &mut [u64; 3], out: &mut Vec<u8>) {
+/// Give the element that holds the MAC behind these elements; None when it would not be the last.
+fn mac_element<'t>(table: &'t Table, words: &[u64; 3]) -> Option<(usize, &'t Element)> {
+    if words[2] != 0 {
+        return None;
+    }
+    let number = if table.always_128 || words[1] != 0 {
+        MAC_SECONDARY
+    } else {
+        MAC_PRIMARY
+    };
+    let element = table.elements[number].as_ref()?;
+    element.is_mac().then_some((number, element))
+}
+
+fn write_mti(table: &Table, digits: &[u8], out: &mut Out<'_>) -> Option<()> {
+    if digits.len() != 4 || !all_digits(digits) {
+        return None;
+    }
+    if matches!(table.mti, Encoding::Bcd) {
+        return packed::pack(digits, out.space(2)?).then_some(());
+    }
+    for (slot, digit) in out.space(4)?.iter_mut().zip(digits) {
+        *slot = from_ascii(&table.mti, *digit);
+    }
+    Some(())
+}
+
+fn write_bitmap(table: &Table, words: &mut [u64; 3], out: &mut Out<'_>) -> Option<()> {
     let used = if words[2] != 0 {
         3
     } else if words[1] != 0 || table.always_128 {
@@ -146,11 +168,12 @@ fn write_bitmap(table: &Table, words: &mut [u64; 3], out: &mut Vec<u8>) {
     }
     for word in words.iter().take(used) {
         if matches!(table.bitmap, Encoding::Binary) {
-            out.extend_from_slice(&word.to_be_bytes());
+            out.put(&word.to_be_bytes())?;
         } else {
-            write_hex(&table.bitmap, &word.to_be_bytes(), out);
+            write_hex(&table.bitmap, &word.to_be_bytes(), out)?;
         }
     }
+    Some(())
 }
 
 pub fn from_ascii(encoding: &Encoding, character: u8) -> u8 {
@@ -162,62 +185,73 @@ pub fn from_ascii(encoding: &Encoding, character: u8) -> u8 {
     }
 }
 
-pub fn write_hex(encoding: &Encoding, bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in bytes {
-        out.push(from_ascii(encoding, DIGITS[usize::from(byte >> 4)]));
-        out.push(from_ascii(encoding, DIGITS[usize::from(byte & 0x0F)]));
+pub fn write_hex(encoding: &Encoding, bytes: &[u8], out: &mut Out<'_>) -> Option<()> {
+    let pairs = out.space(bytes.len() * 2)?.as_chunks_mut::<2>().0;
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = hex_pair(encoding, *byte);
     }
+    Some(())
+}
+
+/// The two hex digits of a byte.
+pub fn hex_pair(encoding: &Encoding, byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    [byte >> 4, byte & 0x0F].map(|half| from_ascii(encoding, DIGITS[usize::from(half)]))
 }
 
 /// Pack digits; None when a character is none.
 #[inline]
-fn pack_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let (first, last) = if digits.len().is_multiple_of(2) {
-        (None, None)
-    } else if element.odd.left {
-        (digits.first().copied(), None)
+fn pack_digits(element: &Element, digits: &[u8], out: &mut Out<'_>) -> Option<()> {
+    let field = out.space(digits.len().div_ceil(2))?;
+    if digits.len().is_multiple_of(2) {
+        return packed::pack(digits, field).then_some(());
+    }
+    let (digit, fits) = if element.odd.left {
+        let (first, rest) = digits.split_first()?;
+        let (slot, field) = field.split_first_mut()?;
+        *slot = element.odd.nibble << 4 | first & 0x0F;
+        (first, packed::pack(rest, field))
     } else {
-        (None, digits.last().copied())
+        let (last, rest) = digits.split_last()?;
+        let (slot, field) = field.split_last_mut()?;
+        *slot = (last & 0x0F) << 4 | element.odd.nibble;
+        (last, packed::pack(rest, field))
     };
-    let from = usize::from(first.is_some());
-    let whole = digits.get(from..digits.len() - usize::from(last.is_some()))?;
-    let mut fits = true;
-    if let Some(digit) = first {
-        fits = digit.is_ascii_digit();
-        out.push(element.odd.nibble << 4 | digit & 0x0F);
-    }
-    fits &= packed::pack(whole, out);
-    if let Some(digit) = last {
-        fits &= digit.is_ascii_digit();
-        out.push((digit & 0x0F) << 4 | element.odd.nibble);
-    }
-    fits.then_some(())
+    (fits && digit.is_ascii_digit()).then_some(())
 }
 
 /// Pack track 2; its separator becomes D.
-fn pack_track2(element: &Element, text: &[u8], out: &mut Vec<u8>) {
-    let nibble = |byte: &u8| {
-        if *byte == b'=' {
+fn pack_track2(element: &Element, text: &[u8], out: &mut Out<'_>) -> Option<()> {
+    let nibble = |byte: u8| {
+        if byte == b'=' {
             0x0D
         } else {
             byte & 0x0F
         }
     };
-    let is_odd = !text.len().is_multiple_of(2);
-    let before = (is_odd && element.odd.left).then_some(element.odd.nibble);
-    let after = (is_odd && !element.odd.left).then_some(element.odd.nibble);
-    let mut nibbles = before
-        .into_iter()
-        .chain(text.iter().map(nibble))
-        .chain(after);
-    while let (Some(high), Some(low)) = (nibbles.next(), nibbles.next()) {
-        out.push(high << 4 | low);
+    let pad = element.odd.nibble;
+    let field = out.space(text.len().div_ceil(2))?;
+    let (whole, rest) = if text.len().is_multiple_of(2) {
+        (text, field)
+    } else if element.odd.left {
+        let (first, whole) = text.split_first()?;
+        let (slot, rest) = field.split_first_mut()?;
+        *slot = pad << 4 | nibble(*first);
+        (whole, rest)
+    } else {
+        let (last, whole) = text.split_last()?;
+        let (slot, rest) = field.split_last_mut()?;
+        *slot = nibble(*last) << 4 | pad;
+        (whole, rest)
+    };
+    for (slot, [high, low]) in rest.iter_mut().zip(whole.as_chunks::<2>().0) {
+        *slot = nibble(*high) << 4 | nibble(*low);
     }
+    Some(())
 }
 
 /// Write the number of a length prefix.
-pub fn write_count(prefix: &Prefix, count: usize, out: &mut Vec<u8>) -> Option<()> {
+pub fn write_count(prefix: &Prefix, count: usize, field: &mut [u8]) -> Option<()> {
     let number = if prefix.includes_self {
         count + prefix.size
     } else {
@@ -226,8 +260,6 @@ pub fn write_count(prefix: &Prefix, count: usize, out: &mut Vec<u8>) -> Option<(
     if number >= prefix.limit {
         return None;
     }
-    let mut field = [0_u8; PREFIX_BYTES_MAX];
-    let field = field.get_mut(..prefix.size)?;
     let mut left = number;
     for slot in field.iter_mut().rev() {
         match prefix.encoding {
@@ -246,7 +278,6 @@ pub fn write_count(prefix: &Prefix, count: usize, out: &mut Vec<u8>) -> Option<(
             }
         }
     }
-    out.extend_from_slice(field);
     Some(())
 }
 
@@ -264,28 +295,29 @@ pub fn write_element(
     element: &Element,
     value: Lent<'_, '_>,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<()> {
     if element.is_composite() {
         let Some(prefix) = &element.prefix else {
             return write_composite(element, &value, table, out).map(|_| ());
         };
-        let mut inner = Vec::with_capacity(USUAL_BYTES);
-        let units = write_composite(element, &value, table, &mut inner)?;
-        write_count(prefix, count_of_units(element, prefix.counts, units), out)?;
-        out.extend_from_slice(&inner);
-        return Some(());
+        let start = out.len();
+        out.space(prefix.size)?;
+        let units = write_composite(element, &value, table, out)?;
+        let count = count_of_units(element, prefix.counts, units);
+        return write_count(prefix, count, out.part(start, prefix.size)?);
     }
     with_simple(element, &value, |simple| {
         if let Some(prefix) = &element.prefix {
             let count = count_of_units(element, prefix.counts, simple.len());
-            write_count(prefix, count, out)?;
+            write_count(prefix, count, out.space(prefix.size)?)?;
         }
         write_simple(element, simple, out)
     })
 }
 
 /// Do something with the bytes or characters of a simple value of an allowed length.
+#[inline]
 pub fn with_simple<T>(
     element: &Element,
     value: &Value<'_>,
@@ -302,15 +334,14 @@ pub fn with_simple<T>(
     then(simple)
 }
 
-pub fn write_simple(element: &Element, simple: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    if !matches!(element.kind, Kind::Bytes) {
-        return write_text(element, simple, out);
+#[inline]
+pub fn write_simple(element: &Element, simple: &[u8], out: &mut Out<'_>) -> Option<()> {
+    match (&element.kind, &element.encoding) {
+        (Kind::Digits, Encoding::Bcd) => pack_digits(element, simple, out),
+        (Kind::Bytes, Encoding::Hex(_)) => write_hex(&element.encoding, simple, out),
+        (Kind::Bytes, _) => out.put(simple),
+        _ => write_text(element, simple, out),
     }
-    match element.encoding {
-        Encoding::Hex(_) => write_hex(&element.encoding, simple, out),
-        _ => out.extend_from_slice(simple),
-    }
-    Some(())
 }
 
 /// Write a composite's content; give its units.
@@ -318,7 +349,7 @@ pub fn write_composite(
     element: &Element,
     value: &Value<'_>,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<usize> {
     let start = out.len();
     match &element.kind {
@@ -336,31 +367,31 @@ pub fn write_composite(
     };
     if let Encoding::Hex(_) = element.encoding {
         let content = out.split_off(start);
-        write_hex(&element.encoding, &content, out);
+        write_hex(&element.encoding, &content, out)?;
     }
     (element.min..=element.max)
         .contains(&units)
         .then_some(units)
 }
 
-fn write_text(element: &Element, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let is_packed = matches!(element.encoding, Encoding::Bcd);
-    match element.kind {
-        Kind::Digits if is_packed => return pack_digits(element, text, out),
-        Kind::Track2 if is_packed => {
-            is_track2(text).then(|| pack_track2(element, text, out))?;
-            return Some(());
-        }
-        Kind::Digits if all_digits(text) => {}
-        Kind::Track2 if is_track2(text) => {}
-        Kind::Text if in_charset(element, text) => {}
-        _ => return None,
+fn write_text(element: &Element, text: &[u8], out: &mut Out<'_>) -> Option<()> {
+    let fits = match element.kind {
+        Kind::Digits => all_digits(text),
+        Kind::Track2 => is_track2(text),
+        Kind::Text => in_charset(element, text),
+        _ => false,
+    };
+    if !fits {
+        return None;
     }
     match &element.encoding {
-        Encoding::Page(_) => {
-            out.extend(text.iter().map(|c| from_ascii(&element.encoding, *c)));
+        Encoding::Bcd => pack_track2(element, text, out),
+        Encoding::Page(page) => {
+            for (slot, character) in out.space(text.len())?.iter_mut().zip(text) {
+                *slot = page.from_ascii[usize::from(character & 0x7F)];
+            }
+            Some(())
         }
-        _ => out.extend_from_slice(text),
+        _ => out.put(text),
     }
-    Some(())
 }

@@ -1,11 +1,15 @@
 //! Writing composites: groups, tagged elements, elements with a bitmap of their own.
 
 use super::hex::hex_value;
+use super::out::Out;
 use super::packed;
 use super::table::{Element, Form, Table};
 use super::write::{with_simple, write_composite, write_count, write_element, write_simple, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+/// Room for a tag and a length: both are at most four bytes.
+const HEADER_BYTES_MAX: usize = 8;
 
 /// Give each sub-element with its value; None unless the dict has exactly these, in this order.
 ///
@@ -28,7 +32,7 @@ fn in_order<'e, 'py>(
     Some(out)
 }
 
-pub fn write_packed_group(element: &Element, value: &Value<'_>, out: &mut Vec<u8>) -> Option<()> {
+pub fn write_packed_group(element: &Element, value: &Value<'_>, out: &mut Out<'_>) -> Option<()> {
     let mut digits = Vec::with_capacity(element.max);
     for (sub, part) in in_order(element, value)? {
         with_simple(sub, &part, |text| {
@@ -36,7 +40,10 @@ pub fn write_packed_group(element: &Element, value: &Value<'_>, out: &mut Vec<u8
             Some(())
         })?;
     }
-    (digits.len().is_multiple_of(2) && packed::pack(&digits, out)).then_some(())
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    packed::pack(&digits, out.space(digits.len() / 2)?).then_some(())
 }
 
 pub fn write_groups(
@@ -44,7 +51,7 @@ pub fn write_groups(
     value: &Value<'_>,
     repeats: usize,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<()> {
     if repeats == 1 {
         return write_group(element, value, table, out);
@@ -63,7 +70,7 @@ fn write_group(
     element: &Element,
     value: &Value<'_>,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<()> {
     for (sub, part) in in_order(element, value)? {
         write_element(sub, part.as_borrowed(), table, out)?;
@@ -76,22 +83,23 @@ pub fn write_tagged(
     form: &Form,
     value: &Value<'_>,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<()> {
     let dict = value.cast_exact::<PyDict>().ok()?;
     if dict.len() > table.tags_max {
         return None;
     }
-    let mut inner = Vec::new();
     for (key, part) in dict.iter() {
         let key = key.cast_into::<PyString>().ok()?;
         let key = key.to_str().ok()?;
         if let Some(sub) = element.sub_by_key(key) {
             if sub.is_composite() {
-                inner.clear();
-                write_composite(sub, &part, table, &mut inner)?;
-                write_header(form, &sub.tag, inner.len(), out)?;
-                out.extend_from_slice(&inner);
+                let start = out.len();
+                write_composite(sub, &part, table, out)?;
+                let mut room = [0; HEADER_BYTES_MAX];
+                let mut header = Out::new(&mut room);
+                write_header(form, &sub.tag, out.len() - start, &mut header)?;
+                out.insert(start, header.written())?;
             } else {
                 with_simple(sub, &part, |simple| {
                     write_header(form, &sub.tag, sub.wire_size(simple.len()), out)?;
@@ -105,7 +113,7 @@ pub fn write_tagged(
             }
             let bytes = part.cast::<PyBytes>().ok()?.as_bytes();
             write_header(form, &tag, bytes.len(), out)?;
-            out.extend_from_slice(bytes);
+            out.put(bytes)?;
         }
     }
     Some(())
@@ -151,16 +159,15 @@ fn is_ber_tag(table: &Table, tag: &[u8]) -> bool {
         .is_some_and(|(last, middle)| *last < 0x80 && middle.iter().all(|b| *b >= 0x80))
 }
 
-fn write_header(form: &Form, tag: &[u8], size: usize, out: &mut Vec<u8>) -> Option<()> {
+fn write_header(form: &Form, tag: &[u8], size: usize, out: &mut Out<'_>) -> Option<()> {
     match form {
         Form::Ber => {
-            out.extend_from_slice(tag);
+            out.put(tag)?;
             write_ber_length(size, out)
         }
         Form::Dataset => {
-            out.extend_from_slice(tag);
-            out.extend_from_slice(&u16::try_from(size).ok()?.to_be_bytes());
-            Some(())
+            out.put(tag)?;
+            out.put(&u16::try_from(size).ok()?.to_be_bytes())
         }
         Form::Private {
             length,
@@ -170,27 +177,24 @@ fn write_header(form: &Form, tag: &[u8], size: usize, out: &mut Vec<u8>) -> Opti
         } => {
             if *length_first {
                 let count = if *counts_tag { size + tag.len() } else { size };
-                write_count(length, count, out)?;
-                out.extend_from_slice(tag);
-                return Some(());
+                write_count(length, count, out.space(length.size)?)?;
+                return out.put(tag);
             }
-            out.extend_from_slice(tag);
-            write_count(length, size, out)
+            out.put(tag)?;
+            write_count(length, size, out.space(length.size)?)
         }
     }
 }
 
-fn write_ber_length(size: usize, out: &mut Vec<u8>) -> Option<()> {
+fn write_ber_length(size: usize, out: &mut Out<'_>) -> Option<()> {
     if let Ok(byte) = u8::try_from(size) {
         if byte >= 0x80 {
-            out.push(0x81);
+            out.push(0x81)?;
         }
-        out.push(byte);
-        return Some(());
+        return out.push(byte);
     }
-    out.push(0x82);
-    out.extend_from_slice(&u16::try_from(size).ok()?.to_be_bytes());
-    Some(())
+    out.push(0x82)?;
+    out.put(&u16::try_from(size).ok()?.to_be_bytes())
 }
 
 pub fn write_bitmapped(
@@ -198,11 +202,11 @@ pub fn write_bitmapped(
     size: usize,
     value: &Value<'_>,
     table: &Table,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) -> Option<()> {
     let dict = value.cast_exact::<PyDict>().ok()?;
     let start = out.len();
-    out.resize(start + size, 0);
+    out.space(size)?.fill(0);
     let mut last = 0;
     for (key, part) in dict.iter() {
         let key = key.cast_into::<PyString>().ok()?;
@@ -212,7 +216,7 @@ pub fn write_bitmapped(
             return None;
         }
         last = number;
-        out[start + (number - 1) / 8] |= 0x80 >> ((number - 1) % 8);
+        *out.part(start, size)?.get_mut((number - 1) / 8)? |= 0x80 >> ((number - 1) % 8);
         write_element(sub, part.as_borrowed(), table, out)?;
     }
     Some(())
