@@ -232,12 +232,16 @@ class SwitchServer:
     async def change(self, make: Callable[[], object]) -> None:
         """Have the core's state changed by `make`, on the loop; durable when this returns.
 
-        Raises LumbungError when the node became unfit meanwhile.
+        Raises LumbungError when the node is unfit, or became so meanwhile.
         """
+        self._check_fit()
         make()
         self._dispatch([])
         self._started.run()
         await self._settled()
+        self._check_fit()
+
+    def _check_fit(self) -> None:
         if self.unfit_reason:
             raise LumbungError(f"the switch decides nothing: {self.unfit_reason}.")
 

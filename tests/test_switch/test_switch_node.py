@@ -13,6 +13,7 @@ from programme.chart import TransferCode
 from protocols.iso8583 import Message
 from switch.changes import AtcMarksKept, BusinessDateMoved
 from switch.config import SwitchConfig
+from switch.reconciliation import reconcile
 from switch.state import StateForeignError, StateLostError
 from tests.test_switch.switch_world import World
 
@@ -159,6 +160,25 @@ def test_lost_ledger_cuts_what_is_under_way_and_answers_96_from_then_on(counter)
     assert counter.edc.send(counter.edc.reversal(sale))[0].text(39) == "96"
     assert world.node.core.next_work() is None
     assert world.postings() == 0
+
+
+def test_unfit_node_keeps_nothing_more_of_a_memory_that_is_ahead_of_the_disk(counter):
+    """A settlement whose writing failed closed the batch in memory only; a restart counts it."""
+    edc, core = counter.edc, counter.world.node.core
+    assert counter.buy(1_000_000).text(39) == "00"
+    settle = edc.settlement((1, 1_000_000, 0, 0, 0, 0))
+    counter.world.receive(edc.encode(settle))
+    counter.world.finish(core.next_work())
+    assert core.next_work().changes
+    core.become_unfit("E-SW-0101: the disk is full")
+    core.cut_over("bank")
+    core.keep_marks()
+    assert core.next_work() is None
+    counter.world.restart()
+    assert edc.send(repeat_of(settle, "0501"))[0].text(39) == "00"
+    batches, uploads = counter.world.node.state.batches()
+    entries = counter.world.ledger.entries()
+    assert reconcile(entries, batches, uploads, date(2026, 1, 5)).differences == ()
 
 
 def test_ledger_lost_at_a_look_up_makes_the_node_unfit(counter):

@@ -2,11 +2,12 @@
 
 import asyncio
 import struct
+from datetime import date
 from importlib.resources import files
 
 import pytest
 
-from protocols.errors import ConfigurationError
+from protocols.errors import ConfigurationError, LumbungError
 from switch.config import SwitchConfig
 from switch.marks import unpack_mark
 from switch.server import SwitchServer
@@ -235,6 +236,11 @@ async def test_lost_state_file_makes_the_node_unfit_and_posts_nothing(site, coun
     assert "E-SW-0101" in site.server.unfit_reason
     assert counter.world.postings() == 0
     state.commit = original
+    core, kept = site.server.node.core, state.load()
+    with pytest.raises(LumbungError, match="decides nothing"):
+        await site.server.change(lambda: core.cut_over("bank"))
+    assert core.desk.memory.business_date == date(2026, 1, 5)
+    assert state.load() == kept
 
 
 async def test_help_desk_lifts_a_pin_block_while_the_switch_runs(site, counter):
