@@ -80,6 +80,11 @@ def _given(key: str) -> str:
     return str(context.meta.get(key, "")) if context is not None else ""
 
 
+def has_pin_pad() -> bool:
+    """Tell whether the command was given a PIN pad."""
+    return bool(_given(_PIN_PAD))
+
+
 def pad_key(offices: Offices, terminal_id: str) -> SecretBytes:
     """Give the transport key that a terminal and its PIN pad share, made at the first call."""
     return offices.keystore.get_or_generate(f"pinpad/{terminal_id}", KeyKind.TDES, 16)

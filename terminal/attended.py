@@ -41,9 +41,16 @@ MENU = (
     (FlowEvent.COMPLAINT, "menu.complaint"),
     (FlowEvent.LOG_ON, "menu.log_on"),
     (FlowEvent.LOG_OFF, "menu.log_off"),
+    (FlowEvent.REDUCE, "menu.reduce"),
 )
 #: What is typed for yes where the screen asks a question.
 YES = "1"
+_TRACES = frozenset(
+    {
+        *(FlowState.TRACE, FlowState.REFUND_TRACE),
+        *(FlowState.REDUCE_TRACE, FlowState.REPRINT_TRACE),
+    }
+)
 _NO_CHOICE = Refused("12", "refused.choice")
 
 
@@ -69,6 +76,8 @@ class Face(Protocol):
 
 class AttendedTerminal(Terminal):
     """A terminal whose operations take their input from a face."""
+
+    _closed: Refused | None = None
 
     async def serve(self, event: FlowEvent, face: Face) -> SaleResult | None:
         """Run one choice of the menu to its end; None where nothing came of it."""
@@ -107,6 +116,11 @@ class AttendedTerminal(Terminal):
         effect = self.flow.handle(event)
         self._before_asking(event)
         while effect is None and self.flow.state is not FlowState.MENU:
+            if self.flow.state is FlowState.SUPERVISOR:
+                effect = await self._ask_supervisor(face)
+                if self._closed is not None:
+                    return self._unsent(Kind.REFUND, self._closed)
+                continue
             typed = await face.ask(self.flow)
             if typed is None:
                 self.flow.handle(FlowEvent.CANCEL)
@@ -119,7 +133,7 @@ class AttendedTerminal(Terminal):
     async def _why_not_begin(self, event: FlowEvent) -> Refused | None:
         if event is FlowEvent.SETTLE:
             return await self._why_not_settle()
-        if event is FlowEvent.VOID and await self._exchange.settle():
+        if event in (FlowEvent.VOID, FlowEvent.REDUCE) and await self._exchange.settle():
             return self._pending_reversal()
         return None
 
@@ -137,14 +151,17 @@ class AttendedTerminal(Terminal):
             case FlowState.REFUND_AMOUNT:
                 most_sen = left_to_refund(self.journal, flow.original_stan)
                 return flow.enter_part(read_amount(typed), most_sen)
+            case FlowState.REDUCE_AMOUNT:
+                sold_sen = self.journal.transactions[flow.original_stan].amount_sen
+                return flow.enter_rest(read_amount(typed), sold_sen)
             case FlowState.ITEMS:
                 return self._take_item(typed)
             case FlowState.PROXY:
                 return flow.enter_proxy(typed)
-            case FlowState.TRACE | FlowState.REFUND_TRACE | FlowState.REPRINT_TRACE:
-                return self._take_trace(typed)
             case FlowState.COMPLAINT:
                 return self._take_category(typed)
+        if flow.state in _TRACES:
+            return self._take_trace(typed)
         assert flow.state in (FlowState.CONFIRM, FlowState.SETTLE), "people are asked here"
         return flow.handle(FlowEvent.CONFIRMED if typed == YES else FlowEvent.CANCEL)
 
@@ -181,10 +198,30 @@ class AttendedTerminal(Terminal):
         self.flow.facts |= {"category": typed}
         return self.flow.handle(FlowEvent.CATEGORY_TAKEN)
 
+    async def _ask_supervisor(self, face: Face) -> Effect | None:
+        """Ask for the supervisor's code; `_closed` tells why there is nothing to be asked for."""
+        self._closed = None
+        if self.config.refund_needs_supervisor:
+            self._closed = self._supervisor.why_closed()
+            if self._closed is None:
+                typed = await face.ask(self.flow, secret=True)
+                if typed is None:
+                    return self.flow.handle(FlowEvent.CANCEL)
+                refused = await self._why_not_agreed(typed.strip())
+                if refused is not None:
+                    self._closed = self._supervisor.why_closed()
+                    if self._closed is None:
+                        return self.flow.refuse(FlowEvent.SUPERVISOR_REFUSED, refused)
+            if self._closed is not None:
+                return self.flow.handle(FlowEvent.SUPERVISOR_ENDED)
+        return self.flow.handle(FlowEvent.SUPERVISOR_AGREED)
+
     async def _finish(self, effect: Effect, face: Face) -> SaleResult | None:
         flow = self.flow
         if effect is Effect.SEND_TOTALS:
             return await self._run_settlement(effect)
+        if effect is Effect.SEND_REDUCTION:
+            return await self._reduce()
         if effect is Effect.KEEP_COMPLAINT:
             return await self._keep_complaint(flow.facts["category"], newest(self.journal))
         if effect is Effect.RELEASE:

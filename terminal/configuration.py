@@ -25,6 +25,7 @@ class TerminalConfig:
     city allows without a line. `cut_off_minute` is the minute of the day (WITA) after which an open
     batch is settled by itself, -1 never. `paper_columns` is 32 or 48; `terminal_data` names the
     kernel's data: `default`, or `laboratory` with offline PIN and data authentication.
+    `refund_needs_supervisor` lets a refund begin with the supervisor's code only.
     """
 
     terminal_id: str
@@ -49,6 +50,7 @@ class TerminalConfig:
     cut_off_minute: int = 0
     paper_columns: int = NARROW
     terminal_data: str = "default"
+    refund_needs_supervisor: bool = True
 
     def __post_init__(self) -> None:
         """Check lengths and ranges; raise ValueError naming the setting."""

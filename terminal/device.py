@@ -8,13 +8,12 @@ to its end. One operation runs at a time, further calls wait.
 
 from collections.abc import Sequence
 
-from protocols.values import rupiah
 from terminal.card_channel import CardChannel
 from terminal.hands import Hands, PinEntry, RepeatQuestion, VoucherQuestion
 from terminal.journal.records import Kind, SaleItem
 from terminal.line import LineDownError
 from terminal.purchase.basket import check_basket
-from terminal.purchase.checks import Refused, check_amount, check_proxy
+from terminal.purchase.checks import Refused, check_amount, check_proxy, check_rest
 from terminal.purchase.originals import (
     left_to_refund,
     newest,
@@ -144,11 +143,18 @@ class Terminal(Settling):
             return await self._sale(None, Hands()).run(self.flow.handle(FlowEvent.CONFIRMED))
 
     async def refund(
-        self, stan: int, amount_sen: int, channel: CardChannel, pin_entry: PinEntry
+        self,
+        stan: int,
+        amount_sen: int,
+        channel: CardChannel,
+        pin_entry: PinEntry,
+        *,
+        supervisor: str = "",
     ) -> SaleResult:
         """Give `amount_sen` of the sale with this trace number back to its card, which is here.
 
-        The holder types the PIN. It may be a part, and of an earlier batch (R16, domain.md 3.1).
+        The holder types the PIN, `supervisor` is the code of who agrees to it (domain.md 4.3). It
+        may be a part, and of an earlier batch (R16, domain.md 3.1).
         """
         async with self._operation():
             refused = why_not_refund(self.journal, stan) or check_amount(amount_sen)
@@ -156,11 +162,18 @@ class Terminal(Settling):
                 return self._unsent(Kind.REFUND, refused, amount_sen)
             self.flow.handle(FlowEvent.REFUND)
             self.flow.enter_trace(stan, None)
-            effect = self.flow.enter_part(amount_sen, left_to_refund(self.journal, stan))
+            self.flow.enter_part(amount_sen, left_to_refund(self.journal, stan))
             refused = self.flow.refused
             if refused is not None:
                 self.flow.handle(FlowEvent.CANCEL)
                 return self._unsent(Kind.REFUND, refused, amount_sen)
+            if self.config.refund_needs_supervisor:
+                refused = await self._why_not_agreed(supervisor)
+                if refused is not None:
+                    self.flow.refuse(FlowEvent.SUPERVISOR_REFUSED, refused)
+                    self.flow.handle(FlowEvent.CANCEL)
+                    return self._unsent(Kind.REFUND, refused, amount_sen)
+            effect = self.flow.handle(FlowEvent.SUPERVISOR_AGREED)
             return await self._sale(channel, Hands(pin_entry)).run(effect)
 
     async def reduce(self, stan: int, actual_sen: int) -> SaleResult:
@@ -169,23 +182,35 @@ class Terminal(Settling):
         A partial reversal (DE95); like every reversal it is repeated until the host has answered.
         """
         async with self._operation():
-            refused = why_not_void(self.journal, stan)
-            sale = self.journal.transactions.get(stan)
-            if refused is None and sale is not None:
-                if await self._exchange.settle():
-                    refused = self._pending_reversal()
-                elif not 0 < actual_sen < sale.amount_sen or actual_sen % 100:
-                    limit = {"limit": rupiah(sale.amount_sen)}
-                    refused = Refused("13", "refused.reduce_range", limit)
-            if refused is not None or sale is None:
-                assert refused is not None, "an unknown sale was refused"
+            refused = await self._why_not_reduce(stan)
+            if refused is None:
+                sold_sen = self.journal.transactions[stan].amount_sen
+                refused = check_rest(actual_sen, sold_sen)
+            if refused is not None:
                 return self._unsent(Kind.PURCHASE, refused)
-            self._exchange.session.reduce(sale, actual_sen, self._exchange.now())
-            await self._exchange.write_down()
-            await self._exchange.settle()
-            reduced = self.journal.transactions[stan]
-            # What still stands whole has its slip already: another one is a copy.
-            return self._of(reduced, repeated=not reduced.actual_sen)
+            self.flow.handle(FlowEvent.REDUCE)
+            self.flow.enter_trace(stan, None)
+            self.flow.enter_rest(actual_sen, sold_sen)
+            return await self._reduce()
+
+    async def _why_not_reduce(self, stan: int) -> Refused | None:
+        refused = why_not_void(self.journal, stan)
+        if refused is None and await self._exchange.settle():
+            refused = self._pending_reversal()
+        return refused
+
+    async def _reduce(self) -> SaleResult:
+        """Send the partial reversal that the flow has asked for; end with its result."""
+        flow, stan = self.flow, self.flow.original_stan
+        sale = self.journal.transactions[stan]
+        self._exchange.session.reduce(sale, flow.amount_sen, self._exchange.now())
+        await self._exchange.write_down()
+        owed = await self._exchange.settle()
+        flow.handle(FlowEvent.STILL_OWED if owed else FlowEvent.UNDONE)
+        flow.handle(FlowEvent.DONE)
+        reduced = self.journal.transactions[stan]
+        # What still stands whole has its slip already: another one is a copy.
+        return self._of(reduced, repeated=not reduced.actual_sen)
 
     async def settle_outstanding(self) -> int:
         """Drive reversals and stored messages to an answer; give how many are still open."""

@@ -287,6 +287,10 @@ class Exchange:
         write()
         self._mark(f"{name}: after")
 
+    async def aside(self, write: Write) -> None:
+        """Carry out a write of another file than the journal in its turn."""
+        await self._disk.write(write)
+
     def stop(self) -> None:
         """End the disk; nothing may be written afterwards. Idempotent."""
         self._disk.stop()

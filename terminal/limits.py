@@ -37,6 +37,9 @@ PIN_DIGITS = 6
 #: How often a PIN of the wrong length may be typed before the sale is given up.
 PIN_ENTRIES_MAX = 3
 
+#: Digits of a supervisor's code, and wrong tries before the bank must set a new one: as with a PIN.
+SUPERVISOR_DIGITS, SUPERVISOR_TRIES_MAX = 6, 3
+
 #: The same card and amount again within this time asks first (R31).
 SAME_SALE_WINDOW_NS = 10 * 60 * 1_000_000_000
 

@@ -33,8 +33,9 @@ from terminal.results import ResultMaker, SaleResult
 from terminal.sale import Sale
 from terminal.sealing import Sealer
 from terminal.slip import Shop
+from terminal.supervisor import SupervisorCode
 
-_JOURNAL_FILE, _KEYS_FILE = "journal", "keys"
+_JOURNAL_FILE, _KEYS_FILE, _SUPERVISOR_FILE = "journal", "keys", "supervisor"
 _TERMINAL_DATA = {"default": default_terminal_data, "laboratory": laboratory_terminal_data}
 
 
@@ -83,6 +84,7 @@ class Station:
         config = self.config
         sealer = Sealer(config.storage_key, self._random_bytes)
         directory = config.data_directory
+        self._supervisor = SupervisorCode(directory / _SUPERVISOR_FILE, config.terminal_id, sealer)
         keys = KeyStore.open(directory / _KEYS_FILE, config.terminal_id, sealer, config.tmk)
         self._journal = Journal.open(
             directory / _JOURNAL_FILE, config.terminal_id, sealer, now_ns=clock.now_ns(),
@@ -198,6 +200,20 @@ class Station:
     def _pending_reversal(self) -> Refused:
         owed = self.journal.owed()[0].intent
         return Refused("91", "refused.reversal_pending", {"trace": f"{owed.stan:06d}"})
+
+    async def _why_not_agreed(self, code: str) -> Refused | None:
+        """Tell why this code does not let a refund begin, or None; a try counts on disk first."""
+        found: list[Refused | None] = []
+        await self._exchange.aside(lambda: found.append(self._supervisor.check(code)))
+        return found[0]
+
+    async def set_supervisor(self, code: str) -> Refused | None:
+        """Keep a new supervisor's code, with all its tries; give why not."""
+        found: list[Refused | None] = []
+        await self._exchange.aside(
+            lambda: found.append(self._supervisor.set(code, self._random_bytes))
+        )
+        return found[0]
 
     def _tell_batch(self) -> None:
         """Tell the ready screen which batch is open and what is in it."""

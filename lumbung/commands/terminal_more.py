@@ -1,10 +1,12 @@
-"""`lumbung terminal statement|refund|settle|pin-change|reprint`: the flows beside the sale."""
+"""`lumbung terminal statement|refund|settle|pin-change|...`: the flows beside the sale."""
 
+import asyncio
+import json
 from pathlib import Path
 
 import click
 
-from lumbung.attached import pin_pad_option, printer_option
+from lumbung.attached import has_pin_pad, pin_pad_option, printer_option
 from lumbung.commands.terminal import (
     CARD_OPTION,
     HOST_OPTION,
@@ -20,6 +22,7 @@ from lumbung.composition import Offices
 from lumbung.story.counter import typed
 from protocols.errors import LumbungError
 from protocols.values import SEN_PER_RUPIAH
+from terminal.purchase.checks import Refused
 from terminal.results import SaleResult
 
 _TRACE = click.argument("trace", type=click.IntRange(1, 999_999))
@@ -50,17 +53,28 @@ def statement(directory: Path, terminal_id: str, host: str, card: int, as_json: 
 @pin_pad_option
 @CARD_OPTION
 @click.option("--pin", default="", help="What the holder types; without it the right PIN.")
+@click.option(
+    "--supervisor",
+    prompt="Supervisor's code",
+    hide_input=True,
+    help="The code of who agrees to it; asked for when it is not given.",
+)
 def refund(
     trace: int, amount: int, directory: Path, terminal_id: str, host: str, card: int, pin: str,
-    as_json: bool,
+    supervisor: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Give AMOUNT whole rupiah of the sale with TRACE number back to its card, which is there."""
+    """Give AMOUNT whole rupiah of the sale with TRACE number back to its card, which is there.
+
+    The supervisor's code is set by `lumbung terminal supervisor`; three wrong ones lock it.
+    """
 
     async def at_counter(offices: Offices) -> SaleResult:
         who = holder_of(offices, card)
         async with logged_on(offices, terminal_id, host) as counter:
             slot, entry = counter.slot(who), typed(pin or who.pin)
-            return await counter.terminal.refund(trace, amount * SEN_PER_RUPIAH, slot, entry)
+            return await counter.terminal.refund(
+                trace, amount * SEN_PER_RUPIAH, slot, entry, supervisor=supervisor
+            )
 
     tell(run_at(directory, at_counter), as_json=as_json)
 
@@ -83,19 +97,20 @@ def settle(directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
 @terminal_options
 @HOST_OPTION
 @printer_option
+@pin_pad_option
 @CARD_OPTION
 @click.option("--pin", default="", help="The old PIN; without it the right one.")
 @click.option(
     "--new-pin",
-    prompt=True,
-    hide_input=True,
-    confirmation_prompt=True,
-    help="The new PIN, six digits; asked for when it is not given.",
+    default="",
+    help="The new PIN, six digits; asked for when it is not given and there is no PIN pad.",
 )
 def pin_change(
     directory: Path, terminal_id: str, host: str, card: int, pin: str, new_pin: str, as_json: bool
-) -> None:
-    """Change a card's PIN (ganti PIN)."""
+) -> None:  # fmt: skip
+    """Change a card's PIN (ganti PIN). With --pin-pad the holder types all three times there."""
+    if not (new_pin or has_pin_pad()):
+        new_pin = click.prompt("New pin", hide_input=True, confirmation_prompt=True)
 
     async def at_counter(offices: Offices) -> SaleResult:
         who = holder_of(offices, card)
@@ -108,6 +123,49 @@ def pin_change(
             return await counter.terminal.change_pin(counter.slot(who), holder_types)
 
     tell(run_at(directory, at_counter), as_json=as_json)
+
+
+@click.command()
+@terminal_options
+@HOST_OPTION
+@printer_option
+def deliver(directory: Path, terminal_id: str, host: str, as_json: bool) -> None:
+    """Send what waits in the terminal: reversals, vouchers, totals. Exit code 1 while some does."""
+
+    async def at_counter(offices: Offices) -> int:
+        async with logged_on(offices, terminal_id, host) as counter:
+            return await counter.terminal.settle_outstanding()
+
+    with offices_of(directory) as offices:
+        left = asyncio.run(at_counter(offices))
+    click.echo(json.dumps({"waiting": left}) if as_json else f"{left} messages wait")
+    if left:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@terminal_options
+@click.option(
+    "--code",
+    prompt="New code",
+    hide_input=True,
+    confirmation_prompt=True,
+    help="Six digits; asked for when they are not given.",
+)
+def supervisor(directory: Path, terminal_id: str, code: str, as_json: bool) -> None:
+    """Set the code with which a supervisor agrees to refunds at this terminal; unlocks it too."""
+
+    async def at_counter(offices: Offices) -> Refused | None:
+        terminal = open_counter(offices, terminal_id, "127.0.0.1", 1).terminal
+        async with terminal:
+            return await terminal.set_supervisor(code)
+
+    with offices_of(directory) as offices:
+        refused = asyncio.run(at_counter(offices))
+    if refused is not None:
+        raise click.BadParameter(refused.sentence("en"), param_hint="--code")
+    done = {"terminal": terminal_id, "set": True}
+    click.echo(json.dumps(done) if as_json else f"terminal {terminal_id}: the new code is in force")
 
 
 @click.command()

@@ -220,7 +220,8 @@ def open_terminal(
     """Give a terminal on a directory, with settings of `TerminalConfig` where they differ.
 
     `line` replaces TCP to `host` and `port`; with `mains` each durable write is a step, and so is
-    each message. `disk` replaces the thread that writes.
+    each message. `disk` replaces the thread that writes. Refunds need no supervisor unless
+    `refund_needs_supervisor` says so.
     """
     values: dict[str, Any] = {
         "terminal_id": "12400017",
@@ -230,6 +231,7 @@ def open_terminal(
         "data_directory": directory,
         "storage_key": _STORAGE_KEY,
         "tmk": tmk,
+        "refund_needs_supervisor": False,
     }
     config = TerminalConfig(**(values | settings))
     return AttendedTerminal(

@@ -37,6 +37,17 @@ def check_amount(amount_sen: int) -> Refused | None:
     return None
 
 
+def check_rest(actual_sen: int, sold_sen: int) -> Refused | None:
+    """Tell why this cannot be what is left of a sale, or None.
+
+    >>> check_rest(5_000, 10_000) is None, check_rest(10_000, 10_000).code
+    (True, '13')
+    """
+    if 0 < actual_sen < sold_sen and actual_sen % SEN_PER_RUPIAH == 0:
+        return None
+    return Refused("13", "refused.reduce_range", {"limit": rupiah(sold_sen)})
+
+
 def check_pin(digits: str) -> Refused | None:
     """Tell why typed digits are no PIN, or None; says nothing of the digits.
 

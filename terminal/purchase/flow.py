@@ -7,7 +7,7 @@ from protocols.catalogue import placeholders, template, text
 from protocols.values import rupiah
 from terminal.journal.records import Kind, SaleItem
 from terminal.purchase.basket import check_basket, choose
-from terminal.purchase.checks import Refused, check_amount, check_proxy
+from terminal.purchase.checks import Refused, check_amount, check_proxy, check_rest
 from terminal.purchase.table import FLOW, MONEY_IN_FLIGHT, Effect, FlowEvent, FlowState
 
 #: What a choice of the menu asks for; a proxy comes before a purchase.
@@ -19,6 +19,7 @@ KINDS = {
     FlowEvent.STATEMENT: Kind.STATEMENT,
     FlowEvent.VOID: Kind.VOID,
     FlowEvent.REFUND: Kind.REFUND,
+    FlowEvent.REDUCE: Kind.PURCHASE,
     FlowEvent.PIN_CHANGE: Kind.PIN_CHANGE,
     FlowEvent.SETTLE: Kind.SETTLEMENT,
     FlowEvent.CUT_OFF: Kind.SETTLEMENT,
@@ -87,6 +88,14 @@ class OperatorFlow:
             refused = Refused("77", "refused.refund_too_much", limit)
         if refused is None:
             self.amount_sen = amount_sen
+            return self.handle(FlowEvent.AMOUNT_TAKEN)
+        return self.refuse(FlowEvent.AMOUNT_REFUSED, refused)
+
+    def enter_rest(self, actual_sen: int, sold_sen: int) -> Effect | None:
+        """Take what of a sale shall stand: more than nothing, less than was sold."""
+        refused = check_rest(actual_sen, sold_sen)
+        if refused is None:
+            self.amount_sen = actual_sen
             return self.handle(FlowEvent.AMOUNT_TAKEN)
         return self.refuse(FlowEvent.AMOUNT_REFUSED, refused)
 

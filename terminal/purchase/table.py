@@ -1,8 +1,8 @@
 """The operator flows as one transition table: state, event -> next state and what to do.
 
 A sale passes MENU, (PROXY), (ITEMS or AMOUNT), CARD, READING, (REPEAT), (PIN), WAITING, DECIDING,
-RESULT; a refund begins with TRACE and AMOUNT; a PIN change asks three times for a PIN; a settlement
-passes SETTLE, SETTLING, (UPLOADING). From WAITING on money may have moved, so nobody can cancel
+RESULT; a refund begins with TRACE, AMOUNT and SUPERVISOR; a PIN change asks three times for a PIN;
+a settlement passes SETTLE, SETTLING, (UPLOADING). From WAITING on money may have moved, so nobody can cancel
 there: only the host, the chip or the reversal ends it. Source: domain.md 7, J1 to J6; R25 to R39.
 """
 
@@ -33,6 +33,10 @@ class FlowState(Enum):
     CONFIRM = "flow.confirm_void"
     REFUND_TRACE = "flow.enter_refund_trace"
     REFUND_AMOUNT = "flow.enter_refund_amount"
+    SUPERVISOR = "flow.enter_supervisor"
+    REDUCE_TRACE = "flow.enter_reduce_trace"
+    REDUCE_AMOUNT = "flow.enter_reduce_amount"
+    REDUCING = "flow.reducing"
     REPRINT_TRACE = "flow.enter_reprint_trace"
     SETTLE = "flow.confirm_settle"
     SETTLING = "flow.settling"
@@ -55,6 +59,7 @@ class FlowEvent(Enum):
     STATEMENT = "menu: mutasi"
     VOID = "menu: pembatalan"
     REFUND = "menu: pengembalian"
+    REDUCE = "menu: kurangi belanja"
     REPRINT = "menu: cetak ulang"
     SETTLE = "menu: settlement"
     CUT_OFF = "the day has ended and a batch is open"
@@ -69,6 +74,9 @@ class FlowEvent(Enum):
     AMOUNT_REFUSED = "the amount cannot be used"
     TRACE_TAKEN = "a trace number that fits was typed"
     TRACE_REFUSED = "the trace number does not fit"
+    SUPERVISOR_AGREED = "a supervisor typed the code, or none is needed"
+    SUPERVISOR_REFUSED = "this is not the supervisor's code"
+    SUPERVISOR_ENDED = "there is no code, or its tries are used up"
     CATEGORY_TAKEN = "the kind of complaint was chosen"
     CATEGORY_REFUSED = "there is no such kind"
     CONFIRMED = "confirmed"
@@ -114,6 +122,7 @@ class Effect(Enum):
     OFFER_VOUCHER = "ask whether to sell by voucher"
     SIGN_VOUCHER = "let the chip sign a voucher and keep it"
     UNDO = "send the reversal"
+    SEND_REDUCTION = "send the partial reversal"
     SEND_TOTALS = "close the batch and send its totals"
     UPLOAD = "upload the batch and send its totals again"
     KEEP_COMPLAINT = "keep the complaint"
@@ -144,6 +153,7 @@ _MEANINGFUL: dict[FlowState, dict[FlowEvent, Cell]] = {
         _E.PIN_CHANGE: (_S.CARD, _F.WAIT_CARD),
         _E.VOID: (_S.TRACE, None),
         _E.REFUND: (_S.REFUND_TRACE, None),
+        _E.REDUCE: (_S.REDUCE_TRACE, None),
         _E.REPRINT: (_S.REPRINT_TRACE, None),
         _E.SETTLE: (_S.SETTLE, None),
         _E.CUT_OFF: (_S.SETTLING, _F.SEND_TOTALS),
@@ -238,9 +248,29 @@ _MEANINGFUL: dict[FlowState, dict[FlowEvent, Cell]] = {
         _E.CANCEL: (_S.MENU, None),
     },
     _S.REFUND_AMOUNT: {
-        _E.AMOUNT_TAKEN: (_S.CARD, _F.WAIT_CARD),
+        _E.AMOUNT_TAKEN: (_S.SUPERVISOR, None),
         _E.AMOUNT_REFUSED: (_S.REFUND_AMOUNT, None),
         _E.CANCEL: (_S.MENU, None),
+    },
+    _S.SUPERVISOR: {
+        _E.SUPERVISOR_AGREED: (_S.CARD, _F.WAIT_CARD),
+        _E.SUPERVISOR_REFUSED: (_S.SUPERVISOR, None),
+        _E.SUPERVISOR_ENDED: (_S.MENU, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.REDUCE_TRACE: {
+        _E.TRACE_TAKEN: (_S.REDUCE_AMOUNT, None),
+        _E.TRACE_REFUSED: (_S.REDUCE_TRACE, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.REDUCE_AMOUNT: {
+        _E.AMOUNT_TAKEN: (_S.REDUCING, _F.SEND_REDUCTION),
+        _E.AMOUNT_REFUSED: (_S.REDUCE_AMOUNT, None),
+        _E.CANCEL: (_S.MENU, None),
+    },
+    _S.REDUCING: {
+        _E.UNDONE: (_S.RESULT, _F.RELEASE),
+        _E.STILL_OWED: (_S.RESULT, _F.RELEASE),
     },
     _S.REPRINT_TRACE: {
         _E.TRACE_TAKEN: (_S.RESULT, _F.RELEASE),
@@ -270,7 +300,10 @@ _MEANINGFUL: dict[FlowState, dict[FlowEvent, Cell]] = {
 
 #: States in which money may be on its way: no key of the operator leads out of them.
 MONEY_IN_FLIGHT = frozenset(
-    {_S.WAITING, _S.DECIDING, _S.UNDOING, _S.SIGNING, _S.SETTLING, _S.UPLOADING}
+    {
+        *(_S.WAITING, _S.DECIDING, _S.UNDOING, _S.REDUCING),
+        *(_S.SIGNING, _S.SETTLING, _S.UPLOADING),
+    }
 )
 
 #: Keys of the operator and the holder; all other events come from card, host and checks.
@@ -285,6 +318,7 @@ OPERATOR_KEYS = frozenset(
         _E.STATEMENT,
         _E.VOID,
         _E.REFUND,
+        _E.REDUCE,
         _E.REPRINT,
         _E.SETTLE,
         _E.PIN_CHANGE,

@@ -109,7 +109,10 @@ async def test_day_with_sale_void_refund_and_settlement_agrees_with_the_switch(d
     second = await day.counter.sell(who, 60_000 * RUPIAH)
     assert (await terminal.void(first.stan)).approved
     slot = day.counter.slot(who)
-    refund = await terminal.refund(second.stan, 20_000 * RUPIAH, slot, typed(who.pin))
+    assert await terminal.set_supervisor("271828") is None
+    refund = await terminal.refund(
+        second.stan, 20_000 * RUPIAH, slot, typed(who.pin), supervisor="271828"
+    )
     assert (refund.outcome, day.balance(who)) == ("00", 260_000 * RUPIAH)
     result = await terminal.settle()
     assert result.outcome == "00"
@@ -122,7 +125,7 @@ async def test_day_with_sale_void_refund_and_settlement_agrees_with_the_switch(d
     )  # fmt: skip
     assert result.paid_on > "2026-01-05"
     later = await terminal.refund(
-        second.stan, 40_000 * RUPIAH, day.counter.slot(who), typed(who.pin)
+        second.stan, 40_000 * RUPIAH, day.counter.slot(who), typed(who.pin), supervisor="271828"
     )
     assert (later.outcome, day.balance(who)) == ("00", 300_000 * RUPIAH)
     assert (await terminal.settle()).totals == (Totals(refunds=1, refunds_sen=40_000 * RUPIAH),)
@@ -239,7 +242,10 @@ async def test_money_back_whose_answer_is_lost_is_undone_and_the_totals_agree(
         result = await terminal.void(sale.stan)
     else:
         slot = day.counter.slot(who)
-        result = await terminal.refund(sale.stan, 10_000 * RUPIAH, slot, typed(who.pin))
+        assert await terminal.set_supervisor("271828") is None
+        result = await terminal.refund(
+            sale.stan, 10_000 * RUPIAH, slot, typed(who.pin), supervisor="271828"
+        )
     assert (result.outcome, result.reversed) == ("68", True)
     assert await terminal.settle_outstanding() == 0
     assert day.balance(who) == 250_000 * RUPIAH

@@ -94,7 +94,7 @@ def test_without_a_switch_the_operator_is_told_and_nothing_breaks(city: tuple[Pa
 def told(city: tuple[Path, str], code: int, *arguments: str) -> dict[str, Any]:
     """Run one terminal command with --json and give what it tells."""
     root, address = city
-    needs_host = arguments[0] not in ("reprint", "status")
+    needs_host = arguments[0] not in ("reprint", "status", "supervisor")
     more = ["--host", address] if needs_host else []
     done = subprocess.run(
         [*LUMBUNG, "terminal", *arguments, "--data", str(root), "--terminal", "12400010",
@@ -111,9 +111,15 @@ def test_commands_beside_the_sale_do_what_their_names_say(city: tuple[Path, str]
     card = ("--card", "50")
     sale = told(city, 0, "buy", "25000", *card)
     trace = str(sale["stan"])
-    assert told(city, 0, "refund", trace, "5000", *card)["amount_sen"] == 500_000
-    assert told(city, 1, "refund", trace, "99000", *card)["outcome"] == "77"
-    assert told(city, 1, "refund", trace, "0", *card)["outcome"] == "13"
+    boss = ("--supervisor", "271828")
+    assert "kode penyelia" in told(city, 1, "refund", trace, "5000", *boss, *card)["detail"]
+    assert told(city, 0, "supervisor", "--code", "271828")["set"]
+    refused = told(city, 1, "refund", trace, "5000", "--supervisor", "271829", *card)
+    assert refused["detail"] == "Kode penyelia belum cocok. Sisa 2 kali."
+    assert told(city, 0, "refund", trace, "5000", *boss, *card)["amount_sen"] == 500_000
+    assert told(city, 1, "refund", trace, "99000", *boss, *card)["outcome"] == "77"
+    assert told(city, 1, "refund", trace, "0", *boss, *card)["outcome"] == "13"
+    assert told(city, 0, "deliver") == {"waiting": 0}
     moved = [line["amount_sen"] for line in told(city, 0, "statement", *card)["statement"]]
     assert {-2_500_000, 500_000} <= set(moved)
     assert told(city, 1, "pin-change", "--new-pin", "123", *card)["outcome"] == "17"

@@ -143,6 +143,7 @@ def config(tmp_path: Path, tmk: SecretBytes) -> TerminalConfig:
         shop_name="E-WARONG BERKAH SEMPAJA",
         shop_place="KEL. SEMPAJA SELATAN",
         help_line="0541-7777777",
+        refund_needs_supervisor=False,
     )
 
 

@@ -119,13 +119,14 @@ async def test_basket_is_chosen_by_number_or_code_and_forbidden_goods_are_not(
 
 async def test_every_choice_of_the_menu_can_be_walked_to_its_end(counter: Counter) -> None:
     sale = await counter.sell()
-    other = await counter.sell("30.000")
+    other, third = await counter.sell("30.000"), await counter.sell("35.000")
     trace, second = f"{sale.stan}", f"{other.stan}"
     walks: dict[FlowEvent, Iterable[str]] = {
         FlowEvent.BALANCE: (),
         FlowEvent.STATEMENT: (),
         FlowEvent.REFUND: ("999", trace, "99.000.000", "5.000", PIN),
         FlowEvent.VOID: ("abc", trace, second, "1"),
+        FlowEvent.REDUCE: ("999", f"{third.stan}", "0", "20.000"),
         FlowEvent.REPRINT: ("77777", "0"),
         FlowEvent.PROXY: ("W-1", "W0000042", "40.000", PIN),
         FlowEvent.PIN_CHANGE: (PIN, "778899", "778890", "778899", "778899"),

@@ -70,6 +70,7 @@ def test_cancel_leads_out_wherever_people_are_asked(state: FlowState) -> None:
         *(FlowState.PIN, FlowState.NEW_PIN, FlowState.NEW_PIN_AGAIN, FlowState.PROXY),
         *(FlowState.TRACE, FlowState.CONFIRM, FlowState.REFUND_TRACE, FlowState.REFUND_AMOUNT),
         *(FlowState.REPRINT_TRACE, FlowState.SETTLE, FlowState.COMPLAINT, FlowState.VOUCHER),
+        *(FlowState.SUPERVISOR, FlowState.REDUCE_TRACE, FlowState.REDUCE_AMOUNT),
     }
     assert means_something(state, FlowEvent.CANCEL) == (state in asked)
 
