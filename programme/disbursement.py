@@ -5,14 +5,14 @@ one transfer whose id follows from (decree, card account, month). A rerun meets 
 credits nobody twice. Groups are small, so that purchases wait for one of them at most.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from ledger.port import Ledger
 from ledger.statuses import CreateTransferStatus
-from ledger.structures import CreateTransferResult, Transfer
+from ledger.structures import Account, CreateTransferResult, Transfer
 from programme.accounts import Chart, open_purse
 from programme.actors import Actor, same_person
 from programme.chart import TrancheData, TransferCode
@@ -79,15 +79,17 @@ class DisbursementResult:
 
 @dataclass(slots=True)
 class _Run:
-    """A run under way."""
+    """A run under way. `marked` are the people with the mark that the fund asks, None for none."""
 
     ledger: Ledger
+    registry: Registry
     post: Post
     chart: Chart
     decree: DecreeRecord
     period: str
     tranche_bits: int
-    day: date
+    mark: str
+    marked: Set[int] | None
     held: list[Held] = field(default_factory=list)
     credited: int = 0
     credited_sen: int = 0
@@ -100,8 +102,11 @@ class _Due:
     """One card to credit."""
 
     recipient_number: int
+    card_number: int
     account_id: int
     amount_sen: int
+    #: Accounts of closed cards that the person had before.
+    earlier: tuple[int, ...]
 
 
 def disburse(
@@ -131,14 +136,17 @@ def disburse(
     record = registry.decrees.get(decree)
     chart = open_purse(ledger, registry, record.purse, actor)
     tranche = TrancheData(period, record.source, record.budget_year, expires_on).pack()
+    mark = mark_of(record.source)
+    marked = registry.marks.holders(mark, registry.today) if mark else None
     run = _Run(
-        ledger, post or ledger.create_transfers, chart, record, period, tranche, registry.today
-    )
+        ledger, registry, post or ledger.create_transfers, chart, record, period, tranche, mark,
+        marked,
+    )  # fmt: skip
     total_sen = sum(line.amount_sen for line in lines)
     _fund(run, total_sen)
     if record.state is DecreeState.DETERMINATION:
         registry.decrees.move(decree, DecreeState.EXECUTION, actor)
-    due = list(_due(run, registry, lines))
+    due = list(_due(run, lines))
     for start in range(0, len(due), DISBURSEMENT_GROUP_MAX):
         _credit(run, due[start : start + DISBURSEMENT_GROUP_MAX])
         if on_group is not None:
@@ -215,24 +223,24 @@ def _fund(run: _Run, total_sen: int) -> None:
         )
 
 
-def _due(run: _Run, registry: Registry, lines: Sequence[DecreeLine]) -> Iterator[_Due]:
-    """Yield the cards to credit; note the people who have none or whose aid ended."""
-    newest = registry.accounts.newest_cards(run.chart.purse)
-    mark = mark_of(run.decree.source)
-    marked = registry.marks.holders(mark, run.day) if mark else None
+def _due(run: _Run, lines: Sequence[DecreeLine]) -> Iterator[_Due]:
+    """Yield the people who have an account; note those who have none."""
+    newest = run.registry.accounts.newest_cards(run.chart.purse)
+    older = run.registry.accounts.earlier_accounts(run.chart.purse)
     for line in lines:
-        if marked is not None and line.recipient_number not in marked:
-            held = Held(line.recipient_number, line.amount_sen, HeldReason.FUND, mark)
-            run.held.append(held)
-            continue
         number = newest.get(line.recipient_number)
-        card = None if number is None else registry.card(number)
-        reason = no_credit_reason(card)
-        if reason is None:
-            assert card is not None
-            yield _Due(line.recipient_number, card.account_id, line.amount_sen)
-        else:
-            run.held.append(Held(line.recipient_number, line.amount_sen, *reason))
+        card = None if number is None else run.registry.card(number)
+        if card is None:
+            run.held.append(Held(line.recipient_number, line.amount_sen, HeldReason.NO_CARD))
+            continue
+        earlier = tuple(
+            account
+            for account in older.get(line.recipient_number, ())
+            if account != card.account_id
+        )
+        yield _Due(
+            line.recipient_number, card.card_number, card.account_id, line.amount_sen, earlier
+        )
 
 
 def no_credit_reason(card: CardView | None) -> tuple[HeldReason, str] | None:
@@ -245,25 +253,27 @@ def no_credit_reason(card: CardView | None) -> tuple[HeldReason, str] | None:
 
 
 def _credit(run: _Run, group: Sequence[_Due]) -> None:
-    """Post one group; what it met before is counted, not posted again."""
+    """Post one group; what it met before is counted, not posted again.
+
+    Whoever has the month already has it whatever came after: a block, a new account.
+    """
     ids = [disbursement_id(run.decree.name, due.account_id, run.period) for due in group]
     posted = run.ledger.lookup_transfers(ids)
     accounts = run.ledger.lookup_accounts([due.account_id for due in group])
     fresh: list[tuple[_Due, Transfer]] = []
-    ceiling_sen = policy().card_ceiling_sen
     for due, transfer_id, before, account in zip(group, ids, posted, accounts, strict=True):
         assert account is not None, "open_purse opened every card's account"
-        transfer = _transfer(
-            run,
-            transfer_id,
-            (run.chart.parent_giro, due.account_id),
-            due.amount_sen,
-            TransferCode.DISBURSEMENT,
-        )
-        if before is None and account.credit_balance + due.amount_sen > ceiling_sen:
-            run.held.append(Held(due.recipient_number, due.amount_sen, HeldReason.CEILING))
-        else:
-            fresh.append((due, transfer))
+        if before is None and _was_credited(run, due):
+            run.before += 1
+            run.before_sen += due.amount_sen
+            continue
+        why = None if before is not None else _why_held(run, due, account)
+        if why is not None:
+            run.held.append(Held(due.recipient_number, due.amount_sen, *why))
+            continue
+        sides = (run.chart.parent_giro, due.account_id)
+        code = TransferCode.DISBURSEMENT
+        fresh.append((due, _transfer(run, transfer_id, sides, due.amount_sen, code)))
     if not fresh:
         return
     results = run.post([transfer for _due, transfer in fresh])
@@ -278,6 +288,22 @@ def _credit(run: _Run, group: Sequence[_Due]) -> None:
             reason = HeldReason.REFUSED
             detail = result.status.name
             run.held.append(Held(due.recipient_number, due.amount_sen, reason, detail))
+
+
+def _was_credited(run: _Run, due: _Due) -> bool:
+    """Give whether the month came to an account that the person had before this one."""
+    ids = [disbursement_id(run.decree.name, account, run.period) for account in due.earlier]
+    return any(found is not None for found in run.ledger.lookup_transfers(ids))
+
+
+def _why_held(run: _Run, due: _Due, account: Account) -> tuple[HeldReason, str] | None:
+    """Give why a person is not credited now: asked as the group is posted, not as the run began."""
+    if run.marked is not None and due.recipient_number not in run.marked:
+        return HeldReason.FUND, run.mark
+    reason = no_credit_reason(run.registry.card(due.card_number))
+    if reason is None and account.credit_balance + due.amount_sen > policy().card_ceiling_sen:
+        return HeldReason.CEILING, ""
+    return reason
 
 
 def _transfer(

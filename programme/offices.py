@@ -281,6 +281,26 @@ class Office:
         require(actor, "proposal.run")
         return self.two_people.carry_out(number, on_group=on_group)[0]
 
+    def check_run(self, number: int, actor: Actor) -> None:
+        """Raise what `run_proposal` would raise at once: for who only queues it."""
+        require(actor, "proposal.run")
+        self.two_people.approved(number)
+
+    def check_issue(self, decree: int, actor: Actor) -> None:
+        """Raise unless this agency prints cards for this decree: for who only queues it."""
+        require(actor, "card.printed")
+        self.registry.decrees.get(decree)
+
+    def check_replace(self, card_number: int, actor: Actor) -> None:
+        """Raise unless this agency may replace this card: for who only queues it."""
+        require(actor, "card.replaced")
+        self.registry.cards.check_replaceable(card_number)
+
+    def check_block_ended(self, decree: int, actor: Actor) -> None:
+        """Raise unless this agency may block for this decree: for who only queues it."""
+        require(actor, "card.blocked")
+        self.ended_cards(decree)
+
     def audit(self, actor: Actor, count: int) -> list[AuditRecord]:
         """Give the newest changes, oldest first."""
         require(actor, "audit.read")

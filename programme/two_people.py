@@ -117,14 +117,8 @@ class TwoPeople:
         """Take one's own proposal back."""
         return self._registry.proposals.withdraw(number, maker)
 
-    def carry_out(
-        self, number: int, *, on_group: Callable[[int, int], None] | None = None
-    ) -> tuple[Proposal, Result]:
-        """Do what was approved, sign it off, and give its result; stopped, call it again.
-
-        Maker and checker are those of the proposal, whoever calls. Raises: NotFoundError,
-        ProposalError unless approved, and what the work itself raises.
-        """
+    def approved(self, number: int) -> Proposal:
+        """Give a proposal that may be carried out; raise NotFoundError, ProposalError."""
         found = self._registry.proposals.get(number)
         if found.state is not ProposalState.APPROVED:
             raise ProposalError.of(
@@ -133,6 +127,17 @@ class TwoPeople:
                 state=found.state.value,
                 wanted=ProposalState.APPROVED.value,
             )
+        return found
+
+    def carry_out(
+        self, number: int, *, on_group: Callable[[int, int], None] | None = None
+    ) -> tuple[Proposal, Result]:
+        """Do what was approved, sign it off, and give its result; stopped, call it again.
+
+        Maker and checker are those of the proposal, whoever calls. Raises: NotFoundError,
+        ProposalError unless approved, and what the work itself raises.
+        """
+        found = self.approved(number)
         assert found.checker is not None, "an approved proposal has a checker"
         result, outcome = self._carry[found.kind](found, found.checker, on_group)
         return self._registry.proposals.finish(number, outcome, found.maker), result

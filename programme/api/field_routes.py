@@ -141,6 +141,7 @@ def move(desk: Desk, caller: Caller, body: MoveArguments) -> dict[str, Any]:
 @routes.post("/cards/{card}/replace", response_model=JobRow, status_code=202, tags=["cards"])
 def replace(desk: Desk, caller: Caller, card: Card) -> JobRow:
     """Print a new card on the same account; the old one is refused when the job is done."""
+    desk.services.registry().check_replace(card, caller)
     return desk.jobs.submit("card-replace", {"card": card}, caller)
 
 
@@ -274,6 +275,7 @@ def stage(desk: Desk, caller: Caller, decree: Decree, body: StageBody) -> dict[s
 @routes.post("/decrees/{decree}/cards", response_model=JobRow, status_code=202, tags=["decrees"])
 def issue(desk: Desk, caller: Caller, decree: Decree) -> JobRow:
     """Print a card for each person of a decree who has none."""
+    desk.services.registry().check_issue(decree, caller)
     return desk.jobs.submit("card-issue", {"decree": decree}, caller)
 
 
@@ -282,4 +284,5 @@ def issue(desk: Desk, caller: Caller, decree: Decree) -> JobRow:
 )
 def block_ended(desk: Desk, caller: Caller, decree: Decree) -> JobRow:
     """Block the cards of people whose aid a determined decree ended."""
+    desk.services.registry().check_block_ended(decree, caller)
     return desk.jobs.submit("card-block-ended", {"decree": decree}, caller)

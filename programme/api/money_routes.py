@@ -106,6 +106,7 @@ def withdraw(desk: Desk, caller: Caller, proposal: _Proposal) -> dict[str, Any]:
 )
 def run(desk: Desk, caller: Caller, proposal: _Proposal) -> JobRow:
     """Carry out what two people approved, as a job; again, it finishes what was stopped."""
+    desk.services.registry().check_run(proposal, caller)
     return desk.jobs.submit("carry-out", {"proposal": proposal}, caller)
 
 

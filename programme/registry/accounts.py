@@ -7,7 +7,7 @@ opening is finished with the same ids.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import distinct, func, insert, select
 
 from programme.actors import Actor
 from programme.chart import AccountCode
@@ -102,6 +102,30 @@ class AccountBook:
         )
         with self._context.storage.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def earlier_accounts(self, purse: int) -> dict[int, list[int]]:
+        """Give the accounts of each recipient who has had more than one of this purse.
+
+        A replacement keeps the account; only a card after a closed one has another.
+        """
+        table = schema.cards.c
+        several = (
+            select(table.recipient_number)
+            .where(table.purse == purse)
+            .group_by(table.recipient_number)
+            .having(func.count(distinct(table.account_id)) > 1)
+        )
+        query = select(table.recipient_number, table.account_id).where(
+            table.purse == purse, table.recipient_number.in_(several)
+        )
+        found: dict[int, list[int]] = {}
+        with self._context.storage.reading() as connection:
+            for row in connection.execute(query.order_by(table.card_number)):
+                account = int.from_bytes(row.account_id, "big")
+                accounts = found.setdefault(row.recipient_number, [])
+                if account not in accounts:
+                    accounts.append(account)
+        return found
 
     def note_run(self, run: RunRecord, actor: Actor) -> None:
         """Keep the result of a disbursement run."""

@@ -151,6 +151,13 @@ class CardBook:
                 before = CardStatus(row.status_before_block)
                 _set(unit, [number], before, {"block_reason": None, "status_before_block": None})
 
+    def check_replaceable(self, number: int) -> None:
+        """Raise NotFoundError, or RuleError for a card that was replaced or closed before."""
+        view = self._context.views.cards_by_number.get(number)
+        if view is None:
+            raise NotFoundError.of("programme.card_unknown", card=number)
+        _check_live(number, view.status)
+
     def replace(
         self,
         number: int,
@@ -168,8 +175,7 @@ class CardBook:
         require(actor, "card.replaced")
         with self._context.change(actor) as unit:
             old = _row(unit, number)
-            if CardStatus(old.status) not in LIVE:
-                raise RuleError.of("programme.card_replaced_before", card=number, status=old.status)
+            _check_live(number, CardStatus(old.status))
             _set(unit, [number], CardStatus.REPLACED, {"status_before_block": None})
             request = CardRequest(
                 recipient_number=old.recipient_number,
@@ -312,6 +318,11 @@ def _view(unit: Unit, number: int) -> CardView:
     if view is None:
         raise NotFoundError.of("programme.card_unknown", card=number)
     return view
+
+
+def _check_live(number: int, status: CardStatus) -> None:
+    if status not in LIVE:
+        raise RuleError.of("programme.card_replaced_before", card=number, status=status.value)
 
 
 def _check_digits(key: str, text: str, least: int, most: int) -> None:

@@ -31,6 +31,8 @@ CELLS = {
     "card.at bank": ("POST", "/cards/move", {"cards": [999], "to": "at bank"}),
     "card.collected": ("POST", "/cards/move", {"cards": [999], "to": "collected"}),
     "card.active": ("POST", "/cards/move", {"cards": [999], "to": "active"}),
+    "card.printed": ("POST", "/decrees/99/cards", None),
+    "card.replaced": ("POST", "/cards/999/replace", None),
     "card.closed": ("POST", "/cards/move", {"cards": [999], "to": "closed"}),
     "card.blocked": ("POST", "/cards/block", {"cards": [999], "reason": "B01"}),
     "card.unblocked": ("POST", "/cards/unblock", {"cards": [999]}),
@@ -48,6 +50,7 @@ CELLS = {
                         "days": 9}),
     "proxy.end": ("POST", "/proxies/99/end", None),
     "proposal.read": ("GET", "/proposals", None),
+    "proposal.run": ("POST", "/proposals/999/run", None),
     "disbursement.propose": ("POST", "/proposals/disbursement", {"decree": 1, "period": "2026-01"}),
     "sweep.propose": ("POST", "/proposals/sweep", {"day": DAY}),
     "release.propose": ("POST", "/proposals/release", {"decree": 1, "year": 2025}),
@@ -60,11 +63,10 @@ CELLS = {
     "token.issue": ("GET", "/tokens", None),
     "token.revoke": ("POST", "/tokens/9999/revoke", None),
 }  # fmt: skip
-#: No route: no answer shows a person, tokens and cards are made on the machine, the switch is none
-#: of ours, accounts are opened with a shop's designation. Approving and running are walked below.
+#: No route: no answer shows a person, tokens are made on the machine, the switch is none of ours,
+#: accounts are opened with a shop's designation. Approving is walked below.
 WITHOUT_ROUTE = {
-    "person.attest_distinct", "person.open", "card.printed", "card.replaced", "card.pin",
-    "terminal.register", "account.open", "proposal.run",
+    "person.attest_distinct", "person.open", "card.pin", "terminal.register", "account.open",
     *(f"{kind}.approve" for kind in ("disbursement", "sweep", "release", "refund", "key")),
 }  # fmt: skip
 
@@ -125,15 +127,13 @@ def test_month_is_proposed_approved_and_paid_by_three_calls_once(bank, field):
     asked = {"decree": field.decree, "period": "2026-02", "amount_sen": 30_000_000}
     made = bank.ok("dinsos:d-01", "POST", "/proposals/disbursement", asked)
     number = made["proposal"]
-    early = bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/run")
-    failed = bank.ended("dinsos:d-02", early)
-    assert (failed["state"], failed["error"]["code"]) == ("failed", "E-PG-0014")
+    early = bank.ask("dinsos:d-02", "POST", f"/proposals/{number}/run")
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "E-PG-0014")
     bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/approve")
     job = bank.ended("dinsos:d-02", bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/run"))
     assert (job["state"], job["done"], job["of"]) == ("done", 3, 3)
     assert job["result"]["outcome"] == {"credited_sen": 90_000_000, "held_sen": 0}
-    again = bank.ended("dinsos:d-02", bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/run"))
-    assert again["state"] == "failed"
+    assert bank.ask("dinsos:d-02", "POST", f"/proposals/{number}/run").status_code == 409
     card = bank.ok("auditor:a", "GET", f"/cards/{field.cards[1].card_number}")
     assert card["balance_sen"] == 60_000_000
     assert [month["period"] for month in card["months"]] == ["2026-01", "2026-02"]
@@ -142,9 +142,9 @@ def test_month_is_proposed_approved_and_paid_by_three_calls_once(bank, field):
 def test_auditor_may_not_carry_out_what_two_people_approved(bank, field):
     made = bank.ok("dinsos:d-01", "POST", "/proposals/sweep", {"day": DAY})
     bank.ok("dinsos:d-02", "POST", f"/proposals/{made['proposal']}/approve")
-    asked = bank.ok("auditor:a", "POST", f"/proposals/{made['proposal']}/run")
-    job = bank.ended("auditor:a", asked)
-    assert (job["state"], job["error"]["code"]) == ("failed", "E-PG-0013")
+    asked = bank.ask("auditor:a", "POST", f"/proposals/{made['proposal']}/run")
+    assert (asked.status_code, asked.json()["error"]["code"]) == (403, "E-PG-0013")
+    assert bank.ok("auditor:a", "GET", "/jobs")["jobs"] == []
     assert bank.ok("auditor:a", "GET", f"/proposals/{made['proposal']}")["state"] == "approved"
 
 
@@ -204,6 +204,33 @@ def test_expired_and_revoked_tokens_are_refused_from_that_moment(bank):
     assert bank.ask("operator:op-02", "GET", "/tokens").status_code == 200
     bank.clock.move(days=1)
     assert bank.ask("operator:op-02", "GET", "/tokens").status_code == 401
+
+
+def test_checker_whose_token_ends_in_between_approves_nothing_and_another_one_does(bank, field):
+    bank.token("dinsos:d-01"), bank.token("dinsos:d-03")
+    asked = {"decree": field.decree, "period": "2026-02"}
+    number = bank.ok("dinsos:d-01", "POST", "/proposals/disbursement", asked)["proposal"]
+    short = {"Authorization": f"Bearer {bank.token('dinsos:d-02', days=1)}"}
+    bank.clock.move(days=1)
+    for path in ("approve", "run"):
+        answer = bank.client.post(f"/proposals/{number}/{path}", headers=short)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "E-PG-0501")
+    assert bank.ok("dinsos:d-01", "GET", f"/proposals/{number}")["state"] == "proposed"
+    bank.ok("dinsos:d-03", "POST", f"/proposals/{number}/approve")
+    job = bank.ok("dinsos:d-03", "POST", f"/proposals/{number}/run")
+    assert bank.ended("dinsos:d-03", job)["state"] == "done"
+
+
+def test_job_goes_on_although_its_askers_token_is_revoked(bank, field):
+    asked = {"decree": field.decree, "period": "2026-02"}
+    number = bank.ok("dinsos:d-01", "POST", "/proposals/disbursement", asked)["proposal"]
+    bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/approve")
+    job = bank.ok("dinsos:d-02", "POST", f"/proposals/{number}/run")
+    for token in bank.ok("operator:op-09", "GET", "/tokens")["tokens"]:
+        if token["bearer"].endswith("d-02"):
+            bank.ok("operator:op-09", "POST", f"/tokens/{token['token']}/revoke")
+    assert bank.ask("dinsos:d-02", "GET", f"/jobs/{job['job']}").status_code == 401
+    assert bank.ended("dinsos:d-01", job)["state"] == "done"
 
 
 @pytest.mark.parametrize("host", ["evil.test", "kartu.test.evil.test", "", "kartu.test@evil.test"])

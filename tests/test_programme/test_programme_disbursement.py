@@ -203,6 +203,55 @@ def test_replacement_keeps_the_balance_and_gets_the_next_month(
     _assert_equations(ledger, registry)
 
 
+def test_rerun_counts_a_credit_although_the_aid_ended_after_it(
+    ledger, registry, actors, determined, pay
+):
+    decree, cards = determined(3)
+    pay(decree)
+    registry.block_card(cards[0].card_number, BlockReason.DECEASED, actors.dinsos)
+    registry.move_cards([cards[1].card_number], CardStatus.CLOSED, actors.dinsos)
+    again = pay(decree)
+    assert (again.credited_count, again.credited_before_count, again.held) == (0, 3, ())
+    _assert_equations(ledger, registry)
+
+
+def test_new_account_after_a_closed_card_is_not_paid_the_same_month_again(
+    ledger, registry, actors, determined, pay, card_request
+):
+    decree, cards = determined(2)
+    pay(decree)
+    registry.move_cards([cards[0].card_number], CardStatus.CLOSED, actors.dinsos)
+    pan = "9360099900000077"
+    (fresh,) = registry.cards.issue([card_request(1, pan)], actors.diskominfo)
+    assert fresh.account_id != cards[0].account_id
+    again = pay(decree)
+    assert (again.credited_count, again.credited_before_count, again.held) == (0, 2, ())
+    _assert_equations(ledger, registry)
+    assert pay(decree, "2026-02").credited_count == 2
+    assert _balances(ledger, [cards[0], fresh]) == [MONTH_SEN, MONTH_SEN]
+
+
+def test_aid_that_ends_while_the_run_goes_on_is_held_and_a_lost_card_is_credited(
+    ledger, registry, actors, determined, pay, monkeypatch
+):
+    monkeypatch.setattr("programme.disbursement.DISBURSEMENT_GROUP_MAX", 2)
+    decree, cards = determined(6)
+
+    def block(done, _of):
+        if done == 2:
+            registry.block_card(cards[0].card_number, BlockReason.DECEASED, actors.dinsos)
+            registry.block_card(cards[3].card_number, BlockReason.DECREE_ENDED, actors.dinsos)
+            registry.block_card(cards[4].card_number, BlockReason.LOST, actors.dinsos)
+
+    result = pay(decree, on_group=block)
+    assert [(h.recipient_number, h.detail) for h in result.held] == [(4, "B02")]
+    assert _balances(ledger, cards) == [MONTH_SEN] * 3 + [0] + [MONTH_SEN] * 2
+    assert result.balanced
+    _assert_equations(ledger, registry)
+    registry.unblock_card(cards[3].card_number, actors.dinsos)
+    assert (pay(decree).credited_count, _balances(ledger, cards)) == (1, [MONTH_SEN] * 6)
+
+
 def test_closed_card_is_held(registry, actors, determined, pay):
     decree, cards = determined(2)
     registry.move_cards([cards[0].card_number], CardStatus.CLOSED, actors.dinsos)
