@@ -33,9 +33,9 @@ scripts/docs.py`.
 7. **Loopback by default.** Any other address only with `--certificate` and `--key`.
 
 Whether a bearer may ask for a job, and whether it may begin, is said at once (403, 404, 409). A job
-(202) goes on when its asker leaves or the asker's token ends. A server that ends forgets its jobs, not what they did:
-`GET /proposals/N` says what came of it, and `run` again finishes what was stopped; nobody is
-credited twice. Not promised: jobs over a restart of the server.
+(202) goes on when its asker leaves or the asker's token ends. A server that ends forgets its jobs,
+not what they did: `GET /proposals/N` says what came of it, and `run` again finishes what was
+stopped; nobody is credited twice. Not promised: jobs over a restart of the server.
 
 ## Errors
 
