@@ -182,16 +182,17 @@ class PrivatePcscd:
         made.setblocking(False)
         return made
 
-    async def run(self, command: list[str]) -> int:
+    async def run(self, command: list[str], *, core: int | None = None) -> int:
         """Run a command with the private daemon at /run/pcscd and give its exit code.
 
-        A command that a signal ended gives 128 + the signal's number, as a shell says it. Raises
-        PcscNotPossibleError when it cannot be started, or when the daemon's keeper ended.
+        `core`: the processor core that the command keeps to; None for any. A command that a signal
+        ended gives 128 + the signal's number, as a shell says it. Raises PcscNotPossibleError when
+        it cannot be started, or when the daemon's keeper ended.
         """
         assert self._exit is None, "one command at a time"
         self._exit = asyncio.get_running_loop().create_future()
         try:
-            self._send({"do": "run", "command": command})
+            self._send({"do": "run", "command": command, "core": core})
             answer = await self._exit
         finally:
             self._exit = None

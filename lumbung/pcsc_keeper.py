@@ -145,7 +145,7 @@ class Keeper:
             if request["do"] == "connect":
                 self._connect(int(request["reader"]))
             elif request["do"] == "run":
-                self._run(request["command"])
+                self._run(request["command"], request["core"])
             elif request["do"] == "signal" and self._command is not None:
                 self._command.send_signal(request["number"])
 
@@ -161,12 +161,15 @@ class Keeper:
         with made, self._sending:
             socket.send_fds(self._control, [b'{"connected": true}'], [made.fileno()])
 
-    def _run(self, command: list[str]) -> None:
+    def _run(self, command: list[str], core: int | None) -> None:
         try:
             self._command = subprocess.Popen(command)  # noqa: S603 - what the person asked to run
         except OSError as error:
             self.say({"exit": 127, "why": f"{command[0]}: {error.strerror}"})
             return
+        if core is not None:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                os.sched_setaffinity(self._command.pid, {core})
         threading.Thread(target=self._tell_end, args=(self._command,), daemon=True).start()
 
     def _tell_end(self, command: subprocess.Popen[bytes]) -> None:

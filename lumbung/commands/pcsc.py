@@ -24,13 +24,18 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
               help="Without it one per card; those without a card stay empty.")  # fmt: skip
 @click.option("--faults", type=_FILE, help="A fault plan for every card (docs/reference/card.md).")
 @click.option("--contactless", is_flag=True, help="The readers are contactless ones.")
+@click.option(
+    "--one-core",
+    is_flag=True,
+    help="COMMAND keeps to the one reader's processor core: quick on an idle machine.",
+)
 @click.option("--trace", is_flag=True, help="Each exchange on standard error, masked.")
 @click.option("--json", "as_json", is_flag=True,
               help="Readers and exit code as one object on standard error.")  # fmt: skip
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(
     cards: tuple[Path, ...], readers: int | None, faults: Path | None,
-    contactless: bool, trace: bool, as_json: bool, command: tuple[str, ...],
+    contactless: bool, one_core: bool, trace: bool, as_json: bool, command: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run COMMAND with a private pcscd whose readers hold the given cards.
 
@@ -41,13 +46,15 @@ def execute(
     count = readers if readers is not None else max(1, len(cards))
     if len(cards) > count:
         raise click.UsageError(f"{len(cards)} cards do not fit {count} readers")
+    if one_core and count > 1:
+        raise click.UsageError("--one-core is for one reader")
     plan = read_fault_plan(faults)
     with ExitStack() as held:
         inside = [
             held.enter_context(card_from(file, faults=plan, trace=trace, contactless=contactless))
             for file in cards
         ]
-        names, code = asyncio.run(_execute(inside, count, list(command)))
+        names, code = asyncio.run(_execute(inside, count, list(command), one_core=one_core))
     if as_json:
         click.echo(json.dumps({"readers": names, "exit": code}), err=True)
     if code:
@@ -55,7 +62,7 @@ def execute(
 
 
 async def _execute(
-    cards: list[CardOnWire], readers: int, command: list[str]
+    cards: list[CardOnWire], readers: int, command: list[str], *, one_core: bool
 ) -> tuple[list[str], int]:
     async with PrivatePcscd(readers) as daemon:
         loop = asyncio.get_running_loop()
@@ -65,7 +72,8 @@ async def _execute(
         stays = [
             asyncio.ensure_future(_stay(card, daemon, place)) for place, card in enumerate(cards)
         ]
-        run = asyncio.ensure_future(_run_when_seen(daemon, cards, command))
+        core = daemon.core if one_core else None
+        run = asyncio.ensure_future(_run_when_seen(daemon, cards, command, core))
         try:
             await asyncio.wait([*stays, run], return_when=asyncio.FIRST_COMPLETED)
             for stay in stays:
@@ -80,13 +88,15 @@ async def _execute(
                 await card.close()
 
 
-async def _run_when_seen(daemon: PrivatePcscd, cards: list[CardOnWire], command: list[str]) -> int:
+async def _run_when_seen(
+    daemon: PrivatePcscd, cards: list[CardOnWire], command: list[str], core: int | None
+) -> int:
     # A faulty card may never be seen: the command finds the reader as it is then.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SEEN_S):
             for card in cards:
                 await card.seen.wait()
-    return await daemon.run(command)
+    return await daemon.run(command, core=core)
 
 
 async def _stay(card: CardOnWire, daemon: PrivatePcscd, reader: int) -> None:
