@@ -74,11 +74,14 @@ def version_cryptogram(
     atc: bytes,
     unpredictable_number: bytes,
     data: bytes,
+    option: DerivationOption = "A",
 ) -> bytes:
     """Give the cryptogram of a Visa or Mastercard cryptogram version number (CVN) 10, 16, 17, 18.
 
     `data` is what that version covers, in its order. CVN 10 uses the card's master key itself and
     padding 1; 16 and 17 a session key of ATC and unpredictable number; 18 the common session key.
+    `option` says how the card's key is derived: it matters for numbers of more than 16 digits only,
+    where issuers of CVN 18 use B.
     Raises CryptoError for another version, KeyRefusedError, DataLengthError.
     Source: VIS 1.5 Appendix D; M/Chip 4; as reproduced by the vectors.
 
@@ -92,7 +95,7 @@ def version_cryptogram(
     >>> version_cryptogram(18, imk, pan, "00", **at).hex()
     '7a788ea6b8a3e733'
     """
-    master_key = icc_master_key(imk, pan, psn)
+    master_key = icc_master_key(imk, pan, psn, option)
     if version == 10:
         return application_cryptogram(master_key, data, padding=1)
     if version in (16, 17):

@@ -76,12 +76,23 @@ def derivation_key(initial: SecretBytes, ksn: bytes) -> SecretBytes:
     device, counter = _split(ksn)
     if not counter or counter.bit_count() > COUNTER_ONES_MAX:
         raise DataLengthError("the KSN's counter is 0 or has more than sixteen ones")
-    key, kind, working = initial, _type_of(initial), 0
-    for bit in range(31, -1, -1):
-        if counter >> bit & 1:
-            working |= 1 << bit
-            key = _derive(key, kind, _DERIVATION_KEY, device + working.to_bytes(4, "big"))
-    return key
+    return _derived_along(initial, device, counter)
+
+
+def update_key(initial: SecretBytes, ikid: bytes, kind: KeyType | None = None) -> SecretBytes:
+    """Give the key under which a device is sent its next initial key, as long as its present one.
+
+    It belongs to the counter of all ones, which counts no transaction, and can be made once. `kind`
+    is its type where it is another one. Raises KeyRefusedError, DataLengthError.
+    Source: X9.24-3:2017, DUKPT update key.
+    """
+    if len(ikid) != IKID_BYTES:
+        raise DataLengthError(f"an initial key id is {IKID_BYTES} bytes, not {len(ikid)}")
+    key = _derived_along(initial, ikid[4:], _COUNTER_MAX)
+    ksn = ikid + _COUNTER_MAX.to_bytes(4, "big")
+    return working_key(
+        key, ksn, KeyUsage.KEY_ENCRYPTION, _type_of(initial) if kind is None else kind
+    )
 
 
 def working_key(
@@ -125,6 +136,16 @@ def next_ksn(ksn: bytes) -> bytes:
     if counter > _COUNTER_MAX:
         raise DataLengthError("the device has used all its keys")
     return ksn[:IKID_BYTES] + counter.to_bytes(4, "big")
+
+
+def _derived_along(initial: SecretBytes, device: bytes, counter: int) -> SecretBytes:
+    """Give the key that one derivation for each one of the counter leads to, highest first."""
+    key, kind, working = initial, _type_of(initial), 0
+    for bit in range(31, -1, -1):
+        if counter >> bit & 1:
+            working |= 1 << bit
+            key = _derive(key, kind, _DERIVATION_KEY, device + working.to_bytes(4, "big"))
+    return key
 
 
 def _derive(key: SecretBytes, kind: KeyType, usage: int, context: bytes) -> SecretBytes:

@@ -13,6 +13,7 @@ import pytest
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pyemv.ac
+    import pyemv.cvn
     import pyemv.kd
     import pyemv.sm
     from psec import cvv as psec_cvv
@@ -176,6 +177,39 @@ def test_cryptograms_and_scripts_agree_with_pyemv(draw: Draw) -> None:
     assert scripts.encipher_script_pin(kept, secret) == pyemv.sm.encrypt_command_data(
         key, block, emv
     )
+
+
+#: The objects that every cryptogram version covers first, in order, with their lengths.
+COVERED = {
+    "9f02": 6, "9f03": 6, "9f1a": 2, "95": 5, "5f2a": 2, "9a": 3, "9c": 1, "9f37": 4, "82": 2,
+    "9f36": 2,
+}  # fmt: skip
+
+
+def test_cryptogram_versions_agree_with_pyemv(draw: Draw) -> None:
+    imk, number, psn = draw.bytes(16), draw.digits(12, 19), draw.digits(2, 2)
+    card = (imk, imk, imk, number, psn)
+    values = {f"tag_{tag}": draw.bytes(size) for tag, size in COVERED.items()}
+    results, counters, application = draw.bytes(6), draw.bytes(8), draw.bytes(7)
+    theirs = {
+        10: pyemv.cvn.VisaCVN10(*card).generate_ac(**values, cvr=results[:4]),
+        16: pyemv.cvn.MasterCardCVN16(*card).generate_ac(**values, cvr=results),
+        17: pyemv.cvn.MasterCardCVN17(*card).generate_ac(**values, cvr=results, counters=counters),
+        18: pyemv.cvn.VisaCVN18(*card).generate_ac(**values, tag_9f10=application),
+    }
+    more = {10: results[:4], 16: results, 17: results + counters, 18: application}
+    for version, expected in theirs.items():
+        ours = cryptogram.version_cryptogram(
+            version,
+            SecretBytes(imk),
+            Pan(number),
+            psn,
+            atc=values["tag_9f36"],
+            unpredictable_number=values["tag_9f37"],
+            data=b"".join(values.values()) + more[version],
+            option="B" if version == 18 else "A",
+        )
+        assert ours == expected, version
 
 
 def test_aes_context_of_the_block_agrees_with_itself_in_both_directions(draw: Draw) -> None:
