@@ -6,6 +6,7 @@ business; that every record comes back, or is named as damaged, is.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from ledger.errors import LedgerCorruptError
 from ledger.frame import (
@@ -122,10 +123,15 @@ class SegmentedLog:
     def prepare_spare(self) -> None:
         """Make the next segment ahead of its need. `OSError` leaves the log as it was."""
         storage = self.storage
-        storage.create_zeroed(SPARE_TEMPORARY_NAME, self.identity.segment_size)
-        storage.sync(SPARE_TEMPORARY_NAME)
-        storage.rename(SPARE_TEMPORARY_NAME, SPARE_NAME)
-        storage.sync_directory()
+        try:
+            storage.create_zeroed(SPARE_TEMPORARY_NAME, self.identity.segment_size)
+            storage.sync(SPARE_TEMPORARY_NAME)
+            storage.rename(SPARE_TEMPORARY_NAME, SPARE_NAME)
+            storage.sync_directory()
+        except OSError:
+            with suppress(OSError):  # A part of a segment helps nobody on a disk that is full.
+                storage.remove(SPARE_TEMPORARY_NAME)
+            raise
         self.has_spare = True
 
     def activate(self, random_bytes: Callable[[int], bytes]) -> None:

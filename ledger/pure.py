@@ -5,6 +5,7 @@ and continues the other's directory.
 """
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from ledger.backup import back_up
 from ledger.commit import Committer, Request
-from ledger.errors import LedgerError, LedgerReadOnlyError
+from ledger.errors import LedgerError, LedgerFullError, LedgerReadOnlyError
 from ledger.events import check_accounts, transfer_events, unpack_events
 from ledger.limits import SEGMENT_SIZE_DEFAULT
 from ledger.log import SegmentedLog
@@ -267,7 +268,8 @@ def open_pure_on(
             housekeeper.seal(log.snapshot)
         opened = True
     except OSError as error:
-        raise LedgerError(
+        kind = LedgerFullError if error.errno == errno.ENOSPC else LedgerError
+        raise kind(
             f"{storage.location}: {error.strerror or error}; nothing acknowledged was changed, "
             "mend the disk or the rights and open again"
         ) from error

@@ -20,11 +20,26 @@ EXIT_CHECK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 3
 EXIT_INTEGRITY = 4
+_FIX = "mend the disk or the rights and run it again"
 #: The programme's "no": what was asked is against a rule or the books, the machine is sound.
 _RULES = (RuleError, NotFoundError, DuplicateError, DisbursementError)
 
 
-@click.group(cls=TableGroup, context_settings={"help_option_names": ["-h", "--help"]})
+class _ReaderGoneError(Exception):
+    """Whoever read our standard output went away (`| head`): its right, and no error of ours."""
+
+
+class _Root(TableGroup):
+    """The tree of commands. click itself would end a broken pipe as a check that failed."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lumbung")
 def root() -> None:
     """EDC terminal simulator and transaction switch for a city food-assistance card."""
@@ -48,14 +63,22 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped: what was acknowledged is on disk", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader went away (`| head`); that is its right, and not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _ReaderGoneError:
+        _give_up_output()
         sys.exit(0)
+    except OSError as error:
+        # What no command expected of the disk or the terminal: named, never a traceback.
+        where = error.filename or "writing"
+        _fail("E-CL-0004", f"{where}: {error.strerror or error};", _FIX, EXIT_ENVIRONMENT)
     except LumbungError as error:
         _fail(error.code, error.external, error.fix, exit_code_of(error))
     except LedgerError as error:
         _fail(error.code, str(error), "", exit_code_of(error))
+
+
+def _give_up_output() -> None:
+    """Drop what standard output does not take, which the interpreter would try to write again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code_of(error: LumbungError | LedgerError) -> int:
@@ -72,7 +95,10 @@ def exit_code_of(error: LumbungError | LedgerError) -> int:
 
 def _fail(code: str, what: str, fix: str, exit_code: int) -> None:
     if "--json" in sys.argv:
-        _say_json(code, what, fix)
+        try:
+            _say_json(code, what, fix)
+        except OSError:  # It is what failed; standard error still says so.
+            _give_up_output()
     click.echo(f"{code} {what} {fix}".rstrip(), err=True)
     sys.exit(exit_code)
 

@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = Path("tests/test_ledger")
 LIST = ROOT / TESTS / "injected_bugs.toml"
 NATIVE_LIST = ROOT / TESTS / "injected_bugs_native.toml"
-#: What the core is built from, and where; kept, so that the crates it needs are built once.
-CARGO_FILES = ("Cargo.toml", "Cargo.lock", "ledger/core", "protocols/core")
+#: Where the core is built; kept, so that the crates it needs are built once.
 BUILD = ROOT / "target" / "injected"
 #: A bug that hangs its test is caught as well.
 TEST_S = 60
@@ -107,7 +106,8 @@ def make_copy(copy: Path) -> None:
 
 def copy_core(copy: Path) -> None:
     """Copy what the native core is built from, as new files: cargo builds what is newer."""
-    for name in CARGO_FILES:
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text("utf-8"))["workspace"]
+    for name in ("Cargo.toml", "Cargo.lock", *workspace["members"]):
         path = ROOT / name
         if path.is_dir():
             shutil.copytree(path, copy / name, copy_function=shutil.copyfile)

@@ -74,7 +74,7 @@ def prove(
         raise click.UsageError("--cosign needs the witness's --key and --origin")
     files = open_files(ledger_path(directory), _progress())
     try:
-        size = size or files.size
+        size = _tree_size(files, size, consistency)
         if key is not None and origin is not None:
             signer = Signer(origin, _read_key(key))
             if cosign is not None:
@@ -90,6 +90,17 @@ def prove(
     finally:
         files.close()
     click.echo(json.dumps(document, indent=None if as_json else 1))
+
+
+def _tree_size(files: LogFiles, size: int | None, old_size: int | None) -> int:
+    """Give the size of the tree that is proved; `click.BadParameter` for one that never was."""
+    if size is not None and size > files.size:
+        raise click.BadParameter(f"{size}: this ledger holds {files.size}", param_hint="--size")
+    size = size or files.size
+    if old_size is not None and old_size > size:
+        text = f"{old_size}: must be 1 to {size}, the size of the tree"
+        raise click.BadParameter(text, param_hint="--consistency")
+    return size
 
 
 def _inclusion(files: LogFiles, transfer_id: int, size: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from ledger.errors import (
     LedgerForeignError,
     LedgerPoisonedError,
 )
+from ledger.sealed import SealedSegment
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import SteppingClock, engines
 from tests.test_ledger.ledger_disk import BLOCK, PowerCut, SimulatedDisk
@@ -47,6 +48,22 @@ def test_an_index_that_was_good_once_and_lies_later_is_refused(engine: str) -> N
         sealed[at] ^= 0xFF
     with pytest.raises(LedgerError, match=r"00000002\.seal, offset"):
         ledger.create_transfers([Transfer(id=100, **MOVE)])
+
+
+@ENGINES
+@pytest.mark.parametrize("part", ["id_fingerprints", "id_ordinals"])
+def test_an_index_that_lies_in_one_part_frees_no_id(engine: str, part: str) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    ledger = filled(disk, engine)
+    place = SealedSegment(disk, 2).parts._asdict()[part]
+    # Every id leads to the first record, or to none; nothing about that is out of its bounds.
+    disk.files["00000002.seal"].seen[place.offset : place.end] = bytes(place.length)
+    try:
+        statuses = {a.status.name for a in ledger.create_transfers([Transfer(id=105, **MOVE)])}
+    except LedgerError as error:
+        assert "00000002.seal, offset" in str(error)
+    else:  # The native engine keeps what it needs of this part in memory.
+        assert statuses == {"EXISTS"}
 
 
 class Unreadable(SimulatedDisk):

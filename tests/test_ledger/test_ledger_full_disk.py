@@ -1,5 +1,6 @@
 """Real limits of a real kernel, a full file system and a largest file: nothing is lost."""
 
+import random
 import resource
 import shutil
 import subprocess
@@ -9,16 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import LedgerFullError, LedgerPoisonedError
+from ledger.errors import LedgerFullError, LedgerPoisonedError, LedgerReadOnlyError
 from ledger.port import Ledger
 from ledger.structures import Account, Transfer
-from tests.test_ledger.conftest import OpenEngine
+from tests.test_ledger.conftest import OpenEngine, SteppingClock, engines
+from tests.test_ledger.ledger_disk import SimulatedDisk
+from tests.test_ledger.ledger_lives import Nonces, open_on
 
 SEGMENT_SIZE = 65_536
 MOVE = {"debit_account_id": 1, "credit_account_id": 2, "amount": 1, "ledger": 1, "code": 1}
 POSTS_MAX = 2_000
 #: A file system with a journal, which wants more than a mebibyte of it.
 IMAGE_KIB = 8_192
+
+
+def post_all_of(ledger: Ledger, numbers: range) -> None:
+    """Post transfers with these ids, one at a time."""
+    for number in numbers:
+        ledger.create_transfers([Transfer(id=number, **MOVE)])
 
 
 def post_all(ledger: Ledger, acknowledged: list[int]) -> None:
@@ -95,3 +104,32 @@ def test_a_limit_on_the_size_of_files_loses_nothing_that_was_answered(
     assert len(found) - len(acknowledged) in (0, 1)
     assert ledger.verify().transfers == len(found)
     ledger.create_transfers([Transfer(id=POSTS_MAX, **MOVE)])
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("room", [0, SEGMENT_SIZE - 1, SEGMENT_SIZE])
+def test_without_room_for_a_ledger_none_is_made_and_nothing_is_left(engine: str, room: int) -> None:
+    disk = SimulatedDisk(random.Random(1))
+    disk.capacity = room
+    with pytest.raises(LedgerFullError, match="No space left on device"):
+        open_on(disk, engine, SteppingClock(), Nonces(), SEGMENT_SIZE)
+    assert "spare.tmp" not in disk.names()
+    disk.locked, disk.capacity = False, 1 << 30
+    open_on(disk, engine, SteppingClock(), Nonces(), SEGMENT_SIZE).close()
+
+
+@pytest.mark.slow
+def test_a_read_only_file_system_is_read_and_refuses_a_writer(
+    open_engine: OpenEngine, small_ext4: Path
+) -> None:
+    ledger = open_engine(small_ext4 / "ledger", segment_size=SEGMENT_SIZE)
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    post_all_of(ledger, range(1, 20))
+    ledger.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_ext4)], check=True)
+    for place in ("ledger", "new"):
+        with pytest.raises(LedgerReadOnlyError, match=rf"{place}.*Read-only file system"):
+            open_engine(small_ext4 / place, segment_size=SEGMENT_SIZE)
+    reader = open_engine(small_ext4 / "ledger", read_only=True)
+    assert reader.verify().transfers == 19
+    assert reader.scrub().records == 21

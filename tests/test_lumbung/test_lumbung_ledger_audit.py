@@ -109,7 +109,8 @@ def test_witness_signs_only_what_the_directory_holds(directory: Path, tmp_path: 
 @pytest.mark.parametrize(
     "arguments",
     [[], ["--id", "77"], ["--id", "10", "--consistency", "2"], ["--key", "x"],
-     ["--key", "missing.pem", "--origin", "a"], ["--origin", "a"]],
+     ["--key", "missing.pem", "--origin", "a"], ["--origin", "a"], ["--id", "10", "--size", "8"],
+     ["--consistency", "2", "--size", "8"], ["--consistency", "5", "--size", "3"]],
 )  # fmt: skip
 def test_prove_without_one_clear_question_is_a_usage_error(
     directory: Path, arguments: list[str]
@@ -170,3 +171,41 @@ def test_tail_follows_the_writer_and_stops_cleanly_on_ctrl_c(directory: Path) ->
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate()
         assert (process.returncode, rest, errors) == (0, b"", b"")
+
+
+@pytest.fixture
+def long_directory(tmp_path: Path) -> Path:
+    """Give a ledger whose listing is longer than a pipe holds."""
+    ledger = open_at(tmp_path / "long")
+    ledger.create_accounts([Account(id=n, ledger=1, code=1) for n in (1, 2)])
+    for first in range(1, 2_000, 400):
+        ledger.create_transfers([move(n) for n in range(first, first + 400)])
+    ledger.close()
+    return tmp_path / "long"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["export --format csv", "entries --limit 2000"])
+def test_a_reader_that_goes_away_is_no_error(long_directory: Path, command: str) -> None:
+    verb, *options = command.split()
+    words = [sys.executable, "-m", "lumbung", "ledger", verb, str(long_directory), *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--format", "csv"], ["--json"]])
+def test_an_output_that_is_full_is_one_line_and_exit_code_3(
+    long_directory: Path, options: list[str]
+) -> None:
+    words = [sys.executable, "-m", "lumbung", "ledger", "export", str(long_directory), *options]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith("E-CL-0004 writing: No space left on device;")
+    assert done.stderr.count("\n") == 1
