@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import figures
-from ledger_limits import Probe, disk_rows, hash_rows
+from ledger_limits import disk_rows, hash_rows
 from ledger_load import (
     CARDS,
     FIRST_CARD,
@@ -44,6 +44,7 @@ from ledger.native import NATIVE_AVAILABLE
 from ledger.port import Ledger, StatementFilter
 from ledger.statuses import CreateTransferStatus as Status
 from ledger.structures import RESULT_SIZE, Account, AccountFlags
+from lumbung.ledger_bench import Probe
 
 SEED = 1
 #: No subject gets longer for one case.

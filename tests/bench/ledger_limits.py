@@ -1,58 +1,21 @@
 """What the disk and one core can do at most: the lines that no ledger can cross.
 
-The file is written with zeros first and then with O_DIRECT and fdatasync, the way of the engine.
+The disk is asked by the probe of `lumbung ledger bench`.
 """
 
 import hashlib
-import mmap
-import os
 import time
 from pathlib import Path
 
 import figures
 from ledger_load import latency_rows, row
 
-BLOCK = 4096
-FILE_BYTES = 64 << 20
+from lumbung.ledger_bench import BLOCK, Probe
+
 SMALL_WRITES = 2_000
 LARGE_WRITES = 200
 MEGABYTE = 1 << 20
 LEAF_BYTES = 119
-
-
-class Probe:
-    """The disk's own durable write, a whole block at a time, round and round in one file."""
-
-    def __init__(self, directory: Path, size: int = BLOCK) -> None:
-        path = directory / f"probe-{size}"
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-        for start in range(0, FILE_BYTES, MEGABYTE):
-            os.pwrite(descriptor, bytes(MEGABYTE), start)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        self.way = "disk-direct"
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_DIRECT)
-        except OSError:  # This file system has no direct I/O.
-            self._descriptor, self.way = os.open(path, os.O_RDWR), "disk-cached"
-        self._path, self._next = path, 0
-        self._page = mmap.mmap(-1, size)  # Page-aligned, as direct I/O wants it.
-        self._page[:] = os.urandom(size)
-
-    def write(self) -> float:
-        """Write the next page durably; give the seconds it took."""
-        before = time.perf_counter()
-        os.pwrite(self._descriptor, self._page, self._next)
-        os.fdatasync(self._descriptor)
-        took = time.perf_counter() - before
-        self._next = (self._next + len(self._page)) % FILE_BYTES
-        return took
-
-    def close(self) -> None:
-        """Remove the file."""
-        os.close(self._descriptor)
-        self._page.close()
-        self._path.unlink()
 
 
 def disk_rows(directory: Path) -> list[figures.Row]:
