@@ -13,7 +13,7 @@ from terminal.device import Terminal
 from terminal.hands import Hands
 from terminal.journal.records import Kind
 from terminal.purchase.basket import items
-from terminal.purchase.checks import Refused, read_amount
+from terminal.purchase.checks import NOT_A_NUMBER, Refused, read_amount
 from terminal.purchase.flow import OperatorFlow
 from terminal.purchase.originals import (
     left_to_refund,
@@ -146,14 +146,8 @@ class AttendedTerminal(Terminal):
         """Give what was typed to the flow: the state says what it is."""
         flow = self.flow
         match flow.state:
-            case FlowState.AMOUNT:
-                return flow.enter_amount(read_amount(typed))
-            case FlowState.REFUND_AMOUNT:
-                most_sen = left_to_refund(self.journal, flow.original_stan)
-                return flow.enter_part(read_amount(typed), most_sen)
-            case FlowState.REDUCE_AMOUNT:
-                sold_sen = self.journal.transactions[flow.original_stan].amount_sen
-                return flow.enter_rest(read_amount(typed), sold_sen)
+            case FlowState.AMOUNT | FlowState.REFUND_AMOUNT | FlowState.REDUCE_AMOUNT:
+                return self._take_amount(read_amount(typed))
             case FlowState.ITEMS:
                 return self._take_item(typed)
             case FlowState.PROXY:
@@ -165,6 +159,17 @@ class AttendedTerminal(Terminal):
         assert flow.state in (FlowState.CONFIRM, FlowState.SETTLE), "people are asked here"
         return flow.handle(FlowEvent.CONFIRMED if typed == YES else FlowEvent.CANCEL)
 
+    def _take_amount(self, amount_sen: int | None) -> Effect | None:
+        flow = self.flow
+        if amount_sen is None:
+            return flow.refuse(FlowEvent.AMOUNT_REFUSED, NOT_A_NUMBER)
+        if flow.state is FlowState.REFUND_AMOUNT:
+            return flow.enter_part(amount_sen, left_to_refund(self.journal, flow.original_stan))
+        if flow.state is FlowState.REDUCE_AMOUNT:
+            sold_sen = self.journal.transactions[flow.original_stan].amount_sen
+            return flow.enter_rest(amount_sen, sold_sen)
+        return flow.enter_amount(amount_sen)
+
     def _take_item(self, typed: str) -> Effect | None:
         """Take `number quantity price`, the number of the list or an item's code; empty ends."""
         if not typed:
@@ -175,7 +180,7 @@ class AttendedTerminal(Terminal):
         if which.isascii() and which.isdigit() and 0 < int(which) <= len(codes):
             which = codes[int(which) - 1]
         pieces = int(quantity) if quantity.isascii() and quantity.isdigit() else 0
-        return self.flow.choose_item(which.upper(), pieces, read_amount(price))
+        return self.flow.choose_item(which.upper(), pieces, read_amount(price) or 0)
 
     def _take_trace(self, typed: str) -> Effect | None:
         flow, journal = self.flow, self.journal

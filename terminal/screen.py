@@ -36,7 +36,7 @@ def screen_lines(terminal: AttendedTerminal, view: View, columns: int, rows: int
         return [line[:columns] for line in textwrap.wrap(text("menu.small", view.lang), columns)][
             :rows
         ]
-    head, foot = _head(terminal, view), _foot(view)
+    head, foot = _head(terminal, view), _foot(view, columns, rows)
     said = [*textwrap.wrap(terminal.flow.screen, columns), *_hint(terminal, view, columns)]
     room = rows - len(head) - len(foot) - len(said) - 1
     body = _body(terminal, view)
@@ -88,6 +88,11 @@ def _body(terminal: AttendedTerminal, view: View) -> list[str]:
     return menu_lines(view.lang)
 
 
-def _foot(view: View) -> list[str]:
+def _foot(view: View, columns: int, rows: int) -> list[str]:
+    """Give the notice, or the keys, in as many lines as there is room for, and what is typed.
+
+    Of a long entry its end is shown, where the typing goes on.
+    """
     typed = "*" * len(view.typed) if view.secret else view.typed
-    return [view.notice or text("menu.keys", view.lang), f"> {typed}"]
+    said = textwrap.wrap(view.notice or text("menu.keys", view.lang), columns)
+    return [*said[: rows // 3], f"> {typed[-(columns - 2) :]}"]

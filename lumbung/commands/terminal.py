@@ -28,6 +28,7 @@ from lumbung.attached import (
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory
 from lumbung.holders import NoSuchHolderError, holder_at
+from lumbung.result_values import result_values
 from lumbung.story.cast import Holder
 from lumbung.story.counter import Counter, typed
 from lumbung.system import SystemClock, system_random
@@ -288,18 +289,3 @@ def tell(result: SaleResult, *, as_json: bool) -> None:
             click.echo(result.detail)
     if not result.approved:
         raise click.exceptions.Exit(1)
-
-
-def result_values(result: SaleResult) -> dict[str, Any]:
-    """Give a result as plain values for JSON."""
-    return {
-        "outcome": result.outcome, "approved": result.approved, "amount_sen": result.amount_sen,
-        "rrn": result.rrn, "stan": result.stan, "approval_code": result.approval_code,
-        "balance_sen": result.balance_sen, "reason": result.reason,
-        "reversed": result.reversed, "reversal_settled": result.reversal_settled,
-        "repeated": result.repeated, "kind": result.kind.value, "detail": result.detail,
-        "months": [{"period": m.period, "amount_sen": m.amount_sen} for m in result.months],
-        "statement": [asdict(line) for line in result.statement],
-        "totals": [asdict(totals) for totals in result.totals],
-        "voucher": result.voucher, "complaint": result.complaint, "paid_on": result.paid_on,
-    }  # fmt: skip

@@ -1,7 +1,8 @@
 """`lumbung terminal run`: terminals with people at them, in a text window or line by line."""
 
 import asyncio
-import json
+import curses
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,20 +17,18 @@ from lumbung.commands.terminal import (
     offices_of,
     open_counter,
     place_of,
-    result_values,
 )
 from lumbung.composition import Offices
-from lumbung.faces import CardOf, LineFace
+from lumbung.faces import CardOf
+from lumbung.line_mode import work_by_lines
 from lumbung.story.counter import Counter
 from lumbung.text_terminal import Window
 from protocols.catalogue import text
 from protocols.values import SEN_PER_RUPIAH
-from terminal.attended import AttendedTerminal, Presented, choice_of
+from terminal.attended import AttendedTerminal, Presented
 from terminal.errors import JournalDamagedError
 from terminal.pcsc import PcscChannel
-from terminal.printing.desk import PrintReport
 from terminal.purchase.outage import OutagePolicy
-from terminal.purchase.table import FlowEvent, FlowState
 from terminal.results import SaleResult
 
 
@@ -73,9 +72,9 @@ def run(
 ) -> None:  # fmt: skip
     """Work at a terminal: menu, goods, card, PIN, slips, settlement.
 
-    In a text window when there is one, else line by line from the input: the number of a menu
-    choice, then what is asked for; `-` cancels. A card is the place of its holder in the decree;
-    `t3` taps card 3. Exit code 1 when a line-by-line choice was refused.
+    In a text window when one can be drawn, else line by line from the input, for the first terminal
+    named: the number of a menu choice, then what is asked for; `-` cancels. A card is the place of
+    its holder in the decree; `t3` taps card 3. Exit code 1 when a line-by-line choice was refused.
     """
     address, port = host_and_port(host)
     city = OutagePolicy(bool(outage_limit), outage_limit * SEN_PER_RUPIAH)
@@ -89,10 +88,11 @@ def run(
         except JournalDamagedError as damaged:
             damaged.fix = text("refused.journal_damaged", lang)
             raise
-        in_window = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
-        work = _window(counters, offices, reader) if in_window else _lines(
-            counters[0], offices, reader, as_json=as_json
-        )  # fmt: skip
+        if _has_window(os.environ.get("TERM")) and not as_json:
+            work = _window(counters, offices, reader)
+        else:
+            first, cards = counters[0].terminal, _cards(counters[0], offices, reader)
+            work = work_by_lines(first, cards, as_json=as_json)
         if asyncio.run(work):
             raise click.exceptions.Exit(1)
 
@@ -120,57 +120,16 @@ async def _window(counters: list[Counter], offices: Offices, reader: str) -> int
     return 0
 
 
-async def _lines(counter: Counter, offices: Offices, reader: str, *, as_json: bool) -> int:
-    refused = 0
-    lines = iter(sys.stdin.readline, "")
-    face = LineFace(lines, _cards(counter, offices, reader), _say_nothing if as_json else None)
-    terminal = counter.terminal
-    desk = desk_of(terminal)
+def _has_window(term: str | None) -> bool:
+    """Tell whether a window can be drawn: both ends are a terminal that can move its cursor."""
+    ends = (sys.stdin, sys.stdout)
+    if not all(end is not None and end.isatty() for end in ends):
+        return False
     try:
-        face.show(terminal.flow)
-        if desk is not None:
-            _tell(await catch_up(terminal, desk), terminal)
-        for line in lines:
-            event = choice_of(line.strip())
-            if event is None or _is_off_duty(terminal, event):
-                click.echo(text("refused.choice" if event is None else "flow.signed_off"), err=True)
-                refused = 1
-                continue
-            result = await terminal.serve(event, face)
-            if result is not None:
-                refused |= not result.approved
-                _print(result, as_json=as_json)
-                if desk is not None:
-                    _tell(await print_on(desk, terminal, result), terminal)
-    finally:
-        if desk is not None:
-            await desk.close()
-        await terminal.close()
-    return refused
-
-
-def _tell(report: PrintReport, terminal: AttendedTerminal) -> None:
-    """Say what is to be done about the printer, beside the results."""
-    sentence = report.sentence(terminal.config.lang)
-    if sentence:
-        click.echo(sentence, err=True)
-
-
-def _is_off_duty(terminal: AttendedTerminal, event: FlowEvent) -> bool:
-    return terminal.flow.state is FlowState.OFF_DUTY and event is not FlowEvent.LOG_ON
-
-
-def _print(result: SaleResult, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(result_values(result), ensure_ascii=False))
-        return
-    click.echo(result.receipt_pembeli or result.receipt_toko)
-    if result.detail:
-        click.echo(result.detail)
-
-
-def _say_nothing(_screen: str) -> None:
-    """With --json only results are printed."""
+        curses.setupterm(term or "unknown", sys.stdout.fileno())
+    except curses.error:
+        return False
+    return bool(curses.tigetstr("cup"))
 
 
 def _cards(counter: Counter, offices: Offices, reader: str) -> CardOf:

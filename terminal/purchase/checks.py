@@ -20,6 +20,10 @@ class Refused:
         return text(self.key, lang, **self.values)
 
 
+#: What was typed is no amount.
+NOT_A_NUMBER = Refused("13", "refused.amount_not_number")
+
+
 def check_amount(amount_sen: int) -> Refused | None:
     """Tell why an amount cannot be used, or None.
 
@@ -81,12 +85,16 @@ def check_proxy(number: str) -> Refused | None:
     return Refused("12", "refused.proxy_number", {"limit": str(PROXY_NUMBER_MAX)})
 
 
-def read_amount(typed: str) -> int:
-    """Give typed whole rupiah in sen; 0, which no check lets through, for anything else.
+def read_amount(typed: str) -> int | None:
+    """Give typed whole rupiah in sen, None for anything else; above the limit for endless digits.
 
     >>> read_amount("141.500"), read_amount("25000"), read_amount("12,5"), read_amount("")
-    (14150000, 2500000, 0, 0)
+    (14150000, 2500000, None, None)
+    >>> read_amount("7" * 300) > AMOUNT_MAX_SEN
+    True
     """
     digits = typed.replace(".", "").strip()
-    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(AMOUNT_MAX_SEN))
-    return int(digits) * SEN_PER_RUPIAH if is_number else 0
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    # One digit more than the limit has is enough to be above it.
+    return int(digits[: len(str(AMOUNT_MAX_SEN))]) * SEN_PER_RUPIAH

@@ -2,8 +2,9 @@
 
 A sale passes MENU, (PROXY), (ITEMS or AMOUNT), CARD, READING, (REPEAT), (PIN), WAITING, DECIDING,
 RESULT; a refund begins with TRACE, AMOUNT and SUPERVISOR; a PIN change asks three times for a PIN;
-a settlement passes SETTLE, SETTLING, (UPLOADING). From WAITING on money may have moved, so nobody can cancel
-there: only the host, the chip or the reversal ends it. Source: domain.md 7, J1 to J6; R25 to R39.
+a settlement passes SETTLE, SETTLING, (UPLOADING). From WAITING on money may have moved, so nobody
+can cancel there: only the host, the chip or the reversal ends it.
+Source: domain.md 7, J1 to J6; R25 to R39.
 """
 
 from enum import Enum

@@ -75,6 +75,8 @@ def test_bad_entries_are_told_in_one_sentence_and_move_no_money(city: tuple[Path
     assert done.returncode == 1
     for sentence in (
         "Nominal harus lebih dari nol.",
+        "Ketik nominal dengan angka saja",
+        "Nominal paling besar",
         "Transaksi dengan trace 000999 tidak ada di batch ini.",
         "Keranjang kosong",
         "bukan bahan pangan",
