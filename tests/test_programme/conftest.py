@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -103,8 +104,8 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 BOTH_DATABASES = frozenset(
     f"test_programme_{name}"
     for name in (
-        "api", "audit", "decree_diff", "disbursement", "equations", "match", "proposals", "proxies",
-        "registry", "refunds", "reports", "roles", "spelling", "sweep",
+        "api", "api_schema", "audit", "decree_diff", "disbursement", "equations", "match",
+        "proposals", "proxies", "registry", "refunds", "reports", "roles", "spelling", "sweep",
     )
 )  # fmt: skip
 
@@ -123,8 +124,8 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """Give a function that makes an empty database on a private server and gives its URL."""
+def postgres() -> Iterator[Callable[[], AbstractContextManager[str]]]:
+    """Give what makes an empty database on a private server, gives its URL, and drops it."""
     psycopg = pytest.importorskip("psycopg")
     from tests.bench.postgres_server import START_S, Server
 
@@ -145,10 +146,13 @@ def postgres() -> Iterator[Callable[[], str]]:
             time.sleep(0.05)
     numbers = itertools.count(1)
 
-    def fresh() -> str:
+    @contextmanager
+    def fresh() -> Iterator[str]:
         name = f"registry{next(numbers)}"
         admin.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://bench@/{name}?host={server.directory}"
+        yield f"postgresql://bench@/{name}?host={server.directory}"
+        # Hundreds of them would fill the disk, and the server's end would write them all out.
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     yield fresh
     admin.close()
@@ -159,15 +163,17 @@ def postgres() -> Iterator[Callable[[], str]]:
 @pytest.fixture
 def registry_place(
     database: str, tmp_path: Path, empty_registry: bytes, request: pytest.FixtureRequest
-) -> Path | str:
+) -> Iterator[Path | str]:
     """Give where the test's registry is: a file, or the address of a database of its own."""
     if database == "postgresql":
         request.getfixturevalue("need")("postgresql")
-        return request.getfixturevalue("postgres")()
+        with request.getfixturevalue("postgres")() as url:
+            yield url
+        return
     path = tmp_path / "registry.sqlite"
     path.write_bytes(empty_registry)
     path.chmod(0o600)
-    return path
+    yield path
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ class StillClock:
 @pytest.fixture
 def fresh(need, postgres):
     need("postgresql")
-    return postgres()
+    with postgres() as url:
+        yield url
 
 
 def _open(place):

@@ -172,8 +172,11 @@ def test_sweep_killed_anywhere_and_resumed_takes_each_tranche_once(
         raise KilledError
 
     while deaths:
-        with pytest.raises(KilledError):
+        try:
             run(turn=_posting(dying))
+        except KilledError:
+            continue
+        break  # each group was posted before its death: nothing was left to die of
     run()
     assert _balances(ledger, cards) == [0] * 8, f"seed {seed}"
     held = held_amounts(ledger, 1)
