@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ledger.port import Entry
 from ledger.storage import Storage
+from ledger.structures import Transfer
 
 # (records, frames, accounts, transfers, refusals, sum, root, chain head)
 _Report = tuple[int, int, int, int, int, int, bytes, bytes]
@@ -64,3 +66,10 @@ class Desk:
     def post_many(self, transfers: list[Any]) -> Any: ...
     def flush(self) -> None: ...
     def deliver(self) -> None: ...
+
+class EntryMaker:
+    def __init__(
+        self, transfer: type[Transfer], entry: type[Entry], statuses: Mapping[int, Any]
+    ) -> None: ...
+    def each(self, packed: list[bytes | None]) -> list[Entry | None]: ...
+    def page(self, packed: bytes) -> list[Entry]: ...

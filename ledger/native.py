@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 _TRANSFER_STATUS = {int(status): status for status in CreateTransferStatus}
 _ACCOUNT_STATUS = {int(status): status for status in CreateAccountStatus}
 _RESULT = struct.Struct("<QII")
-#: Behind the 128 bytes of a packed entry's transfer: sequence, status, two balances.
-_ENTRY_TAIL = struct.Struct("<QI4xqq")
-_ENTRY_SIZE = RECORD_SIZE + _ENTRY_TAIL.size
+#: A packed entry: the transfer's 128 bytes, sequence u64, status u32, zero u32, two balances i64.
+_ENTRY_SIZE = RECORD_SIZE + 32
 #: Accounts and entries that an iterator holds in memory at a time.
 _PAGE_ROWS = 1_000
 _U64_MAX = (1 << 64) - 1
@@ -58,6 +57,8 @@ def _load_core() -> Any:
 _CORE = _load_core()
 #: Whether the native core is built here.
 NATIVE_AVAILABLE = _CORE is not None
+if NATIVE_AVAILABLE:
+    _ENTRIES: "_core.EntryMaker" = _CORE.EntryMaker(Transfer, Entry, _TRANSFER_STATUS)
 
 
 class NativeLedger:
@@ -134,7 +135,7 @@ class NativeLedger:
         """Give log entries by transfer id, refusals included, None where the id is unused."""
         self._core.check()
         found = self._core.entries_by_id(list(ids))
-        return [None if packed is None else _unpack_entry(packed) for packed in found]
+        return _ENTRIES.each(found)
 
     def accounts(self) -> Iterator[Account]:
         """Yield every account in the order of creation."""
@@ -170,7 +171,7 @@ class NativeLedger:
                 wanted.limit,
             )
         )
-        return list(_unpack_entries(packed))
+        return _ENTRIES.page(packed)
 
     def balance_at(
         self, account_id: int, *, sequence: int | None = None, timestamp: int | None = None
@@ -189,7 +190,7 @@ class NativeLedger:
         while after < upto and left > 0:
             packed, after = self._core.entries_page(after, upto, min(left, _PAGE_ROWS))
             left -= len(packed) // _ENTRY_SIZE
-            yield from _unpack_entries(packed)
+            yield from _ENTRIES.page(packed)
 
     def verify(self) -> VerifyReport:
         """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
@@ -324,22 +325,6 @@ def _transfer_results(packed: bytes) -> list[CreateTransferResult]:
         CreateTransferResult(timestamp, _TRANSFER_STATUS[status])
         for timestamp, status, _ in _RESULT.iter_unpack(packed)
     ]
-
-
-def _unpack_entries(packed: bytes) -> Iterator[Entry]:
-    for start in range(0, len(packed), _ENTRY_SIZE):
-        yield _unpack_entry(packed[start : start + _ENTRY_SIZE])
-
-
-def _unpack_entry(packed: bytes) -> Entry:
-    sequence, status, debit, credit = _ENTRY_TAIL.unpack_from(packed, RECORD_SIZE)
-    return Entry(
-        sequence=sequence,
-        transfer=Transfer.unpack(packed[:RECORD_SIZE]),
-        status=_TRANSFER_STATUS[status],
-        debit_balance_after=debit,
-        credit_balance_after=credit,
-    )
 
 
 def open_native(

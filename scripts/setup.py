@@ -73,7 +73,7 @@ def sources_digest() -> str:
     """Give a digest of what an editable install depends on: metadata, Rust sources, tool-chain."""
     digest = hashlib.sha256(str(shutil.which("cargo")).encode())
     files = [ROOT / "pyproject.toml", ROOT / "Cargo.toml", ROOT / "Cargo.lock"]
-    for core in ("ledger/core", "protocols/core", "switch/native"):
+    for core in ("ledger/core", "protocols/core", "switch/native", "native/objects"):
         files += [*sorted((ROOT / core).rglob("*.rs")), ROOT / core / "Cargo.toml"]
     for path in files:
         if path.exists():

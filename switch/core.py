@@ -20,7 +20,8 @@ from switch.buckets import TokenBuckets, stranger_buckets
 from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
 from switch.key_sets import SessionKeys
-from switch.limits import BATCH_TRANSFERS_MAX, PARKED_PER_KEY_MAX
+from switch.limits import BATCH_TRANSFERS_MAX
+from switch.parked import Parked
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
 from switch.plain import PlainSales
@@ -60,7 +61,7 @@ class SwitchCore:
         self.desk = self._desk = desk
         self._shift_ns = cut_over_shift_ns
         self._under_way = UnderWay(in_flight_maximum, in_flight_per_connection)
-        self._parked: dict[int, deque[Active]] = {}
+        self._parked = Parked()
         self._plain = PlainSales(desk, {name: door.codec for name, door in doors.items()})
         self._queue: deque[tuple[Active | PlainSale, LedgerStep]] = deque()
         self._settled: list[Active] = []
@@ -78,8 +79,8 @@ class SwitchCore:
         return self._under_way.count
 
     def waiting_of(self, connection: int) -> int:
-        """Give how many requests of one connection have not been answered yet."""
-        return self._under_way.by_connection.get(connection, 0)
+        """Give how many of them came over one connection."""
+        return self._under_way.of(connection)
 
     @property
     def has_undurable(self) -> bool:
@@ -108,9 +109,8 @@ class SwitchCore:
         now would say that they know of it.
         """
         changes = self._desk.memory.changes
-        if self._turn is not None or not (changes or self._queue or self._settled):
-            return None
-        if self.unfit_reason:
+        waits = changes or self._queue or self._settled
+        if self._turn is not None or self.unfit_reason or not waits:
             return None
         turn = Turn(settled=self._settled, began_behind=self._desk.reader.last_sequence)
         steps, transfers = [], 0
@@ -164,12 +164,11 @@ class SwitchCore:
         self._event("unfit", why=why)
         turn, self._turn = self._turn or Turn(), None
         waiting = [active for active, _step in self._queue]
-        parked = [active for line in self._parked.values() for active in line]
+        parked = self._parked.clear()
         for active in (*turn.stepping, *turn.settled, *waiting, *self._settled, *parked):
             self._departures.append(Departure(active.arrival.connection, active.arrival.tpdu, None))
         self._queue.clear()
         self._settled.clear()
-        self._parked.clear()
         self._under_way.clear()
         return self._take_departures()
 
@@ -263,12 +262,10 @@ class SwitchCore:
             self._advance(active, None)
 
     def _park(self, active: Active, key: int) -> None:
-        line = self._parked.setdefault(key, deque())
-        if len(line) >= PARKED_PER_KEY_MAX:
+        if self._parked.join(key, active):
+            self.counters["parked"] += 1
+        else:
             self._settle(active, Decision(code=_BUSY_CODE, evidence="too many wait for this key"))
-            return
-        self.counters["parked"] += 1
-        line.append(active)
 
     def _advance(self, active: Active, result: StepResult | None) -> None:
         """Run a flow to its next step or its end."""
@@ -293,11 +290,10 @@ class SwitchCore:
             self._queue.append((active, step))
 
     def _finish(self, sale: "PlainSale", result: StepResult) -> None:
-        payload = self._plain.finish(sale, result)
+        payload, arrival, key = self._plain.finish(sale, result), sale.arrival, sale.transfer_id
         if payload is None:
             self._advance(self._plain.resume(sale, result), None)
             return
-        arrival, key = sale.arrival, sale.transfer_id
         self._under_way.end(arrival.connection)
         self.counters["0200/00"] += 1
         self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
@@ -332,13 +328,13 @@ class SwitchCore:
 
     def _wake(self, key: int) -> None:
         """Let those who waited for a key begin again, in order, until one of them holds it."""
-        line = self._parked.pop(key, None)
+        line = self._parked.leave(key)
         while line:
             waiting = line.popleft()
             before = len(self._desk.memory.changes)
             self._start(waiting.arrival, waiting.accepted, before)
             if key in self._desk.in_flight:
-                self._parked.setdefault(key, deque()).extendleft(reversed(line))
+                self._parked.rejoin(key, line)
                 return
 
     def _lose_ledger(self, error: LedgerError) -> None:
@@ -346,19 +342,18 @@ class SwitchCore:
         self._event("unfit", why=self.unfit_reason)
 
     def _answer(self, active: Active, decision: Decision) -> None:
-        context, message = active.context, active.context.request.message
+        context, request, code = active.context, active.context.request, decision.code
         changes = changes_for(context, decision)
-        self._send(active.arrival, message, decision.code, context.keys, changes, context.use)
-        request, card = context.request, context.card
-        self.counters[f"{request.mti}/{decision.code}"] += 1
-        self.events += told_of(request, decision, card, self._desk.rules.version)
+        self._send(active.arrival, request.message, code, context.keys, changes, context.use)
+        self.counters[f"{request.mti}/{code}"] += 1
+        self.events += told_of(request, decision, context.card, self._desk.rules.version)
 
     def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
-        if rejected.code != "00":
-            mti = rejected.message.mti
-            self._event("rejected", code=rejected.code, why=rejected.why, mti=mti)
-        self.counters[f"{rejected.message.mti}/{rejected.code}"] += 1
-        self._send(arrival, rejected.message, rejected.code, rejected.keys)
+        mti, code = rejected.message.mti, rejected.code
+        if code != "00":
+            self._event("rejected", code=code, why=rejected.why, mti=mti)
+        self.counters[f"{mti}/{code}"] += 1
+        self._send(arrival, rejected.message, code, rejected.keys)
 
     def _turn_away(self, arrival: Arrival, accepted: Accepted, code: str) -> None:
         """Answer a message that is not looked at: nothing of it happened, it may come again."""
@@ -376,8 +371,8 @@ class SwitchCore:
         changes: Mapping[int, Value | None] = _NO_CHANGES,
         use: MessageUse | None = None,
     ) -> None:
-        mac, codec = keys.mac if keys is not None else None, self._doors[arrival.link].codec
-        payload = codec.encode_answer(request, code, changes, mac, use)
+        mac = keys.mac if keys is not None else None
+        payload = self._doors[arrival.link].codec.encode_answer(request, code, changes, mac, use)
         self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
 
     def _cut(self, arrival: Arrival, why: str) -> None:

@@ -25,6 +25,10 @@ class UnderWay:
             or self.by_connection.get(connection, 0) >= self.per_connection
         )
 
+    def of(self, connection: int) -> int:
+        """Give how many came over one connection."""
+        return self.by_connection.get(connection, 0)
+
     def begin(self, connection: int) -> None:
         """Count a request."""
         self.count += 1

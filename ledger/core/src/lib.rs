@@ -15,6 +15,7 @@ mod desk;
 mod disk;
 mod durable;
 mod engine;
+mod entry_objects;
 mod execute;
 mod fault;
 mod filter;
@@ -71,5 +72,6 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<python::NativeEngine>()?;
-    module.add_class::<desk::Desk>()
+    module.add_class::<desk::Desk>()?;
+    module.add_class::<entry_objects::EntryMaker>()
 }

@@ -4,13 +4,13 @@
 
 use crate::finish::Ending;
 use crate::memory::{Mark, Memory, Stack};
-use crate::objects::{Named, Slotted};
 use crate::request::{self, Chip, Request};
 use crate::sale::PlainSale;
 use crate::terms::Terms;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple, PyType};
+use python_objects::{Named, Slotted};
 use std::sync::Mutex;
 
 /// A purchase of the ledger: `programme.chart.TransferCode`.

@@ -10,7 +10,6 @@ mod decide;
 mod finish;
 mod memory;
 mod numbers;
-mod objects;
 mod request;
 mod sale;
 mod stages;

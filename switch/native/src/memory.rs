@@ -1,10 +1,10 @@
 //! What the switch remembers, read and changed where Python keeps it: `switch.memory`.
 
-use crate::objects::Named;
 use crate::request::wide;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyString, PyTuple};
+use python_objects::Named;
 
 /// Bits of a transaction counter's window. Twin of `switch.limits.ATC_WINDOW`.
 const WINDOW: u32 = 64;
