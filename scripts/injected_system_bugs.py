@@ -28,7 +28,10 @@ _FAILED = re.compile(r"seed (\d+) FAILED")
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One bug: which text of which file becomes what, and how many seeds may pass by it."""
+    """One bug: which text of which file becomes what, and how many seeds may pass by it.
+
+    `engine` is the ledger's, for a bug that only one has; empty for each in its turn.
+    """
 
     name: str
     file: str
@@ -36,6 +39,7 @@ class Bug:
     replace: str
     seeds: int
     quick: bool = False
+    engine: str = ""
 
 
 def load() -> list[Bug]:
@@ -91,16 +95,17 @@ def try_bug(copy: Path, bug: Bug) -> str:
     assert sound.count(bug.find) == 1, f"{bug.name}: mend the list"
     path.write_text(sound.replace(bug.find, bug.replace), "utf-8")
     try:
-        return run_seeds(copy, bug.seeds)
+        return run_seeds(copy, bug.seeds, bug.engine)
     finally:
         path.write_text(sound, "utf-8")
 
 
-def run_seeds(copy: Path, seeds: int) -> str:
+def run_seeds(copy: Path, seeds: int, engine: str) -> str:
     """Run the first seeds of the copy; say which one failed, empty for none."""
     # No byte code: a file changed twice in a second would keep the bug of before.
     settings = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "LUMBUNG_REQUIRE_NATIVE": ""}
     command = [sys.executable, "scripts/sim.py", "system", "--seed", "1", "--count", str(seeds)]
+    command += ["--engine", engine] if engine else []
     done = subprocess.run(
         command, cwd=copy, env=settings, capture_output=True, text=True, timeout=RUN_S, check=False
     )
@@ -108,8 +113,9 @@ def run_seeds(copy: Path, seeds: int) -> str:
         return ""
     found = _FAILED.search(done.stdout)
     assert found, f"the simulation did not run: {done.stderr[-400:]}"
-    last = done.stderr.strip().splitlines()
-    why = next((line for line in reversed(last) if "Error" in line), "")
+    # What failed stands before the command that repeats it; noise of the ending follows.
+    lines = done.stderr.partition("\nagain: ")[0].strip().splitlines()
+    why = next((line for line in reversed(lines) if "Error" in line), "")
     return f"seed {found[1]}: {why[:100]}"
 
 

@@ -2,7 +2,8 @@
 
 One seed is one run, always the same. The first seed that fails is printed with the command that
 replays it; the exit code is 1. `system` prints what its seeds met: faults, answers. A seed of the
-ledger is run by the pure engine, by the native one, and by both in turn (`mixed`).
+ledger is run by the pure engine, by the native one, and by both in turn (`mixed`); one of the
+system by the engine whose turn it is, or by the one that is asked for.
 """
 
 import argparse
@@ -22,7 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=6, help="ledger: lives with a fault")
-    parser.add_argument("--engine", choices=("pure", "native", "mixed"), help="ledger: one of them")
+    parser.add_argument("--engine", choices=("pure", "native", "mixed"), help="one of them")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     run = run_system if given.suite == "system" else run_ledger
@@ -55,11 +56,11 @@ def run_ledger(seed: int, given: argparse.Namespace) -> Counter[str]:
     return seen
 
 
-def run_system(seed: int, _given: argparse.Namespace) -> Counter[str]:
+def run_system(seed: int, given: argparse.Namespace) -> Counter[str]:
     """Run a seed of the whole system."""
     from tests.sim_system.system_simulation import run_seed
 
-    return run_seed(seed).seen
+    return run_seed(seed, given.engine or "").seen
 
 
 if __name__ == "__main__":

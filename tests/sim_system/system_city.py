@@ -11,8 +11,10 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from cardsim import CardImage, personalise
+from ledger.native import NativeLedger, open_native
 from ledger.pure import PureLedger, open_pure_on
 from lumbung.testing.virtual_time import VirtualTime, WallClock
 from programme.accounts import open_purse
@@ -30,6 +32,7 @@ from programme.registry import (
     Registry,
     TerminalRequest,
 )
+from programme.registry.proxies import ProxyRequest
 from programme.registry_port import CardStatus
 from protocols.crypto.emv_keys import icc_master_key
 from protocols.crypto.pin import ibm3624_offset
@@ -46,9 +49,11 @@ MAKER = Actor(Agency.DINSOS_PM, "dinsos-01")
 CHECKER = Actor(Agency.DINSOS_PM, "dinsos-02")
 BANK = Actor(Agency.BANK, "bank-01")
 CARDS, SHOPS = 6, 4
+#: Cards that may be replaced in the day: each has its successor printed already.
+SPARES = 3
 PERIODS = ("2025-11", "2025-12", "2026-01")
-SEGMENT_BYTES = 16_384 * 4
-_EXPIRES_ON = date(2030, 12, 31)
+SEGMENT_BYTES = 16_384
+EXPIRES_ON = date(2030, 12, 31)
 
 
 class Keys(dict[str, SecretBytes]):
@@ -70,6 +75,12 @@ class Plan:
     images: tuple[str, ...]
     pins: tuple[str, ...]
     pans: tuple[Pan, ...]
+    #: The cards that replace the first ones, in their order.
+    spare_images: tuple[str, ...]
+    spare_pins: tuple[str, ...]
+    spare_pans: tuple[Pan, ...]
+    #: Who acts for the first card all year, and for the second until the first midnight.
+    proxies: tuple[int, ...]
 
 
 def terminal_id(place: int) -> str:
@@ -94,12 +105,18 @@ def open_registry(path: Path, clock: WallClock, random_bytes: Callable[[int], by
 
 
 def open_city_ledger(
-    disk: SimulatedDisk, clock: WallClock, random_bytes: Callable[[int], bytes]
-) -> PureLedger:
-    """Open the ledger that is on a disk."""
-    return open_pure_on(
-        disk, now_ns=clock.now_ns, random_bytes=random_bytes, segment_size=SEGMENT_BYTES
-    )
+    disk: SimulatedDisk,
+    clock: WallClock,
+    random_bytes: Callable[[int], bytes],
+    engine: str = "pure",
+) -> PureLedger | NativeLedger:
+    """Open the ledger that is on a disk; either engine does everything on this thread."""
+    options: dict[str, Any] = {
+        "now_ns": clock.now_ns, "random_bytes": random_bytes, "segment_size": SEGMENT_BYTES,
+    }  # fmt: skip
+    if engine == "native":
+        return open_native(Path("simulated"), storage=disk, background=False, **options)
+    return open_pure_on(disk, **options)
 
 
 @cache
@@ -121,8 +138,15 @@ def _make(folder: Path) -> Plan:
         open_purse(ledger, registry, Purse.FOOD, MAKER)
         disburse(ledger, registry, decree, PERIODS[0], None, MAKER, CHECKER)
         ledger.close()
+        proxies = _register_proxies(registry)
     images = tuple(_chip(pan, rng).to_json() for pan in pans)
-    return Plan(path.read_bytes(), disk.copy(), keys, decree, images, pins, pans)
+    spare_pins = _draw_pins(rng, SPARES)
+    spare_pans = tuple(_pan(CARDS + number) for number in range(1, SPARES + 1))
+    spares = tuple(_chip(pan, rng).to_json() for pan in spare_pans)
+    return Plan(
+        path.read_bytes(), disk.copy(), keys, decree, images, pins, pans,
+        spares, spare_pins, spare_pans, proxies,
+    )  # fmt: skip
 
 
 def memory_folder() -> Path:
@@ -165,7 +189,7 @@ def _take_decree(registry: Registry, folder: Path) -> int:
 
 
 def _hand_out_cards(registry: Registry, rng: Random) -> tuple[tuple[str, ...], tuple[Pan, ...]]:
-    pins = tuple(f"{rng.randrange(1_000_000):06d}" for _ in range(CARDS))
+    pins = _draw_pins(rng, CARDS)
     pans = tuple(_pan(number) for number in range(1, CARDS + 1))
     views = registry.cards.issue(
         [
@@ -173,7 +197,7 @@ def _hand_out_cards(registry: Registry, rng: Random) -> tuple[tuple[str, ...], t
                 recipient_number=number,
                 pan=pan,
                 pan_sequence="01",
-                expires_on=_EXPIRES_ON,
+                expires_on=EXPIRES_ON,
                 pin_offset=ibm3624_offset(PVK, pan, pin),
             )
             for number, (pan, pin) in enumerate(zip(pans, pins, strict=True), 1)
@@ -185,6 +209,28 @@ def _hand_out_cards(registry: Registry, rng: Random) -> tuple[tuple[str, ...], t
     registry.cards.move(numbers, CardStatus.COLLECTED, BANK)
     registry.cards.move(numbers, CardStatus.ACTIVE, BANK)
     return pins, pans
+
+
+def _draw_pins(rng: Random, count: int) -> tuple[str, ...]:
+    return tuple(f"{rng.randrange(1_000_000):06d}" for _ in range(count))
+
+
+def _register_proxies(registry: Registry) -> tuple[int, ...]:
+    last_days = (date(2026, 12, 31), date(2026, 1, 5))
+    return tuple(
+        registry.proxies.register(
+            ProxyRequest(
+                card_number=number,
+                nik=f"99720303{number:08d}",
+                name=f"Wakil Rekaan {number}",
+                reason="sakit",
+                valid_from=date(2026, 1, 4),
+                valid_until=last_day,
+            ),
+            MAKER,
+        ).proxy_number
+        for number, last_day in enumerate(last_days, 1)
+    )
 
 
 def _open_shops(registry: Registry, rng: Random) -> Keys:
@@ -232,7 +278,7 @@ def _chip(pan: Pan, rng: Random) -> CardImage:
     return personalise(
         "ssn",
         pan=pan,
-        expiry=_EXPIRES_ON,
+        expiry=EXPIRES_ON,
         psn="01",
         name="KARTU SIMULASI",
         udk_ac=SecretBytes(udk.reveal()),

@@ -13,7 +13,6 @@ from cardsim.channel import InProcessChannel
 from lumbung.story.counter import transfer_id_of
 from lumbung.testing.terminals import Mains, PowerCutError, open_terminal
 from lumbung.testing.virtual_time import Task, WallClock
-from programme.equations import Slip
 from terminal.attended import AttendedTerminal
 from terminal.journal.records import Kind
 from terminal.journal.transactions import Status, Transaction
@@ -127,15 +126,6 @@ class Counter:
         self.mains.cut_at = max(1, len(self.mains.steps))
         self.mains.steps.append("waiting")
         self.task.interrupt(PowerCutError("power cut while it waits"))
-
-    def slips(self) -> list[Slip]:
-        """Give the sales that stand by the terminal's own journal."""
-        assert self.terminal is not None, "the terminal is up"
-        return [
-            Slip(transfer_id_of(self.terminal_id, sale), sale.amount_sen - sale.refunded_sen)
-            for sale in self.terminal.journal.transactions.values()
-            if sale.intent.kind in (Kind.PURCHASE, Kind.VOUCHER) and sale.stands
-        ]
 
     def id_of(self, transaction: Transaction) -> int:
         """Give the ledger id of a message."""

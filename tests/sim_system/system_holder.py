@@ -3,13 +3,17 @@
 from dataclasses import dataclass, field
 
 from cardsim import CardImage
+from protocols.values import Pan
 
 
 @dataclass(slots=True)
 class Holder:
-    """A person with a card: at one counter at a time. `pin` may change."""
+    """A person with a card: at one counter at a time. `pin` may change.
 
-    place: int
+    Who has a new card and who found the old one are two holders.
+    """
+
+    pan: Pan
     image: CardImage
     pin: str
     is_away: bool = False

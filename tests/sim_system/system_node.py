@@ -13,9 +13,11 @@ from random import Random
 from typing import Any
 
 from ledger.errors import LedgerError
+from ledger.native import NativeLedger
 from ledger.pure import PureLedger
 from lumbung.testing.virtual_time import VirtualTime, WallClock
 from programme.registry import Registry
+from protocols.errors import LumbungError
 from switch.assembly import Node, assemble
 from switch.changes import Change
 from switch.config import SwitchConfig
@@ -91,14 +93,17 @@ class SimulatedNode:
         config: SwitchConfig,
         rules: RuleBook,
         seen: Counter[str],
+        engines: Sequence[str],
     ) -> None:
         """Take the parts; `start` begins the first life."""
         self.time, self.rng, self.clock, self.seen = time, rng, clock, seen
         self.registry, self.keys, self.disk = registry, keys, disk
         self.config, self.rules, self._state_path = config, rules, state_path
+        #: Which engine opens the ledger in each life: one, or several in turn.
+        self.engines = engines
         self.lives = 0
         self.is_up = False
-        self.ledger: PureLedger | None = None
+        self.ledger: PureLedger | NativeLedger | None = None
         self.pump: Pump | None = None
         self.state: FaultyState | None = None
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -121,13 +126,18 @@ class SimulatedNode:
         """Begin a life: open, recover, listen. Dying on the way begins another one later."""
         self.lives += 1
         try:
-            self.ledger = open_city_ledger(self.disk, self.clock, self.rng.randbytes)
+            self.ledger = open_city_ledger(
+                self.disk,
+                self.clock,
+                self.rng.randbytes,
+                self.engines[self.lives % len(self.engines)],
+            )
             node = assemble(
                 self.config, self.registry, self.keys, self.ledger, self._state_path,
                 self.clock, self.rng.randbytes,
             )  # fmt: skip
         except (PowerCut, LedgerError) as error:
-            if isinstance(error, LedgerError) and not isinstance(error.__cause__, OSError):
+            if not self.disk.off and not isinstance(error.__cause__, OSError):
                 raise
             self.seen["switch: died in recovery"] += 1
             self.die(power=True)
@@ -163,6 +173,12 @@ class SimulatedNode:
             self.rng.randrange(*DOWN_MS) * MS, lambda: self.start() if life == self.lives else None
         )
 
+    def use_rules(self, rules: RuleBook) -> None:
+        """Put rules in force, for this life and the next ones."""
+        self.rules = rules
+        if self.is_up:
+            self.node.core.use_rules(rules)
+
     # The worker of the pump
 
     def submit(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
@@ -184,7 +200,10 @@ class SimulatedNode:
         except (PowerCut, Killed) as death:
             self.die(power=isinstance(death, PowerCut))
             return
-        except (LedgerError, StateError) as failed:
+        except (LedgerError, LumbungError) as failed:
+            if self.disk.off:  # The native engine tells of the cut as of any failed write.
+                self.die(power=True)
+                return
             self.seen[f"switch: {type(failed).__name__}"] += 1
             error = failed
         self.time.after(

@@ -2,23 +2,28 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cardsim import Card
 from cardsim.channel import InProcessChannel
 from cardsim.faults import Fault, FaultAction
-from terminal.journal.records import Kind, Totals
+from terminal.journal.records import Kind, SaleItem, Totals
 from terminal.journal.state import JournalState
+from terminal.purchase.basket import choose
 from terminal.purchase.table import FlowState
 from terminal.results import SaleResult
 from tests.sim_system.system_holder import Holder
 from tests.sim_system.system_network import MS, SECOND
+from tests.sim_system.system_office import NO_MORE_FOOD
 
 if TYPE_CHECKING:
     from tests.sim_system.system_counter import Counter
     from tests.sim_system.system_simulation import Simulation
 
-
+#: How often a basket is entered, somebody stands in for the holder, and it is who may.
+BASKETS, PROXIES, OWN_PROXIES = 0.3, 0.2, 0.7
+_BASKET = ("BERAS5KG", "MINYAK1L", "TELUR1KG", NO_MORE_FOOD)
 #: Share of the cards that are tapped where that is possible.
 TAPPED_SHARE = 0.25
 #: A tap has one command that matters, and ends with it.
@@ -29,6 +34,16 @@ _TAP_FAULTS = tuple(
         FaultAction.MUTE, FaultAction.SLOW, FaultAction.WRONG_CRYPTOGRAM,
     )
 )  # fmt: skip
+
+
+def draw_basket(rng: Random) -> list[SaleItem]:
+    """Give one to three lines of food, at prices of the shop's own."""
+    basket = []
+    for code in rng.sample(_BASKET, rng.randint(1, 3)):
+        line = choose(code, rng.randint(1, 3), rng.randrange(10, 90) * 100_000)
+        assert isinstance(line, SaleItem), "the simulation's baskets hold food"
+        basket.append(line)
+    return basket
 
 
 class MiscountingJournal:
@@ -102,6 +117,10 @@ class Operator:
             return
         who = self.counter.holder
         amount_sen = rng.choice((1_000_000, 2_500_000, rng.randrange(1, 400) * 10_000, 12_000_000))
+        basket = draw_basket(rng) if rng.random() < BASKETS else None
+        if basket is not None:
+            amount_sen = sum(line.price_sen for line in basket)
+        proxy = self._draw_proxy(who) if rng.random() < PROXIES else ""
         wrong = rng.random() < self._simulation.wrong_pins
         before = set(self.counter.up.journal.transactions)
 
@@ -113,8 +132,8 @@ class Operator:
 
         try:
             result = await self.counter.up.buy(
-                amount_sen, slot, self._types(wrong=wrong), repeat_question=again,
-                voucher_question=yes, tap=self._taps,
+                amount_sen, slot, self._types(wrong=wrong), basket, repeat_question=again,
+                voucher_question=yes, proxy=proxy, tap=self._taps,
             )  # fmt: skip
         finally:
             self._note_mistyped(who, before, wrong=wrong)
@@ -140,7 +159,7 @@ class Operator:
         if not stan:
             return
         sale = self.counter.up.journal.transactions[stan]
-        slot = self._take_card(lambda who: self._simulation.plan.pans[who.place] == sale.intent.pan)
+        slot = self._take_card(lambda who: who.pan == sale.intent.pan)
         if slot is None or self.counter.holder is None:
             return
         rng, who = self._simulation.rng, self.counter.holder
@@ -154,12 +173,15 @@ class Operator:
         await self._print(result)
 
     async def _reduce(self) -> None:
-        stan = self._some_sale()
-        if stan:
-            sale = self.counter.up.journal.transactions[stan]
-            await self._print(
-                await self.counter.up.reduce(stan, max(100, sale.amount_sen // 200 * 100))
-            )
+        stan, treasury = self._some_sale(), self._simulation.office.treasury
+        if not stan:
+            return
+        sale = self.counter.up.journal.transactions[stan]
+        number = self.counter.id_of(sale)
+        if number not in treasury.claimed:
+            treasury.reduced.add(number)
+            left_sen = max(100, sale.amount_sen // 200 * 100)
+            await self._print(await self.counter.up.reduce(stan, left_sen))
 
     async def _settle(self) -> None:
         rng, terminal = self._simulation.rng, self.counter.up
@@ -206,6 +228,16 @@ class Operator:
         await self._print(result)
 
     # Parts
+
+    def _draw_proxy(self, who: Holder) -> str:
+        """Give who stands in for the holder: one of the city's proxies, or nobody's."""
+        registry, rng = self._simulation.registry, self._simulation.rng
+        card = registry.card_by_pan(who.pan)
+        assert card is not None, "every holder's card is registered"
+        own = registry.proxies.of_card(card.card_number)
+        if own and rng.random() < OWN_PROXIES:
+            return f"W{own[0].proxy_number:07d}"
+        return f"W{self._simulation.rng.choice((*self._simulation.plan.proxies, 99)):07d}"
 
     def _take_card(
         self, wanted: Callable[[Holder], bool] = lambda _who: True, *, may_tap: bool = False

@@ -9,16 +9,17 @@ from collections import Counter as Tally
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from cardsim import CardImage
 from ledger.errors import LedgerPoisonedError
+from ledger.native import NATIVE_AVAILABLE
 from lumbung.testing.virtual_time import VirtualTime, WallClock
 from protocols.iso8583 import Message
 from protocols.values import Pan, Track2
 from switch.config import SwitchConfig
 from tests.sim_system import system_checks
 from tests.sim_system.system_city import (
+    SEGMENT_BYTES,
     SHOPS,
     START_NS,
     copy_registry,
@@ -37,14 +38,20 @@ from tests.sim_system.system_witness import PinBook, Witness
 #: How long the day is, and a bound of its events: a run that goes beyond is stuck.
 DAY_SECONDS = 900
 EVENTS_MAX = 200_000
+#: A disk with room for more than any day.
+ROOM_BYTES = 1 << 40
 #: What may happen to the switch.
-_STRIKES = ("kill", "power", "disk", "disk", "disk error", "before", "after", "error")
+_STRIKES = (
+    "kill", "power", "disk", "disk", "disk error", "disk full", "before", "after", "error",
+)  # fmt: skip
+#: How the ledger is opened in each life of the switch.
+ENGINES = {"pure": ("pure",), "native": ("native",), "mixed": ("native", "pure")}
 
 
 class Simulation:
     """One seed's world."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, engine: str) -> None:
         """Draw the day and set everything up."""
         self.seed = seed
         self.rng = rng = Random(seed)
@@ -59,7 +66,7 @@ class Simulation:
         disk.rng = rng
         self.node = SimulatedNode(
             self.time, rng, self.clock, self.registry, self.keys, disk,
-            folder / "switch.sqlite", SwitchConfig(), city_rules(), self.seen,
+            folder / "switch.sqlite", SwitchConfig(), city_rules(), self.seen, ENGINES[engine],
         )  # fmt: skip
         self.witness = Witness(self)
         self.node.watch_request, self.node.watch_answer = self.witness.came, self.witness.left
@@ -69,8 +76,10 @@ class Simulation:
         self.follower = Follower(cards)
         self.is_closing = False
         self.holders = [
-            Holder(place, CardImage.from_json(image), pin)
-            for place, (image, pin) in enumerate(zip(self.plan.images, self.plan.pins, strict=True))
+            Holder(pan, CardImage.from_json(image), pin)
+            for pan, image, pin in zip(
+                self.plan.pans, self.plan.images, self.plan.pins, strict=True
+            )
         ]
         self._draw_faults()
         self.counters = [Counter(self, place, folder) for place in range(rng.randint(2, SHOPS))]
@@ -161,21 +170,26 @@ class Simulation:
         node, rng = self.node, self.rng
         if not node.is_up or self.is_closing or node.state is None:
             return
-        what = rng.choice(
-            ("kill", "power", "disk", "disk", "disk error", "before", "after", "error")
-        )
+        what = rng.choice(_STRIKES)
         self.seen[f"switch: struck by {what}"] += 1
         if what in ("kill", "power"):
             node.die(power=what == "power")
+        elif what == "disk full":
+            node.disk.capacity = node.disk.used + rng.choice((0, SEGMENT_BYTES))
+            self.time.after(rng.randrange(20, 300) * SECOND, self._make_room)
         elif what in ("disk", "disk error"):
             node.disk.fault = "cut" if what == "disk" else "error"
             node.disk.fuse = rng.randint(1, 8)
         else:
             node.state.plan = what
 
+    def _make_room(self) -> None:
+        self.node.disk.capacity = ROOM_BYTES
+
     def _close(self) -> None:
         """End the day: nothing breaks any more."""
         self.is_closing = True
+        self._make_room()
         self.network.rates = {}
         self.office.end_the_day()
         for clock in (self.clock, *(counter.clock for counter in self.counters)):
@@ -188,7 +202,8 @@ class Simulation:
 
     def _is_over(self) -> bool:
         assert self.time.events < EVENTS_MAX, "the day does not end"
-        return all(counter.is_done for counter in self.counters)
+        is_quiet = not self.office.treasury.under_way
+        return is_quiet and all(counter.is_done for counter in self.counters)
 
     def _after_each(self) -> None:
         """Check what may never be, after every event."""
@@ -202,14 +217,20 @@ class Simulation:
             assert struck, "a ledger fell silent without a fault"
 
 
-def run_seed(seed: int, **_settings: Any) -> Simulation:
+def engine_of(seed: int) -> str:
+    """Give which engine has a seed's ledger: each in turn, where both are built."""
+    return (*ENGINES,)[seed % len(ENGINES)] if NATIVE_AVAILABLE else "pure"
+
+
+def run_seed(seed: int, engine: str = "") -> Simulation:
     """Run one seed; a failure names the command that repeats it."""
+    engine = engine or engine_of(seed)
     with tempfile.TemporaryDirectory(prefix="lumbung-sim-", dir=memory_folder()) as folder:
-        simulation = Simulation(seed, Path(folder))
+        simulation = Simulation(seed, Path(folder), engine)
         try:
             simulation.run()
         except BaseException as error:
-            error.add_note(f"again: make sim SUITE=system SEED={seed}")
+            error.add_note(f"again: make sim SUITE=system SEED={seed} ENGINE={engine}")
             raise
         finally:
             simulation.close()

@@ -5,8 +5,10 @@ message came is never done; PIN tries are those that were typed.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from ledger.statuses import CreateTransferStatus
 from protocols.ids import MessageKey, transfer_id
@@ -20,6 +22,7 @@ CODEC = Codec(load_spec("edc"))
 _APPROVED = frozenset({"00", "10"})
 #: This PIN was wrong; the card has no tries left, by this message or before it.
 _WRONG_PIN, _NO_TRIES = "55", "75"
+_PARTIAL = "10"
 #: First digits of DE3 of what moves money to the shop, and back.
 _TO_SHOP, _BACK = "00", ("02", "20")
 
@@ -32,6 +35,10 @@ class Request:
     card_number: int
     shop: str
     has_pin: bool
+    amount_sen: int
+    day: date
+    proxy: str
+    items: frozenset[str]
 
 
 class PinBook:
@@ -96,11 +103,16 @@ class Witness:
             card = 0
             if 35 in message or 2 in message:
                 card = self.simulation.card_of(message)
+            more = message.parts(62) if 62 in message else {}
             self._requests[key] = Request(
                 self.simulation.time.passed_ns,
                 card,
                 message.text(42).rstrip() if 42 in message else "",
                 52 in message,
+                int(message.text(4)) if 4 in message else 0,
+                self.simulation.node.node.core.desk.memory.business_date,
+                str(more.get("proxy", "")),
+                frozenset(str(line["item"]).strip() for line in _lines(more)),
             )
             if 52 in message:
                 self.simulation.pins.came(card, key)
@@ -153,13 +165,51 @@ class Witness:
             self.corrections.add(key)
             return
         assert entry.status == CreateTransferStatus.CREATED, "an approval that moved nothing"
+        self._judge_amount(request, answer, entry.transfer.amount)
         self.sales.add(key)
-        if answer.mti[2] != "1":  # A voucher was sold before.
-            return
-        blocked = self.simulation.office.blocked_since.get(request.card_number)
-        assert blocked is None or request.came_ns <= blocked, "a blocked card bought"
-        closed = self.simulation.office.suspended_since.get(request.shop)
-        assert closed is None or request.came_ns <= closed, "a suspended shop sold"
+        self._seen["people: basket bought"] += bool(request.items)
+        if answer.mti[2] == "1":  # A voucher was sold before.
+            self._judge_permission(request)
+
+    def _judge_amount(self, request: Request, answer: Message, posted_sen: int) -> None:
+        """The amount that is told is the one that was posted, and less only where it says so."""
+        assert int(answer.text(4)) == posted_sen, "another amount was told than was posted"
+        is_part = answer.text(39) == _PARTIAL
+        assert posted_sen < request.amount_sen if is_part else posted_sen == request.amount_sen
+
+    def _judge_permission(self, request: Request) -> None:
+        """What an office had forbidden before the message came was not done."""
+        office = self.simulation.office
+        for since, what in (
+            (office.blocked_since.get(request.card_number), "a blocked card bought"),
+            (office.replaced_since.get(request.card_number), "a replaced card bought"),
+            (office.suspended_since.get(request.shop), "a suspended shop sold"),
+            *(
+                (office.forbidden_since.get(item), "a forbidden item was sold")
+                for item in request.items
+            ),
+        ):
+            assert since is None or request.came_ns <= since, what
+        if request.proxy:
+            self._judge_proxy(request)
+
+    def _judge_proxy(self, request: Request) -> None:
+        registry = self.simulation.registry
+        proxy = registry.proxy(int(request.proxy.removeprefix("W")))
+        card = registry.card(request.card_number)
+        assert proxy is not None, "nobody's proxy bought"
+        assert card is not None
+        assert proxy.account_id == card.account_id, "a proxy bought with another's card"
+        ended = self.simulation.office.proxy_ended_since.get(proxy.proxy_number)
+        assert ended is None or request.came_ns <= ended, "an ended proxy bought"
+        assert ended is not None or request.day <= proxy.valid_until, "a proxy bought too late"
+        self._seen["people: proxy bought"] += 1
+
+
+def _lines(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    lines = parts.get("basket", [])
+    assert isinstance(lines, list), "the codec decoded it"
+    return lines
 
 
 def _id_of(message: Message) -> int:
