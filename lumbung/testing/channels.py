@@ -36,7 +36,9 @@ _TRIES = 3
 class SlotUnderTest(Protocol):
     """A slot with a virtual card, and the hand that moves the card."""
 
-    channel: CardChannel
+    @property
+    def channel(self) -> CardChannel:
+        """Give the channel to the slot."""
 
     async def remove(self) -> None:
         """Take the card out."""
