@@ -59,6 +59,8 @@ async def _serve(
             refused = 1
             continue
         result = await terminal.serve(event, face)
+        for ended in terminal.came_to_end():
+            click.echo(ended.detail, err=True)
         if result is not None:
             refused |= not result.approved
             _print(result, as_json=as_json)

@@ -30,8 +30,8 @@ _TEND_EVERY_SECONDS = 60
 #: Keys that may be typed before they are asked for.
 _TYPED_AHEAD_MAX = 64
 
-#: Sees each result; gives what the window tells beside it, empty for nothing.
-OnResult = Callable[[AttendedTerminal, SaleResult], Awaitable[str]]
+#: Sees each result, and None now and then; gives what the window tells beside, empty for nothing.
+OnResult = Callable[[AttendedTerminal, SaleResult | None], Awaitable[str]]
 
 
 class WindowFace(Face):
@@ -123,16 +123,26 @@ class WindowFace(Face):
                 self.view.notice = text("flow.signed_off", self.view.lang)
                 continue
             self.view.result = await self.terminal.serve(event, self)
+            ended = self.tell_ended()
             if self.view.result is not None:
                 self._redraw()
-                self.view.notice = await on_result(self.terminal, self.view.result)
+                trouble = await on_result(self.terminal, self.view.result)
+                self.view.notice = " ".join(one for one in (trouble, ended) if one)
+
+    def tell_ended(self) -> str:
+        """Put what was uncertain and has ended into the notice, and give it."""
+        ended = " ".join(result.detail for result in self.terminal.came_to_end())
+        self.view.notice = ended or self.view.notice
+        return ended
 
 
-async def _tend(face: WindowFace) -> None:
-    """Deliver and settle by itself, for ever, whenever the terminal stands at its menu."""
+async def _tend(face: WindowFace, on_result: OnResult) -> None:
+    """Deliver, settle and print by itself, for ever, whenever the terminal stands at its menu."""
     while True:
         await asyncio.sleep(_TEND_EVERY_SECONDS)
         await face.terminal.tend()
+        face.tell_ended()
+        face.view.notice = await on_result(face.terminal, None) or face.view.notice
         face.show(face.terminal.flow)
 
 
@@ -170,7 +180,7 @@ class Window:
         self._screen = curses.initscr()
         loop = asyncio.get_running_loop()
         workers = [asyncio.create_task(face.work(on_result)) for face in self.faces]
-        workers += [asyncio.create_task(_tend(face)) for face in self.faces]
+        workers += [asyncio.create_task(_tend(face, on_result)) for face in self.faces]
         leaving = asyncio.create_task(self._closed.wait())
         try:
             curses.noecho()

@@ -4,7 +4,7 @@ A face shows the screen and asks; the table decides. The same class serves a tex
 script, and later a browser.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from protocols.catalogue import text
 from protocols.values import rupiah
@@ -79,6 +79,11 @@ class AttendedTerminal(Terminal):
 
     _closed: Refused | None = None
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """Open the station; see there."""
+        super().__init__(*arguments, **settings)
+        self._uncertain = self.unfinished()
+
     async def serve(self, event: FlowEvent, face: Face) -> SaleResult | None:
         """Run one choice of the menu to its end; None where nothing came of it."""
         self.flow.watcher = lambda: face.show(self.flow)
@@ -102,6 +107,15 @@ class AttendedTerminal(Terminal):
             await self._exchange.settle()
             await self._exchange.deliver()
             await self._settle_if_due()
+
+    def came_to_end(self) -> list[SaleResult]:
+        """Give what was uncertain at the last call and has ended since: undone, or not paid.
+
+        At the first call what was uncertain when the terminal was opened counts.
+        """
+        was, self._uncertain = self._uncertain, self.unfinished()
+        ended = [self.result_now(stan) for stan in was if stan not in self._uncertain]
+        return [result for result in ended if result is not None and not result.is_as_first_told]
 
     def _of_log_on(self, code: str) -> SaleResult | None:
         if code == "00":

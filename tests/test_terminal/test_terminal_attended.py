@@ -10,7 +10,7 @@ import pytest
 from cardsim import Card
 from cardsim.channel import InProcessChannel
 from lumbung.testing import AnsweringLine, ScriptedOperator, VirtualClock, open_terminal
-from protocols.catalogue import LANGUAGES
+from protocols.catalogue import LANGUAGES, text
 from protocols.values import DIGIT_RUN
 from terminal.attended import MENU, AttendedTerminal, Presented
 from terminal.errors import NotLoggedOnError
@@ -252,3 +252,15 @@ async def test_screen_fits_any_window_in_every_state(
                 assert PIN not in "".join(lines)
     made.terminal.flow.state = FlowState.MENU
     await made.terminal.close()
+
+
+async def test_what_was_uncertain_is_told_once_when_it_has_ended(counter: Counter) -> None:
+    counter.line.lose = 9
+    lost = await counter.sell()
+    assert lost.detail == text("refused.reversal_pending", trace=f"{lost.stan:06d}")
+    assert counter.terminal.came_to_end() == []
+    counter.line.lose = 0
+    await counter.terminal.tend()
+    (ended,) = counter.terminal.came_to_end()
+    assert ended.detail == text("flow.reversal_done", trace=f"{lost.stan:06d}")
+    assert counter.terminal.came_to_end() == []
