@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from programme.limits import (
 )
 from protocols.errors import ConfigurationError, LumbungError
 from switch.buckets import TokenBuckets
+from switch.config import TlsConfig
+from switch.tls import server_context
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -64,19 +67,27 @@ def serve(
         raise click.UsageError("TLS needs both --certificate and --key")
     if not _is_loopback(host) and certificate is None:
         raise click.UsageError(f"{host}: beyond loopback only with --certificate and --key")
+    tls = _context(certificate, key)
     with ExitStack() as stack:
         parts = stack.enter_context(look_at_registry(directory))
         stack.enter_context(log_to(parts.data.logs / "programme.log"))
         listener = stack.enter_context(_listen(host, port))
         shown = f"[{host}]" if ":" in host else host
-        scheme = "http" if certificate is None else "https"
+        scheme = "http" if tls is None else "https"
         at = f"{scheme}://{shown}:{listener.getsockname()[1]}"
         hosts = {shown.lower(), *(name.lower() for name in names)}
         if _is_loopback(host):
             hosts |= {"localhost", "127.0.0.1", "[::1]"}
-        server = _Server(AdminServices(parts), hosts, certificate, key)
+        server = _Server(AdminServices(parts), hosts, tls)
         told = json.dumps({"listening": at}) if as_json else f"listening on {at}"
         run_loop(server.run(listener, told))
+
+
+def _context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """Give the context of this server's certificate; raise ConfigurationError for unfit files."""
+    if certificate is None or key is None:
+        return None
+    return server_context(TlsConfig(certificate=certificate, key=key))
 
 
 def _is_loopback(host: str) -> bool:
@@ -104,7 +115,7 @@ class _Server:
     """The HTTP server around the application."""
 
     def __init__(
-        self, services: AdminServices, hosts: set[str], certificate: Path | None, key: Path | None
+        self, services: AdminServices, hosts: set[str], tls: ssl.SSLContext | None
     ) -> None:
         try:
             import uvicorn
@@ -126,14 +137,16 @@ class _Server:
                 timeout_graceful_shutdown=API_DRAIN_SECONDS_MAX,
                 limit_concurrency=API_CONNECTIONS_MAX,
                 h11_max_incomplete_event_size=API_HEAD_BYTES_MAX,
-                ssl_certfile=certificate, ssl_keyfile=key,
             )
         )  # fmt: skip
+        self._tls = tls
 
     async def run(self, listener: socket.socket, told: str) -> None:
         """Say where it listens, and serve until a signal."""
         config, server = self._server.config, self._server
         config.load()
+        # Ours: TLS 1.2 and above, and files that do not fit are told as every other fault.
+        config.ssl = self._tls
         server.lifespan = config.lifespan_class(config)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

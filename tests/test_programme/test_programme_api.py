@@ -9,6 +9,7 @@ from programme.actors import AGENCY_WORDS, Agency, actor_of
 from programme.limits import API_BODY_BYTES_MAX
 from programme.registry.proposals import ProposalKind
 from programme.registry_port import CardStatus
+from programme.reports import REPORT_NAMES
 from programme.roles import actions, agencies_for
 from programme.rows import CardRow
 from protocols.values import mask_free_text
@@ -99,6 +100,16 @@ def test_each_agency_gets_403_where_the_table_has_no_mark_and_nowhere_else(bank,
             assert f"`{action}`" in error["en"]
             assert "tidak berwenang" in error["id"]
             assert bank.registry.version == before, "a refused call changes nothing"
+
+
+@pytest.mark.parametrize("report", REPORT_NAMES)
+def test_each_report_is_for_the_agencies_of_the_table_alone(bank, field, report):
+    for word, agency in AGENCY_WORDS.items():
+        answer = bank.ask(f"{word}:reader", "GET", f"/reports/{report}")
+        may = agency in agencies_for("report.read")
+        assert answer.status_code == (200 if may else 403), (word, answer.text)
+        if may:
+            assert answer.json()["report"] == report
 
 
 MAKERS = {"disbursement": "dinsos:maker", "sweep": "dinsos:maker", "release": "dinsos:maker",
