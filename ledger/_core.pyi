@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ledger.port import Entry
+from ledger.port import Entry, Progress
 from ledger.storage import Storage
 from ledger.structures import Transfer
 
@@ -47,7 +47,7 @@ class NativeEngine:
         self, account_id: int, sequence: int | None, timestamp: int | None
     ) -> int | None: ...
     def checkpoint(self) -> tuple[int, bytes, bytes]: ...
-    def verify(self) -> _Report: ...
+    def verify(self, progress: Progress | None) -> _Report: ...
     def close(self) -> None: ...
 
 class Desk:

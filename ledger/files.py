@@ -5,11 +5,12 @@ Where a snapshot stands it begins behind it: every frame after it is checked at 
 before it when it is read, so that a proof need not read the whole ledger.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.errors import LedgerCorruptError, LedgerForeignError
 from ledger.log import SUPERBLOCK_NAME, RawSegment, SegmentedLog
+from ledger.port import Progress
 from ledger.record import takes_id
 from ledger.recovery import Scanner
 from ledger.restoring import find_start
@@ -18,8 +19,6 @@ from ledger.storage import FileStorage, Storage
 from ledger.superblock import read_durable_superblock
 from ledger.tree import range_root
 
-#: Takes how many records are read, and how many there are.
-Progress = Callable[[int, int], None]
 #: Records between two words about the progress.
 _PROGRESS_RECORDS = 10_000
 

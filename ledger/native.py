@@ -19,7 +19,14 @@ from ledger.events import check_accounts
 from ledger.limits import SEGMENT_SIZE_DEFAULT, STATEMENT_ROWS_MAX
 from ledger.opening import Checkpoint
 from ledger.pages import segment_name
-from ledger.port import BackupReport, Entry, ScrubReport, StatementFilter, VerifyReport
+from ledger.port import (
+    BackupReport,
+    Entry,
+    Progress,
+    ScrubReport,
+    StatementFilter,
+    VerifyReport,
+)
 from ledger.recovery import TornTail
 from ledger.scrubbing import scrub_storage
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
@@ -192,11 +199,12 @@ class NativeLedger:
             left -= len(packed) // _ENTRY_SIZE
             yield from _ENTRIES.page(packed)
 
-    def verify(self) -> VerifyReport:
+    def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
         self._core.check()
         started = time.perf_counter()
-        records, frames, accounts, transfers, refusals, total, root, head = self._core.verify()
+        found = self._core.verify(progress)
+        records, frames, accounts, transfers, refusals, total, root, head = found
         return VerifyReport(
             records=records,
             frames=frames,

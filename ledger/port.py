@@ -15,12 +15,15 @@ Guarantees, of every engine:
    after a failed write or sync everything raises `LedgerPoisonedError` until reopened.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ledger.structures import Account, CreateAccountResult, CreateTransferResult, Transfer
+
+#: Takes how many records are read, and how many there are.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +159,10 @@ class Ledger(Protocol):
     def entries(self, after_sequence: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield transfer entries (refusals included) in order, from the record after the given."""
 
-    def verify(self) -> VerifyReport:
+    def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Replay from genesis: checksums, chain, Merkle root, balances, sealed index, snapshots.
 
+        `progress` is told after each segment; what it raises ends the verification.
         Raise `LedgerCorruptError` with file and offset when one is wrong.
         """
 

@@ -19,7 +19,14 @@ from ledger.events import check_accounts, transfer_events, unpack_events
 from ledger.limits import SEGMENT_SIZE_DEFAULT
 from ledger.log import SegmentedLog
 from ledger.opening import Checkpoint, OpenedLog, open_log, resume_log
-from ledger.port import BackupReport, Entry, ScrubReport, StatementFilter, VerifyReport
+from ledger.port import (
+    BackupReport,
+    Entry,
+    Progress,
+    ScrubReport,
+    StatementFilter,
+    VerifyReport,
+)
 from ledger.reading import Reader
 from ledger.recovery import TornTail
 from ledger.scrubbing import scrub_storage
@@ -134,12 +141,12 @@ class PureLedger:
         with self._reading():
             yield from entries
 
-    def verify(self) -> VerifyReport:
+    def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Replay from genesis: checksums, chain, Merkle root, balances. Raise when one is wrong."""
         with self._reading():
             with self._committer.commit_lock:
                 wanted = expect(self._log, list(self._reader.accounts()))
-            return verify_log(self._log, wanted)
+            return verify_log(self._log, wanted, progress)
 
     def checkpoint(self) -> dict[str, Any]:
         """Give {"sequence", "root_hash", "chain_head"} of the durable state, hashes as hex."""

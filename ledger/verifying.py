@@ -16,7 +16,7 @@ from ledger.errors import LedgerCorruptError
 from ledger.log import Segment, SegmentedLog
 from ledger.merkle import Frontier
 from ledger.pages import snapshot_name
-from ledger.port import VerifyReport
+from ledger.port import Progress, VerifyReport
 from ledger.record import KIND_OFFSET, Kind
 from ledger.recovery import Scanner, corrupt
 from ledger.restoring import state_after
@@ -42,8 +42,13 @@ def expect(log: SegmentedLog, accounts: list[Account]) -> Expectation:
     )
 
 
-def verify_log(live: SegmentedLog, wanted: Expectation) -> VerifyReport:
-    """Replay the files up to the expectation; raise `LedgerCorruptError` when one differs."""
+def verify_log(
+    live: SegmentedLog, wanted: Expectation, progress: Progress | None = None
+) -> VerifyReport:
+    """Replay the files up to the expectation; raise `LedgerCorruptError` when one differs.
+
+    `progress` is told after each segment.
+    """
     started = time.perf_counter()
     log, books = SegmentedLog(live.storage, live.identity), Books()
     kinds: Counter[int] = Counter()
@@ -53,8 +58,15 @@ def verify_log(live: SegmentedLog, wanted: Expectation) -> VerifyReport:
         kinds[body[KIND_OFFSET]] += 1
         return books.replay(body)
 
+    def segment_ends(segment: Segment, last: bool) -> None:
+        derived.check(segment, last)
+        if progress is not None:
+            progress(log.last_sequence, wanted.last_sequence)
+
     stop = wanted.frame_number
-    Scanner(log, None, replay, stop_frame=stop, on_end=derived.check).scan()
+    Scanner(log, None, replay, stop_frame=stop, on_end=segment_ends).scan()
+    if progress is not None:
+        progress(log.last_sequence, wanted.last_sequence)
     found = expect(log, [row.account(row.save()) for row in books.rows])
     for name in Expectation._fields:
         if getattr(found, name) != getattr(wanted, name):

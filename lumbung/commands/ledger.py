@@ -6,6 +6,7 @@ lumbung where people meet them.
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from typing import Any
 import click
 
 from ledger import open_ledger
-from ledger.port import Entry, Ledger, StatementFilter
+from ledger.port import Entry, Ledger, Progress, StatementFilter
 from ledger.statuses import CreateAccountStatus, CreateTransferStatus
 from ledger.structures import Account, Transfer
 from lumbung.data_directory import MANIFEST, DataDirectoryError
 from lumbung.system import SystemClock, system_random
 from protocols.business_time import wita
 
+#: A shorter ledger is read before anybody wonders.
+_PROGRESS_FROM_RECORDS = 100_000
+_BAR_CELLS = 32
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 
 
@@ -55,6 +59,21 @@ def open_for_reading(directory: Path) -> Ledger:
         read_only=True,
         create=False,
     )
+
+
+def reading_progress() -> Progress | None:
+    """Give what says on a terminal how far the reading is; nothing for short ones and pipes."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        if total >= _PROGRESS_FROM_RECORDS:
+            share = done * _BAR_CELLS // total
+            bar = "#" * share + "-" * (_BAR_CELLS - share)
+            text = f"\r[{bar}] {done} of {total} records"
+            click.echo(text, err=True, nl=done == total)
+
+    return show
 
 
 def _open_for_writing(directory: Path) -> Ledger:

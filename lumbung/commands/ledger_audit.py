@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ledger.errors import LedgerCorruptError, LedgerRollbackError
 from ledger.export import FORMATS, json_lines
-from ledger.files import LogFiles, Progress, open_files
+from ledger.files import LogFiles, open_files
 from ledger.inspecting import Finding, inspect_frame, inspect_storage
 from ledger.notes import cosign as cosign_note
 from ledger.notes import sign_checkpoint, verifier_key
@@ -26,14 +26,19 @@ from ledger.port import Ledger
 from ledger.proof_check import FILE_BYTES_MAX, ProofError, read_checkpoint
 from ledger.proofs import find_transfer, prove_consistency, prove_inclusion
 from ledger.storage import FileStorage
-from lumbung.commands.ledger import JSON_OPTION, HexId, ledger_path, open_for_reading, show_entries
+from lumbung.commands.ledger import (
+    JSON_OPTION,
+    HexId,
+    ledger_path,
+    open_for_reading,
+    reading_progress,
+    show_entries,
+)
 from lumbung.system import SystemClock
 from protocols.business_time import WITA
 
 #: A key file is some hundred bytes.
 _KEY_BYTES_MAX = 16_384
-#: A shorter ledger is read before anybody wonders.
-_PROGRESS_FROM_RECORDS = 100_000
 #: Entries that `tail` prints between two looks at the ledger.
 _TAIL_ROWS_MAX = 1_000
 
@@ -72,7 +77,7 @@ def prove(
         raise click.UsageError("give one of --id, --consistency, or --key with --origin")
     if cosign is not None and key is None:
         raise click.UsageError("--cosign needs the witness's --key and --origin")
-    files = open_files(ledger_path(directory), _progress())
+    files = open_files(ledger_path(directory), reading_progress())
     try:
         size = _tree_size(files, size, consistency)
         if key is not None and origin is not None:
@@ -169,18 +174,6 @@ def _show_note(note: str, public: str, *, as_json: bool) -> None:
     click.echo(f"verifier key: {public}", err=True)
 
 
-def _progress() -> Progress | None:
-    """Give what says on a terminal how far the reading is; nothing for short ones and pipes."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        if total >= _PROGRESS_FROM_RECORDS:
-            click.echo(f"\rread {done} of {total} records", err=True, nl=done == total)
-
-    return show
-
-
 def _read_key(path: Path) -> Ed25519PrivateKey:
     try:
         with path.open("rb") as file:
@@ -213,7 +206,7 @@ def export(directory: Path, form: str, out: TextIO, commodity: str, as_json: boo
     files = None
     try:
         if as_json or form == "jsonl":
-            files = open_files(ledger_path(directory), _progress())
+            files = open_files(ledger_path(directory), reading_progress())
             lines = json_lines(ledger, WITA, files, ledger.last_sequence)
         else:
             lines = FORMATS[form](ledger, WITA, commodity)

@@ -14,9 +14,10 @@ import click
 from ledger.backup import back_up
 from ledger.errors import LedgerError, LedgerForeignError
 from ledger.log import SUPERBLOCK_NAME
+from ledger.recovery import list_segments
 from ledger.scrubbing import scrub_storage
 from ledger.storage import FileStorage
-from lumbung.commands.ledger import JSON_OPTION, ledger_path, open_for_reading
+from lumbung.commands.ledger import JSON_OPTION, ledger_path, open_for_reading, reading_progress
 
 
 @click.command()
@@ -58,7 +59,7 @@ def verify(directory: Path, full: bool, as_json: bool) -> None:
 def _replayed(directory: Path) -> dict[str, Any]:
     ledger = open_for_reading(directory)
     try:
-        report = ledger.verify()
+        report = ledger.verify(reading_progress())
     finally:
         ledger.close()
     hashes = {"root_hash": report.root_hash.hex(), "chain_head": report.chain_head.hex()}
@@ -71,13 +72,14 @@ def _scrubbed(path: Path) -> dict[str, Any]:
     try:
         if SUPERBLOCK_NAME not in storage.names():
             raise LedgerForeignError(f"{path}: no ledger here; name a ledger's directory")
-        following = 1
+        following, last = 1, list_segments(storage).last
         while following:
             step = dataclasses.asdict(scrub_storage(storage, first_segment=following, segments=1))
             following = step.pop("next_segment")
             totals = {name: totals.get(name, 0) + value for name, value in step.items()}
             if sys.stderr.isatty():
-                click.echo(f"\rchecked {totals['segments']} segments", err=True, nl=not following)
+                done = f"\rchecked {totals['segments']} of {last} segments"
+                click.echo(done, err=True, nl=not following)
     finally:
         storage.close()
     return totals

@@ -268,7 +268,12 @@ fn a_reader_of_damaged_files_never_panics_and_a_verified_one_answers_rightly() {
         let identity = scan.identity;
         let source = Walked::new(scan);
         let answers = read_everything(&source);
-        let verified = verify(identity, source.segments(), &source.belief());
+        let verified = verify(
+            identity,
+            source.segments(),
+            &source.belief(),
+            &mut |_, _| Ok(()),
+        );
         if let (Ok(answers), Ok(_)) = (&answers, &verified) {
             let same_end = answers.len() == right.len();
             assert!(

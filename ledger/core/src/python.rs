@@ -268,12 +268,32 @@ impl NativeEngine {
         (belief.sequence, belief.root, belief.chain_head)
     }
 
-    /// Read the log again from genesis and compare.
-    fn verify(&self, py: Python<'_>) -> PyResult<ReportTuple> {
-        let report = detached(py, || {
-            verify(self.identity, self.handle.segments(), &self.handle.belief())
-        })?;
-        Ok(report_tuple(&report))
+    /// Read the log again from genesis and compare; `progress` is told after each segment.
+    fn verify(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<ReportTuple> {
+        let mut stopped = None;
+        let verified = py.detach(|| {
+            let mut tell = |done: u64, total: u64| {
+                let told = Python::attach(|py| {
+                    py.check_signals()?;
+                    let Some(progress) = &progress else {
+                        return Ok(());
+                    };
+                    progress.call1(py, (done, total)).map(drop)
+                });
+                told.map_err(|error| {
+                    stopped = Some(error);
+                    Fault::closed(self.handle.segments().storage().location())
+                })
+            };
+            let belief = self.handle.belief();
+            verify(self.identity, self.handle.segments(), &belief, &mut tell)
+        });
+        match stopped {
+            Some(error) => Err(error),
+            None => verified
+                .map(|report| report_tuple(&report))
+                .map_err(|fault| exception(py, &fault)),
+        }
     }
 
     /// Finish what is queued and release the directory. Idempotent.

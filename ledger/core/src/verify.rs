@@ -52,11 +52,15 @@ pub struct Report {
     pub chain_head: Hash,
 }
 
+/// Told after each segment how many records were read, and how many there are; it may end the walk.
+pub type Tell<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), Fault>;
+
 /// Read the log from genesis and compare with the belief.
 pub fn verify(
     identity: Identity,
     reader: &SegmentReader,
     belief: &Belief,
+    tell: Tell<'_>,
 ) -> Result<Report, Fault> {
     let reader = Arc::new(SegmentReader::new(Arc::clone(reader.storage())));
     let cold = Arc::new(Cold::default());
@@ -68,8 +72,10 @@ pub fn verify(
         if listing.snapshots.contains(&scan.segment) && scan.cold.last_number() == scan.segment {
             check_snapshot(&scan)?;
         }
+        tell(scan.taker.last_sequence, belief.sequence)?;
     }
     scan.advance(Extent::Frame(belief.frame), None)?;
+    tell(scan.taker.last_sequence, belief.sequence)?;
     let state = &scan.taker;
     let differs = |what: &str| {
         let text = format!(
