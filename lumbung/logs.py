@@ -7,6 +7,7 @@ own masked form before it is written.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -54,10 +55,14 @@ class Sampling:
 
 
 class LogFile:
-    """The file of a log, written line by line. A full disk loses lines and never stops a sale."""
+    """The file of a log, written line by line. A full disk loses lines and never stops a sale.
+
+    A file that was moved away or removed, as log rotation does, is begun anew at the next line.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it behind what is there; raise OSError when that cannot be."""
+        self._path = path
         self._file = path.open("ab", buffering=0)
         #: Lines that could not be written since the last that could.
         self.lost = 0
@@ -67,11 +72,24 @@ class LogFile:
         if self.lost:
             line = json.dumps({"event": "log lines lost", "lost": self.lost}) + "\n" + line
         try:
+            self._follow()
             self._file.write(line.encode("utf-8"))
         except OSError:
             self.lost += 1
         else:
             self.lost = 0
+
+    def _follow(self) -> None:
+        """Open the path again when another file stands there, or none; raise OSError."""
+        try:
+            there = self._path.stat()
+            ours = os.fstat(self._file.fileno())
+            is_ours = (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            before, self._file = self._file, self._path.open("ab", buffering=0)
+            before.close()
 
     def flush(self) -> None:
         """Do nothing: every line is written at once."""

@@ -96,6 +96,9 @@ def health(switch: SwitchServer) -> dict[str, object]:
     dropped = switch.recorder.dropped if switch.recorder is not None else 0
     if dropped:
         reasons.append(f"{dropped} journal records were dropped")
+    short_hours = switch.recorder.short_hours if switch.recorder is not None else 0.0
+    if short_hours:
+        reasons.append(f"the journal reached back {short_hours:.1f} hours: it is flooded or small")
     return {"live": True, "ready": switch.ready, "degraded": reasons}
 
 
@@ -112,6 +115,7 @@ def metrics_text(switch: SwitchServer) -> str:
         "ledger_sequence": core.desk.reader.last_sequence,
         "jobs_waiting": sum(1 for job in switch.runner.jobs.values() if not job.is_over),
         "journal_dropped": recorder.dropped if recorder is not None else 0,
+        "journal_short_hours": recorder.short_hours if recorder is not None else 0,
         "journal_queued": recorder.queued if recorder is not None else 0,
     }
     return exposition(metrics, switch.counters, gauges, switch.connections_by_link)

@@ -184,6 +184,12 @@ class JournalConfig(_Strict):
     segments: int = Field(
         default=16, ge=2, le=10_000, description="2 to 10000 segments; the oldest goes first"
     )
+    hours: int = Field(
+        default=24,
+        ge=0,
+        le=8_784,
+        description="0 to 8784 hours that it should reach back; less is told as degraded",
+    )
 
 
 class HostTlsConfig(_Strict):

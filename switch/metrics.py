@@ -129,6 +129,7 @@ _GAUGES = {
     "draining": "1 while the node finishes and takes nothing new.",
     "ledger_full": "1 when the ledger has refused work for want of room.",
     "refused_connections": "Connections refused at the cap.",
+    "journal_short_hours": "Hours that the journal reached back when it was too short; 0: never.",
     "messages": "Messages decided.",
     "ledger_sequence": "The last durable record.",
     "jobs_waiting": "Jobs that wait or run.",

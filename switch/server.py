@@ -59,6 +59,10 @@ class Recorder(Protocol):
         """Give how many records were dropped because too many waited."""
 
     @property
+    def short_hours(self) -> float:
+        """Give how many hours are kept where that is less than is wanted, else 0."""
+
+    @property
     def queued(self) -> int:
         """Give how many records wait to be written."""
 

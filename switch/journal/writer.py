@@ -52,6 +52,8 @@ class JournalWriter:
         self._wake = threading.Event()
         self._is_closing = False
         self.dropped = 0
+        #: Hours that the journal reached back when its oldest segment went too early; 0: never.
+        self.short_hours = 0.0
         known = segments_of(directory)
         self._number = number_of(known[-1]) if known else 0
         self._size = 0
@@ -172,7 +174,16 @@ class JournalWriter:
             os.close(self._descriptor)
         self._descriptor, self._number, self._size = descriptor, number, len(header)
         for old in segments_of(self._directory)[: -self._config.segments]:
-            old.unlink()
+            self._remove(old, os.fstat(descriptor).st_mtime)
+
+    def _remove(self, oldest: Path, now_s: float) -> None:
+        """Let a segment go, and say so; loudly where the journal then reaches back too little."""
+        reaches_hours = (now_s - oldest.stat().st_mtime) / 3_600
+        oldest.unlink()
+        tell = _log.info
+        if reaches_hours < self._config.hours:
+            self.short_hours, tell = max(reaches_hours, 0.001), _log.error
+        tell("journal segment removed", segment=number_of(oldest), hours=round(reaches_hours, 2))
 
     def _sync(self) -> None:
         try:

@@ -58,12 +58,41 @@ def test_full_disk_loses_lines_says_how_many_and_raises_nothing(tmp_path):
     with Path("/dev/full").open("ab", buffering=0) as full:
         file = LogFile(tmp_path / "lumbung.log")
         room, file._file = file._file, full
+        path, file._path = file._path, Path("/dev/full")
         file.write("one\n")
         file.write("two\n")
-    file._file = room
+    file._file, file._path = room, path
     file.write("three\n")
     file.write("four\n")
     file.close()
     lines = (tmp_path / "lumbung.log").read_text("utf-8").splitlines()
     assert json.loads(lines[0]) == {"event": "log lines lost", "lost": 2}
     assert lines[1:] == ["three", "four"]
+
+
+def test_file_that_rotation_moved_away_or_took_is_begun_anew(tmp_path):
+    path, moved = tmp_path / "lumbung.log", tmp_path / "lumbung.log.1"
+    file = LogFile(path)
+    file.write("one\n")
+    path.rename(moved)
+    file.write("two\n")
+    path.unlink()
+    file.write("three\n")
+    file.write("four\n")
+    file.close()
+    assert (moved.read_text(), path.read_text()) == ("one\n", "three\nfour\n")
+
+
+def test_file_that_cannot_be_begun_anew_loses_lines_until_it_can(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    file = LogFile(folder / "lumbung.log")
+    (folder / "lumbung.log").unlink()
+    folder.rmdir()
+    file.write("lost\n")
+    folder.mkdir()
+    file.write("kept\n")
+    file.close()
+    first, second = (folder / "lumbung.log").read_text().splitlines()
+    assert json.loads(first) == {"event": "log lines lost", "lost": 1}
+    assert second == "kept"

@@ -1,10 +1,12 @@
 """The raw journal: what is kept comes back, sealed; torn ends are left out, damage is told."""
 
 import json
+import os
 import random
 import struct
 
 import pytest
+from structlog.testing import capture_logs
 
 from lumbung.journal_export import as_capture, as_json_lines, blanked, codecs_for
 from protocols.iso8583 import MessageError
@@ -122,6 +124,25 @@ def test_next_start_writes_a_new_segment_and_the_oldest_goes(counter):
     ]
     assert [entry.event()["n"] for entry in read_journal(directory, KEY)] == [2, 3, 4]
     assert [e.event()["n"] for e in read_journal(directory, KEY, first_segment=5)] == [4]
+
+
+def test_journal_that_reaches_back_too_little_says_so_loudly(counter):
+    directory = counter.world.directory / "journal"
+    with capture_logs() as told:
+        for day in range(4):
+            journal = keep(counter.world, directory, segments=3)
+            assert not journal.short_hours
+            journal.close()
+            os.utime(segments_of(directory)[-1], (day * 90_000,) * 2)
+        flooded = keep(counter.world, directory, segments=3)
+        os.utime(segments_of(directory)[0])
+        flooded._begin_segment()
+    removed = [line for line in told if line["event"] == "journal segment removed"]
+    assert [line["segment"] for line in removed] == [1, 2, 3]
+    assert [line["log_level"] for line in removed] == ["info", "info", "error"]
+    assert removed[-1]["hours"] < 1 < 24 < removed[0]["hours"]
+    assert 0 < flooded.short_hours < 1
+    flooded.close()
 
 
 def test_segment_that_is_full_is_followed_by_another(counter):
