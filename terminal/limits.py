@@ -103,6 +103,9 @@ PRINTER_STATUS_MS = 1_000
 #: twice.
 PRINTER_SLIP_MS = 10_000
 
+#: Bytes that end any command which an earlier slip left half sent: more than its QR picture has.
+PRINTER_FILL_BYTES = 4_096
+
 #: Bytes sent to a printer at once, so that a lost printer is seen soon.
 PRINTER_CHUNK_BYTES = 1_024
 

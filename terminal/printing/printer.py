@@ -7,7 +7,12 @@ printed again as a copy.
 
 from dataclasses import dataclass
 
-from terminal.limits import PRINTER_CHUNK_BYTES, PRINTER_SLIP_MS, PRINTER_STATUS_MS
+from terminal.limits import (
+    PRINTER_CHUNK_BYTES,
+    PRINTER_FILL_BYTES,
+    PRINTER_SLIP_MS,
+    PRINTER_STATUS_MS,
+)
 from terminal.line import Line, LineDownError
 from terminal.paper import NARROW
 from terminal.printing.escpos import encode
@@ -58,6 +63,8 @@ class Printer:
     async def print_page(self, page: Page) -> Printed:
         """Print; give whether it came out. Never raises. `begun` False: nothing was sent of it."""
         state = await self.state()
+        if state is Trouble.SILENT:
+            state = await self._fill_up()
         trouble = state if isinstance(state, Trouble) else state.trouble
         if trouble is not None or isinstance(state, Trouble):
             return Printed(trouble, begun=False)
@@ -69,6 +76,18 @@ class Printer:
             await self.close()
             self._in_doubt = True
             return Printed(Trouble.LOST)
+
+    async def _fill_up(self) -> PrinterState | Trouble:
+        """Ask again behind bytes that end a half-sent picture, which had swallowed the question.
+
+        Outside of a picture NUL prints nothing.
+        """
+        try:
+            await self._line.send(bytes(PRINTER_FILL_BYTES) + encode("initialise"))
+        except LineDownError:
+            await self.close()
+            return Trouble.NOT_CONNECTED
+        return await self.state()
 
     async def close(self) -> None:
         """Let the line go. Idempotent."""

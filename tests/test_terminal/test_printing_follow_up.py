@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from terminal.limits import SLIPS_OPEN_MAX
+from terminal.printing.page import Page, page_bytes
 from terminal.printing.queue import SlipQueue, WaitingSlip
 from tests.printer_kit import bench, result
 
@@ -71,6 +72,19 @@ async def test_unfinished_transaction_is_known_after_a_cut_before_its_slip(tmp_p
         await desk.catch_up(None, [7])
         await desk.follow_up({7: ENDED}.get)
         assert len(there.pieces) == 2
+        await desk.close()
+
+
+async def test_slip_comes_out_after_one_that_was_cut_in_the_middle_of_its_picture(
+    tmp_path: Path,
+) -> None:
+    whole = page_bytes(Page(body="CUT\n", qr="LUMBUNG1:0E82-2A36-365C:600509000345:12400017:1"))
+    async with bench(tmp_path) as there:
+        there.server.printer.feed(whole[: len(whole) // 2])
+        desk = there.desk()
+        report = await desk.take(result("A"))
+        assert (report.printed, report.waiting) == (2, 0)
+        assert there.texts()[-1] == "A 00 PEMBELI .. A 29 PEMBELI"
         await desk.close()
 
 
