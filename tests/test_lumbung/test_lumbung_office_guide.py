@@ -99,6 +99,8 @@ def test_office_guide_leads_from_nothing_to_a_purchase_and_its_reports(tmp_path:
     assert "BENAR, TANPA TTD" in bought
     (balances,) = [text for line, text in said.items() if "report balances" in line]
     assert ";250000" in balances, "Rp300,000 came, Rp50,000 went"
+    shown = next(text for line, text in said.items() if "card show 1 " in line)
+    assert re.search(r"active .*Switch.*terminal 12400001", shown), shown
     (verified,) = [text for line, text in said.items() if "audit verify" in line]
     assert "the chain is whole" in verified
     assert "70.000" in (tmp_path / "turnover.html").read_text("utf-8")
