@@ -10,16 +10,22 @@ from protocols.emv.errors import EmvDataError
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _GET_PROCESSING_OPTIONS, _GENERATE_AC = 0xA8, 0xAE
 _SHOWN_COMMANDS = frozenset((_SELECT, _EXTERNAL_AUTHENTICATE))
+#: Longest name and longest proof: an AID, an ARPC with its code. EMV 4.4 Book 1, 12.2.1.
+_SHOWN_BYTES = 16
+#: A card number has 13 digits at least (design decision 19).
+_DIGITS_HIDDEN = 13
 #: Commands whose answer in format 1 (tag 80) is AIP and AFL, or a cryptogram: public objects.
 _SHOWN_FORMAT_1 = frozenset((_GET_PROCESSING_OPTIONS, _GENERATE_AC))
 _FORMAT_1 = "80"
 
 
 def masked_command(raw: bytes) -> str:
-    """Give header and P3 in hex, data as hex for SELECT and EXTERNAL AUTHENTICATE, else a length.
+    """Give header, Lc and Le in hex; data for SELECT and EXTERNAL AUTHENTICATE, else a length.
+
+    What no name and no proof is, by its length or as a run of digits, is a length there too.
 
     >>> masked_command(bytes.fromhex("00A4040005F053534E0100"))
-    '00A40400 05 F053534E0100'
+    '00A40400 05 F053534E01 00'
     >>> masked_command(bytes.fromhex("0020008008241234FFFFFFFFFF"))
     '00200080 08 [8 bytes]'
     """
@@ -29,8 +35,14 @@ def masked_command(raw: bytes) -> str:
     body = raw[5:]
     if not body:
         return head
-    shown = body.hex().upper() if raw[1] in _SHOWN_COMMANDS else f"[{len(body)} bytes]"
-    return f"{head} {shown}"
+    data, rest = body[: raw[4]], body[raw[4] :]
+    if len(data) < raw[4] or len(rest) > 1:
+        return f"{head} [{len(body)} bytes]"
+    shown = data.hex().upper()
+    hidden = raw[1] not in _SHOWN_COMMANDS or len(data) > _SHOWN_BYTES or _may_be_a_number(shown)
+    return " ".join(
+        (head, f"[{len(data)} bytes]" if hidden else shown, rest.hex().upper())
+    ).rstrip()
 
 
 def masked_response(raw: bytes, command: bytes) -> str:

@@ -225,8 +225,9 @@ class ElementBuilder:
             mend = "digits go with ascii, bcd or ebcdic, bytes with binary"
             self._problems.add(path, "width and encoding do not fit", mend)
         counts = "digits" if kind in STRINGS else "bytes"
+        unit, widest = ("bytes", 4) if is_binary else ("digits", 6)
         return Prefix(
-            width=self._whole(given, "bytes" if is_binary else "digits", 1, 1, 4, path),
+            width=self._whole(given, unit, 1, 1, widest, path),
             encoding=encoding,
             counts=self._choice(given, "counts", counts, COUNTS, path),
             includes_self=bool(given.get("includes_self", False)),

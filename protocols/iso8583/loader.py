@@ -45,7 +45,7 @@ MESSAGE_KEYS = {
     "source",
 }
 BITMAP_ENCODINGS = ("binary", "hex", "ebcdic-hex")
-MTI_ENCODINGS = ("ascii", "bcd", "cp037", "cp500", "cp1140")
+MTI_ENCODINGS = ("ascii", "bcd", "cp037", "cp500", "cp1047", "cp1140")
 
 
 @cache

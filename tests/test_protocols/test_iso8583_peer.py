@@ -33,7 +33,7 @@ element = st.fixed_dictionaries(
         "prefix": st.sampled_from([0, 0, 2, 3]),
         "prefix_packed": st.booleans(),
         "maximum": st.integers(1, 40),
-        "page": st.sampled_from(["ascii", "cp037", "cp500", "cp1140"]),
+        "page": st.sampled_from(["ascii", "cp037", "cp500", "cp1047", "cp1140"]),
         "prefix_page": st.sampled_from(["ascii", "cp500"]),
     }
 )

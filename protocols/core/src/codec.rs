@@ -11,6 +11,7 @@ mod lazy;
 mod mask;
 mod out;
 mod packed;
+mod page;
 mod read;
 mod read_parts;
 mod read_simple;

@@ -13,15 +13,15 @@ from typing import Any
 from protocols.iso8583.importers.draft import Draft, Table, plain_name
 from protocols.iso8583.importers.errors import SpecImportError
 from protocols.iso8583.importers.safe_xml import XmlElement, read_xml
+from protocols.iso8583.limits import ELEMENT_BYTES_MAX
 
 _MTI = {
-    "IFA_NUMERIC": "ascii", "IF_CHAR": "ascii", "IFB_NUMERIC": "bcd", "IFE_NUMERIC": "cp037",
-    "IFE_CHAR": "cp037", "IF_ECHAR": "cp037",
+    "IFA_NUMERIC": "ascii", "IF_CHAR": "ascii", "IFB_NUMERIC": "bcd", "IFE_NUMERIC": "cp1047",
+    "IFE_CHAR": "cp1047", "IF_ECHAR": "cp1047",
 }  # fmt: skip
 _BITMAP = {"IFA_BITMAP": "hex", "IFB_BITMAP": "binary", "IFE_BITMAP": "ebcdic-hex"}
 _SUB_PACKAGERS = ("GenericSubFieldPackager", "")
 _EBCDIC_BITMAP = "jPOS fills a message without elements above 32 with an empty second bitmap"
-_EBCDIC = "EBCDIC is code page 1047 there and 037 here: [ ] and ^ differ"
 
 
 @cache
@@ -56,8 +56,6 @@ def read_jpos(text: str, draft: Draft) -> None:
             table = _field(node, str(number), number, draft)
             if table is not None:
                 draft.put(number, table)
-    if any("cp037" in str(table) for table in draft.elements.values()):
-        draft.leave_out("all EBCDIC fields", _EBCDIC)
     if root.attributes.get("headerLength", "0") not in ("", "0"):
         draft.leave_out("header", "belongs to the framing of the link, not to the message")
 
@@ -90,7 +88,7 @@ def _take_bitmap(node: XmlElement, draft: Draft) -> None:
 
 def _length(node: XmlElement) -> int | None:
     text = node.attributes.get("length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def _field(node: XmlElement, path: str, number: int, draft: Draft) -> Table | None:
@@ -103,6 +101,8 @@ def _field(node: XmlElement, path: str, number: int, draft: Draft) -> Table | No
         draft.leave_out(path, str(known["not"]) if known and "not" in known else why)
         return None
     table: Table = {"name": plain_name(name, f"Field {path}"), "kind": known["kind"]}
+    if known.get("signed"):
+        return _signed(node, table, length, path)
     prefix = _prefix(known)
     if number == 35 and prefix is not None and known["kind"] in ("text", "digits"):
         table["kind"] = "track2"
@@ -114,17 +114,30 @@ def _field(node: XmlElement, path: str, number: int, draft: Draft) -> Table | No
     if prefix is None:
         table["len"] = length
     else:
-        table["max"] = length
+        table["max"] = min(length, ELEMENT_BYTES_MAX)
         table["prefix"] = prefix
     if table["encoding"] == "bcd":
-        is_left = node.attributes.get("pad", "").lower() == "true"
-        table["odd"] = "left-0" if is_left else known.get("odd", "right-0")
+        table["odd"] = _odd(node, known.get("odd", "right-0"))
     if known.get("filled") and table["kind"] != "track2":
         table["pad"] = "right-space" if known["kind"] == "text" else "left-0"
     if "charset" in known:
         table["charset"] = known["charset"]
     table["source"] = f"jPOS packager, field {path} ({class_name})"
     return table
+
+
+def _odd(node: XmlElement, without: str) -> str:
+    return "left-0" if node.attributes.get("pad", "").lower() == "true" else without
+
+
+def _signed(node: XmlElement, table: Table, length: int, path: str) -> Table | None:
+    """Give an amount of a sign and packed digits: two parts. The class looks at neither."""
+    source = f"jPOS packager, field {path} ({_class_of(node)})"
+    sign: Table = {"name": "Sign", "kind": "text", "encoding": "ascii", "len": 1, "charset": "an"}
+    amount: Table = {"name": "Amount", "kind": "digits", "encoding": "bcd", "len": length - 1}
+    amount["odd"] = _odd(node, "right-0")
+    parts = {"sign": sign | {"source": source}, "amount": amount | {"source": source}}
+    return {"name": table["name"], "kind": "positional", "source": source, "sub": parts}
 
 
 def _prefix(known: dict[str, Any]) -> dict[str, Any] | None:
@@ -153,7 +166,7 @@ def _composite(
     if why:
         draft.leave_out(path, why)
         return None
-    bitmap_bytes, parts = 0, {}
+    bitmap_bytes, lowest, parts = 0, 2, {}
     for child in node.children:
         draft.count()
         number = _number(child)
@@ -161,22 +174,21 @@ def _composite(
             draft.leave_out(f"{path}, line {child.line}", "no field number of its own")
             return None
         if _class_of(child) in _BITMAP:
-            bitmap_bytes = 8 if _class_of(child) == "IFB_BITMAP" else 0
+            size = _length(child) or 16
+            bitmap_bytes = min(size, 8) if _class_of(child) == "IFB_BITMAP" else 0
+            lowest = 1 if size <= 8 else 2  # of a longer one, the first bit announces more
             bitmap_at = str(number)
-        elif _class_of(child) not in ("IF_NOP", "IF_UNUSED"):
+        elif _class_of(child) not in ("IF_NOP", "IF_UNUSED") and (number or _length(child)):
             part = _field(child, f"{path}.{number}", 0, draft)
             if part is None:
                 draft.leave_out(path, "a part of it cannot be taken over: kept whole")
                 return None
             parts[str(number)] = part
-    if has_bitmap and (not bitmap_bytes or not all(_fits(key, bitmap_at) for key in parts)):
+    bits = range(lowest, bitmap_bytes * 8 + 1)
+    if has_bitmap and not (bits and all(key != bitmap_at and int(key) in bits for key in parts)):
         draft.leave_out(path, "a bitmap of another form than 64 bits: kept whole")
         return None
     return _with_parts(node, table, prefix, path, parts, bitmap_bytes if has_bitmap else 0, draft)
-
-
-def _fits(key: str, bitmap_at: str) -> bool:
-    return key != bitmap_at and 2 <= int(key) <= 64
 
 
 def _with_parts(
@@ -194,7 +206,7 @@ def _with_parts(
     out: Table = {"name": table["name"], "kind": "bitmapped" if bitmap_bytes else "positional"}
     if bitmap_bytes:
         out["bitmap_bytes"] = bitmap_bytes
-        out["max"] = _length(node)
+        out["max"] = min(_length(node) or 1, ELEMENT_BYTES_MAX)
     elif len(ordered) > 1:
         draft.leave_out(path, "parts at its end may be missing there; all are required here")
     if prefix is not None:

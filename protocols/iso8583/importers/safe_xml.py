@@ -1,6 +1,8 @@
-"""XML for foreign files: elements and attributes only, no entity, no inner DTD, all bounded.
+"""XML for foreign files: elements and attributes only, no entity, no default value, all bounded.
 
 A DOCTYPE that names an outer DTD is allowed, because jPOS writes one, and the DTD is never read.
+One inside the file may only say which elements and attributes there are: entities and values by
+default could make a small file a large one.
 """
 
 from dataclasses import dataclass, field
@@ -53,9 +55,14 @@ class _Builder:
     def end(self, tag: str) -> None:
         self.open.pop()
 
-    def doctype(self, name: str, system: str | None, public: str | None, has_inner: int) -> None:
-        if has_inner:
-            self.refuse("a DTD inside the file is not read; take it away.")
+    def attribute(
+        self, element: str, name: str, kind: str, default: str | None, required: int
+    ) -> None:
+        if default is not None:
+            self.refuse("values by default are not read; write them out.")
+
+    def declared(self, name: str, *_: object) -> None:
+        self.refuse("entities are not read; write the text out.")
 
     def entity(self, name: str, is_parameter: bool) -> None:
         self.refuse("entities are not read; write the text out.")
@@ -64,8 +71,8 @@ class _Builder:
 def read_xml(text: str) -> XmlElement:
     """Give the root element.
 
-    Raises: SpecImportError for XML that is broken, beyond the limits, or that has entities or an
-    inner DTD.
+    Raises: SpecImportError for XML that is broken, beyond the limits, or that has entities or
+    values by default.
     """
     raw = text.encode("utf-8")
     if len(raw) > FILE_BYTES_MAX:
@@ -75,7 +82,8 @@ def read_xml(text: str) -> XmlElement:
     builder = _Builder(parser)
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
-    parser.StartDoctypeDeclHandler = builder.doctype
+    parser.AttlistDeclHandler = builder.attribute
+    parser.EntityDeclHandler = builder.declared
     parser.SkippedEntityHandler = builder.entity
     try:
         parser.Parse(raw, True)

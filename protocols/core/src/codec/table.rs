@@ -1,18 +1,13 @@
 //! A spec as a flat table: what the reader and the writer look at instead of Python objects.
 
 use super::hex::tag_bytes;
+use super::page::Page;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 /// Highest element number with three bitmaps.
 pub const NUMBER_MAX: usize = 192;
-
-/// Byte to ASCII, 0xFF where the encoding has none; and back.
-pub struct Page {
-    pub to_ascii: Box<[u8; 256]>,
-    pub from_ascii: Box<[u8; 128]>,
-}
 
 /// How text, digits or bytes stand on the wire.
 pub enum Encoding {
@@ -301,34 +296,9 @@ fn encoding(name: &str, tables: Tables<'_, '_>) -> PyResult<Encoding> {
         "bcd" => Encoding::Bcd,
         "binary" => Encoding::Binary,
         "hex" => Encoding::Hex(None),
-        "ebcdic-hex" => Encoding::Hex(Some(page("cp500", tables)?)),
-        other => Encoding::Page(page(other, tables)?),
+        "ebcdic-hex" => Encoding::Hex(Some(Page::of("cp500", tables)?)),
+        other => Encoding::Page(Page::of(other, tables)?),
     })
-}
-
-fn page(name: &str, tables: Tables<'_, '_>) -> PyResult<Page> {
-    let known = tables
-        .get_item("pages")?
-        .and_then(|pages| pages.get_item(name).ok())
-        .ok_or_else(|| PyValueError::new_err("unknown encoding"))?;
-    let to_ascii: [u8; 256] = known
-        .extract::<Vec<u8>>()?
-        .try_into()
-        .map_err(wrong_table)?;
-    let mut from_ascii = [0_u8; 128];
-    for (byte, ascii) in (0_u8..=255).zip(to_ascii) {
-        if let Some(slot) = from_ascii.get_mut(usize::from(ascii)) {
-            *slot = byte;
-        }
-    }
-    Ok(Page {
-        to_ascii: Box::new(to_ascii),
-        from_ascii: Box::new(from_ascii),
-    })
-}
-
-fn wrong_table(_: Vec<u8>) -> PyErr {
-    PyValueError::new_err("an encoding's table has 256 bytes")
 }
 
 fn charset_of(tables: Tables<'_, '_>, name: &str) -> PyResult<Charset> {

@@ -8,8 +8,8 @@ use super::write::{with_simple, write_composite, write_count, write_element, wri
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-/// Room for a tag and a length: both are at most four bytes.
-const HEADER_BYTES_MAX: usize = 8;
+/// Room for a tag of at most four bytes and a length of at most six.
+const HEADER_BYTES_MAX: usize = 10;
 
 /// Give each sub-element with its value; None unless the dict has exactly these, in this order.
 ///
