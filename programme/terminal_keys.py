@@ -37,13 +37,27 @@ def check_key(registry: Registry, terminal_id: str, merchant_id: str) -> None:
         raise NotFoundError.of("programme.merchant_unknown", merchant=merchant_id)
 
 
-def give_key(
-    registry: Registry, keystore: Keystore, terminal_id: str, merchant_id: str, actor: Actor
-) -> KeyResult:
-    """Register a terminal with its first master key, or give it a new one.
+def key_in_use(registry: Registry, terminal_id: str) -> str:
+    """Give the check value of a terminal's key, '' for a terminal that is not registered yet."""
+    view = registry.terminal(terminal_id)
+    return "" if view is None else registry.shops.key_check_value(terminal_id)
 
-    Stopped between keystore and registry, the next call finishes: a key that the registry does not
-    name yet is the one that it will name. Raises: NotFoundError, RoleError, RuleError.
+
+def give_key(
+    registry: Registry,
+    keystore: Keystore,
+    terminal_id: str,
+    merchant_id: str,
+    actor: Actor,
+    *,
+    replaces: str,
+) -> KeyResult:
+    """Register a terminal with its first master key, or give it a new one for that which it has.
+
+    `replaces` is the check value of the key that goes, '' for none (`key_in_use`). Stopped between
+    keystore and registry, the next call finishes: a key that the registry does not name yet is the
+    one that it will name. A terminal that has another key than `replaces` was given its new one
+    already, and keeps it. Raises: NotFoundError, RoleError, RuleError.
     """
     label, view = key_label(terminal_id), registry.terminal(terminal_id)
     if view is None:
@@ -58,7 +72,8 @@ def give_key(
         registry.shops.add_terminals([request], actor)
     else:
         label = view.key_label
-        if registry.shops.key_check_value(terminal_id) == keystore.check_value(label):
-            keystore.rotate(label)
-        registry.shops.set_key(terminal_id, keystore.check_value(label), actor)
+        if key_in_use(registry, terminal_id) == replaces:
+            if keystore.check_value(label) == replaces:
+                keystore.rotate(label)
+            registry.shops.set_key(terminal_id, keystore.check_value(label), actor)
     return KeyResult(terminal_id, label, keystore.check_value(label), keystore.generation(label))

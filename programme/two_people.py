@@ -27,7 +27,7 @@ from programme.sweep import (
     release,
     sweep,
 )
-from programme.terminal_keys import KeyResult, check_key, give_key
+from programme.terminal_keys import KeyResult, check_key, give_key, key_in_use
 from protocols.values import SEN_PER_RUPIAH
 
 Result = DisbursementResult | SweepResult | ReleaseResult | RefundResult | KeyResult
@@ -99,10 +99,13 @@ class TwoPeople:
     def propose_key(self, terminal_id: str, merchant_id: str, maker: Actor) -> Proposal:
         """Propose a master key for a terminal: its first one, at a home shop, or a new one.
 
-        Raises, with nothing kept: NotFoundError, RuleError.
+        Raises, with nothing kept: NotFoundError, RuleError; ProposalError while another for this
+        terminal is open.
         """
-        check_key(self._registry, terminal_id, merchant_id)
-        terms = {"terminal": terminal_id, "merchant": merchant_id}
+        open_one = self._open_key(terminal_id)
+        if open_one is not None:
+            raise ProposalError.of("programme.proposal_known", proposal=open_one.number)
+        terms = self._key_terms(terminal_id, merchant_id)
         return self._propose(ProposalKind.KEY, terms, maker)
 
     def approve(self, number: int, checker: Actor) -> Proposal:
@@ -207,11 +210,31 @@ class TwoPeople:
         self, terminal_id: str, merchant_id: str, maker: Actor, checker: Actor
     ) -> KeyResult:
         """Give a terminal a master key with both people at one desk."""
-        check_key(self._registry, terminal_id, merchant_id)
-        terms = {"terminal": terminal_id, "merchant": merchant_id}
+        open_one = self._open_key(terminal_id)
+        terms = (
+            self._key_terms(terminal_id, merchant_id) if open_one is None else dict(open_one.terms)
+        )
         _proposal, result = self.at_once(ProposalKind.KEY, terms, maker, checker)
         assert isinstance(result, KeyResult)
         return result
+
+    def _key_terms(self, terminal_id: str, merchant_id: str) -> dict[str, str]:
+        """Give the terms of a key: they name the one that goes, so that one run gives one key."""
+        check_key(self._registry, terminal_id, merchant_id)
+        replaces = key_in_use(self._registry, terminal_id)
+        return {"terminal": terminal_id, "merchant": merchant_id, "replaces": replaces}
+
+    def _open_key(self, terminal_id: str) -> Proposal | None:
+        """Give the proposal for a terminal's key that is not done; there is one at most."""
+        return next(
+            (
+                proposal
+                for state in (ProposalState.APPROVED, ProposalState.PROPOSED)
+                for proposal in self._registry.proposals.all(state)
+                if proposal.kind is ProposalKind.KEY and proposal.terms.get("terminal") == terminal_id
+            ),
+            None,
+        )
 
     def _check_day(self, day: date) -> None:
         if day > self._registry.today:
@@ -279,6 +302,7 @@ class TwoPeople:
         assert self._keystore is not None, "whoever carries out a key has the keystore open"
         terms = found.terms
         result = give_key(
-            self._registry, self._keystore, terms["terminal"], terms["merchant"], found.maker
-        )
+            self._registry, self._keystore, terms["terminal"], terms["merchant"], found.maker,
+            replaces=terms.get("replaces", key_in_use(self._registry, terms["terminal"])),
+        )  # fmt: skip
         return result, {"label": result.label, "check_value": result.check_value}

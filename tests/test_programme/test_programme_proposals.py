@@ -204,6 +204,47 @@ def test_first_key_and_new_key_of_a_terminal_take_two_people(registry, actors, t
     assert "value" not in repr(registry.trail.tail(1)[0].after).replace("check_value", "")
 
 
+@pytest.mark.parametrize("first_key", [True, False])
+def test_key_that_was_given_before_a_kill_is_not_given_twice_by_the_next_run(
+    registry, actors, two, add_shop, monkeypatch, first_key
+):
+    add_shop(designated=True)
+    shop, second = "EWSMDPLR0000001", Actor(Agency.BANK, "bank-02")
+    if not first_key:
+        two.key_at_once("12400001", shop, actors.bank, second)
+    made = two.propose_key("12400001", shop, actors.bank)
+    with pytest.raises(ProposalError, match="still open"):
+        two.propose_key("12400001", shop, second)
+    two.approve(made.number, second)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.proposals, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            two.carry_out(made.number)
+    given = registry.shops.key_check_value("12400001")
+    _done, again = two.carry_out(made.number)
+    assert (again.check_value, again.generation) == (given, 1 if first_key else 2)
+    assert registry.shops.key_check_value("12400001") == given
+
+
+def test_two_at_one_desk_finish_the_key_that_a_kill_left_open(
+    registry, actors, two, add_shop, monkeypatch
+):
+    add_shop(designated=True)
+    shop, second = "EWSMDPLR0000001", Actor(Agency.BANK, "bank-02")
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.proposals, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            two.key_at_once("12400001", shop, actors.bank, second)
+    given = registry.shops.key_check_value("12400001")
+    again = two.key_at_once("12400001", shop, actors.bank, second)
+    assert (again.check_value, again.generation) == (given, 1)
+    assert registry.proposals.all(ProposalState.APPROVED) == []
+
+
+def _die(*_arguments):
+    raise KeyboardInterrupt
+
+
 def test_sweep_is_proposed_and_carried_out(registry, actors, two, determined, clock):
     decree, _cards = determined(2)
     two.disburse_at_once(decree, MONTH, actors.dinsos, actors.checker)
