@@ -282,7 +282,7 @@ def _remove_dead(path: Path) -> None:
 
 def _cannot_listen(where: str, error: OSError) -> CardWireError:
     return CardWireError(
-        f"{where}: cannot listen ({error.strerror or 'not possible'}).",
+        f"{where}: cannot listen ({error.strerror or error}).",
         internal=f"listen on {where}: {error!r}",
         fix="Give another address, or end what uses this one.",
     )

@@ -39,10 +39,10 @@ def masked_command(raw: bytes) -> str:
     if len(data) < raw[4] or len(rest) > 1:
         return f"{head} [{len(body)} bytes]"
     shown = data.hex().upper()
-    hidden = raw[1] not in _SHOWN_COMMANDS or len(data) > _SHOWN_BYTES or _may_be_a_number(shown)
-    return " ".join(
-        (head, f"[{len(data)} bytes]" if hidden else shown, rest.hex().upper())
-    ).rstrip()
+    is_number = raw[1] == _SELECT and len(shown) >= _DIGITS_HIDDEN and shown.isdecimal()
+    if raw[1] not in _SHOWN_COMMANDS or len(data) > _SHOWN_BYTES or is_number:
+        shown = f"[{len(data)} bytes]"
+    return f"{head} {shown} {rest.hex().upper()}".rstrip()
 
 
 def masked_response(raw: bytes, command: bytes) -> str:

@@ -213,6 +213,20 @@ def test_trace_shows_no_pin_of_a_verify() -> None:
     assert "123456" not in struck.trace.text()
 
 
+def test_trace_tells_data_from_the_length_wanted_and_hides_what_may_be_a_card_number() -> None:
+    struck = layer()
+    kinds(
+        struck, SELECT,
+        bytes.fromhex("00A4040008" + PAN.reveal() + "00"), bytes.fromhex("00A4040011" + "F0" * 17),
+        bytes.fromhex("00A4040007F053534E0100"), bytes.fromhex("00A40400"),
+    )  # fmt: skip
+    assert [entry.command for entry in struck.trace.entries] == [
+        "00A40400 05 F053534E01 00",
+        "00A40400 08 [8 bytes] 00", "00A40400 11 [17 bytes]",
+        "00A40400 07 [6 bytes]", "[4 bytes]",
+    ]  # fmt: skip
+
+
 def test_command_names_tell_unknown_commands_apart() -> None:
     assert command_name(b"") == "UNKNOWN"
     assert command_name(bytes.fromhex("00C0000010")) == "GET_RESPONSE"

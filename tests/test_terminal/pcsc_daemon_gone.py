@@ -49,4 +49,5 @@ async def main(folder: Path) -> None:
                 sys.stdout.write(f"{type(error).__name__} {held_ms:.0f}\n")
 
 
-asyncio.run(main(Path(sys.argv[1])))
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
