@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "sim_system" / "injected_bugs.toml"
 PACKAGES = ("cardsim", "ledger", "lumbung", "programme", "protocols", "switch", "terminal")
 TESTS = ("sim_system", "test_ledger")
+#: Seeds that must pass without a bug, each engine among them.
+SOUND_SEEDS = 3
 #: For all seeds of a bug. A day that does not end fails by its number of events, not by this.
 RUN_S = 900
 _FAILED = re.compile(r"seed (\d+) FAILED")
@@ -69,6 +71,8 @@ def inject(bugs: Sequence[Bug], say: Callable[[str], object]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="lumbung-bugs-") as directory:
         copy = Path(directory)
         make_copy(copy)
+        unsound = run_seeds(copy, SOUND_SEEDS, "")
+        assert not unsound, f"without a bug the simulation fails as well: {unsound}"
         for bug in bugs:
             how = try_bug(copy, bug)
             say(f"injected-bugs: {'caught' if how else 'MISSED'}  {bug.name}  ({how or bug.seeds})")

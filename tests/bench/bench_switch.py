@@ -55,8 +55,11 @@ PREPARED = 40_000
 IDLE_LINKS = 20_000
 #: Files that a process has open beside its links.
 OTHER_FILES = 200
-#: A jPOS server that answers a packed 0200, `address:port`; without it there is no such row.
+#: Where jPOS and what it needs lie as jars, or the `address:port` of a jPOS server that answers a
+#: packed 0200; without either there is no such row.
 JPOS = os.environ.get("LUMBUNG_JPOS", "")
+#: Seconds that a server of jPOS works before it is measured: its code is compiled meanwhile.
+JPOS_WARM_SECONDS = 6.0
 RESTARTS = 3
 HERE = Path(__file__).resolve().parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -137,7 +140,7 @@ def closed_rows(case: str, subject: str, tally: Tally) -> list[figures.Row]:
 
 
 def listener() -> Iterator[figures.Row]:
-    """Measure the approving listeners, ours and pyiso8583's, in turn."""
+    """Measure the approving listeners in turn: ours, pyiso8583, and jPOS where it is there."""
     payload = Codec(parse_spec(PACKED, "packed")).encode(Message("0200", dict(ELEMENTS)))
     messages = [Prepared(frame(payload, TPDU, EDC_FRAMES), 0)] * 400_000
     subjects = {"ours": ours_subject(), "pyiso8583": "pyiso8583"}
@@ -150,10 +153,25 @@ def listener() -> Iterator[figures.Row]:
                 used = cpu_seconds(process.pid) - before
             yield from closed_rows(case, subject, tally)
             yield row(case, subject, "cpu_us", round(used / tally.answered * 1e6, 1), "us")
-        if JPOS:
+        if JPOS and Path(JPOS).is_dir():
+            yield from jpos_rows(case, messages, connections)
+        elif JPOS:
             host, _, port = JPOS.rpartition(":")
             tally = closed(host, int(port), messages, connections, SECONDS / 2)
             yield from closed_rows(case, "jpos", tally)
+
+
+def jpos_rows(case: str, messages: list[Any], connections: int) -> Iterator[figures.Row]:
+    """Measure jPOS as an approving listener on the core that the others have, once it is warm."""
+    source = HERE / "peers" / "JposListener.java"
+    java = ("java", "-cp", f"{Path(JPOS).resolve()}/*", str(source))
+    with child("taskset", "-c", str(CORES[0]), *java) as (process, line):
+        closed("127.0.0.1", int(line), messages, connections, JPOS_WARM_SECONDS)
+        before = cpu_seconds(process.pid)
+        tally = closed("127.0.0.1", int(line), messages, connections, SECONDS / 2)
+        used = cpu_seconds(process.pid) - before
+    yield from closed_rows(case, "jpos", tally)
+    yield row(case, "jpos", "cpu_us", round(used / tally.answered * 1e6, 1), "us")
 
 
 def ours_subject() -> str:
