@@ -25,6 +25,8 @@ from terminal.wording import NO_ANSWER, Wording, outcome_text, word
 _APPROVED = ("00", "10")
 #: The outcome of what waits in the terminal until the bank can be reached.
 _NOT_REACHED = "91"
+#: Whose slips are nobody's business but the holder's.
+_HOLDERS_OWN = frozenset({Kind.BALANCE, Kind.STATEMENT, Kind.PIN_CHANGE})
 #: Where a transaction stands while its end is not known.
 _OPEN = frozenset({Status.REVERSING, Status.REDUCING, Status.QUEUED})
 
@@ -126,7 +128,7 @@ class ResultMaker:
             reversed=transaction.reversal is not None,
             reversal_settled=transaction.status is Status.REVERSED,
             repeated=repeated,
-            receipt_toko=self._render(slip, Copy.MERCHANT, repeated),
+            receipt_toko=self._of_shop(slip, repeated),
             receipt_pembeli=self._render(slip, Copy.CUSTOMER, repeated),
             voucher=intent.voucher if waits else "",
             statement=slip.statement,
@@ -195,6 +197,12 @@ class ResultMaker:
             receipt_pembeli=printed,
         )
 
+    def _of_shop(self, slip: Slip, repeated: bool = False) -> str:
+        """Give the shop's copy; of what is the holder's alone there is none."""
+        if slip.kind in _HOLDERS_OWN:
+            return ""
+        return self._render(slip, Copy.MERCHANT, repeated)
+
     def _render(self, slip: Slip, copy: Copy, repeated: bool = False) -> str:
         return render(slip, copy, reprint=repeated, lang=self.lang, columns=self.columns)
 
@@ -225,7 +233,7 @@ class ResultMaker:
             detail=refused.sentence(self.lang),
             amount_sen=amount_sen,
             last_four=last_four,
-            receipt_toko=self._render(slip, Copy.MERCHANT),
+            receipt_toko=self._of_shop(slip),
             receipt_pembeli=self._render(slip, Copy.CUSTOMER),
         )
 

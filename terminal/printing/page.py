@@ -70,9 +70,9 @@ def _weight(line: str) -> int:
     """Give how a line stands out: the heading and the money are what people look for."""
     words = line.strip()
     tall, bold = _standing_out()
-    if words.startswith(tall):
-        return _TALL
-    return _BOLD if words.startswith(bold) else _PLAIN
+    if words.startswith(bold):  # One of them begins as the total does.
+        return _BOLD
+    return _TALL if words.startswith(tall) else _PLAIN
 
 
 @cache
