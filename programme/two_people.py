@@ -226,15 +226,14 @@ class TwoPeople:
 
     def _open_key(self, terminal_id: str) -> Proposal | None:
         """Give the proposal for a terminal's key that is not done; there is one at most."""
-        return next(
-            (
-                proposal
-                for state in (ProposalState.APPROVED, ProposalState.PROPOSED)
-                for proposal in self._registry.proposals.all(state)
-                if proposal.kind is ProposalKind.KEY and proposal.terms.get("terminal") == terminal_id
-            ),
-            None,
+        states = (ProposalState.APPROVED, ProposalState.PROPOSED)
+        open_keys = (
+            proposal
+            for state in states
+            for proposal in self._registry.proposals.all(state)
+            if proposal.kind is ProposalKind.KEY
         )
+        return next((one for one in open_keys if one.terms.get("terminal") == terminal_id), None)
 
     def _check_day(self, day: date) -> None:
         if day > self._registry.today:

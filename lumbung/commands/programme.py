@@ -14,6 +14,7 @@ from lumbung.commands.programme_desk import (
     say,
     write_registry,
 )
+from lumbung.progress import progress
 from programme.actors import Actor, Agency
 from programme.decree import (
     DecreeDiff,
@@ -37,6 +38,7 @@ STAGES = [
     DecreeState.DETERMINATION.value,
 ]
 
+_READ = "lines read"
 #: Changes shown of each kind: a screen or two; --json gives all.
 LINES_SHOWN_MAX = 100
 
@@ -101,7 +103,7 @@ def import_decree_file(
         _attest(file, directory, lines, officer, as_json=as_json)
         return
     if directory is None:
-        found = read_decree(file, on_lines=_tell_progress)
+        found = read_decree(file, on_lines=progress(_READ))
         told = ["dry run: nothing was taken in; --data DIRECTORY takes it in"]
         values = _file_values(found)
     elif dry_run:
@@ -128,7 +130,7 @@ def _file_values(found: DecreeFile) -> dict[str, Any]:
 
 def _read(file: Path, registry: Registry) -> DecreeFile:
     """Read the file; the registry knows who was seen to be another of the same name."""
-    found = read_decree(file, on_lines=_tell_progress, distinct=registry.people.is_distinct)
+    found = read_decree(file, on_lines=progress(_READ), distinct=registry.people.is_distinct)
     if len(found.rows) >= PROGRESS_LINES:
         click.echo(f"{len(found.rows):,} people are compared with the registry", err=True)
     return found
@@ -148,13 +150,9 @@ def _attest(
     say({"attested": list(lines)}, told, as_json=as_json)
 
 
-def _tell_progress(done: int, of: int) -> None:
-    click.echo(f"{done:,} of {of:,} lines read", err=True)
-
-
 def _take_in(registry: Registry, found: DecreeFile, officer: Actor) -> dict[str, Any]:
     diff = compare_decree(registry, found)
-    done = import_decree(registry, found, officer)
+    done = import_decree(registry, found, officer, on_people=progress("people registered"))
     return {
         "applied": True, "number": done.decree.decree_number, "new_people": done.new_people,
         "changed_people": done.changed_people, "changed": done.changed,

@@ -16,6 +16,7 @@ from lumbung.commands.programme_desk import (
     say,
     table,
 )
+from lumbung.progress import progress
 from programme.actors import Actor
 from programme.registry.proposals import Proposal, ProposalState
 from programme.rows import ProposalRow
@@ -110,7 +111,7 @@ def _refund_arguments(
 
 def tell_progress(done: int, of: int) -> None:
     """Say on standard error how far a run is."""
-    click.echo(f"{done} of {of} cards", err=True)
+    progress("cards")(done, of)
 
 
 def proposal_row(found: Proposal) -> dict[str, Any]:

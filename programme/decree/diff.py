@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from programme.decree.faults import DecreeFileError, Fault, complaint
 from programme.decree.reader import DecreeFile
 from programme.registry.decrees import DecreeLine, DecreeRecord, LineOutcome
-from programme.registry.people import Clash
 from programme.registry.registry import Registry
+from programme.registry.survey import Clash
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Decrees in the registry: lines, stages, and what may be paid (R49; Perwali 70/2025 art. 7-10)."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -107,6 +107,8 @@ class DecreeBook:
         people: Sequence[PersonRecord],
         amounts: Sequence[tuple[int, LineOutcome]],
         actor: Actor,
+        *,
+        on_people: Callable[[int, int], None] | None = None,
     ) -> tuple[DecreeRecord, int, int]:
         """Give the decree, how many people are new, and how many changed; the same file again
         changes nothing.
@@ -119,7 +121,7 @@ class DecreeBook:
             found = _same_file(unit.connection, head.name, head.file_sha256)
             if found is not None:
                 return found, 0, 0
-            numbers, fresh, changed = self._people.register(unit, people)
+            numbers, fresh, changed = self._people.register(unit, people, on_people)
             decree = unit.next_number(schema.decrees, "decree_number")
             unit.connection.execute(insert(schema.decrees).values(_new_row(decree, head)))
             lines = [

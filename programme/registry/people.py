@@ -1,6 +1,6 @@
 """Recipients and families: registered from decree lines, found again by HMAC (R26)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,11 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, Row, func, select, update
 
 from programme.actors import Actor
-from programme.errors import DuplicateError, NotFoundError, RegistryForeignError
+from programme.errors import NotFoundError, RegistryForeignError
+from programme.limits import PROGRESS_LINES
 from programme.policy import CardHolder, policy
 from programme.registry import schema
+from programme.registry.survey import Clash, ClashError, Survey
 from programme.registry.unit import Context, Unit, parts
 from programme.roles import require
 
@@ -28,45 +30,6 @@ class PersonRecord:
     address: str = field(repr=False)
     village: str
     district: str
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """Why a person may not be registered: `index` in the list given, and the column to blame.
-
-    `other` is the index of the other person in the list, or, when `registered`, the number of the
-    recipient whom the registry has.
-    """
-
-    index: int
-    column: str
-    other: int
-    registered: bool
-
-
-class ClashError(DuplicateError):
-    """Some people may not be registered; nothing was."""
-
-    def __init__(self, clashes: Sequence[Clash]) -> None:
-        """Keep the clashes; the text names the rows of the first ten."""
-        rows = ", ".join(str(clash.index + 1) for clash in clashes[:10])
-        key, values = "programme.clashes", {"count": str(len(clashes)), "rows": rows}
-        said = str(DuplicateError.of(key, **values))
-        super().__init__(said, key=key, values=dict(values))
-        self.clashes = tuple(clashes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """What a list of people means against the registry: nothing is written to learn it.
-
-    `numbers` holds the recipient's number of each person, None for a new one; `changed` the
-    columns that differ, by index in the list.
-    """
-
-    numbers: tuple[int | None, ...]
-    clashes: tuple[Clash, ...]
-    changed: dict[int, tuple[str, ...]]
 
 
 class PeopleBook:
@@ -186,7 +149,12 @@ class PeopleBook:
                     found[index] = columns
         return dict(sorted(found.items()))
 
-    def register(self, unit: Unit, people: Sequence[PersonRecord]) -> tuple[list[int], int, int]:
+    def register(
+        self,
+        unit: Unit,
+        people: Sequence[PersonRecord],
+        on_people: Callable[[int, int], None] | None = None,
+    ) -> tuple[list[int], int, int]:
         """Give (recipient numbers in order, how many new, how many changed), inside a change.
 
         A person who is registered already keeps the number and takes what changed. Raises
@@ -199,7 +167,7 @@ class PeopleBook:
             raise ClashError(found.clashes)
         families = _family_numbers(unit, faces)
         self._update(unit, people, faces, families, found)
-        numbers = self._insert(unit, people, faces, families, found.numbers)
+        numbers = self._insert(unit, people, faces, families, found.numbers, on_people)
         return numbers, found.numbers.count(None), len(found.changed)
 
     def _update(
@@ -254,11 +222,14 @@ class PeopleBook:
         faces: Sequence["_Face"],
         families: dict[bytes, int],
         known: Sequence[int | None],
+        on_people: Callable[[int, int], None] | None,
     ) -> list[int]:
         number = unit.next_number(schema.recipients, "recipient_number")
         rows: list[dict[str, Any]] = []
-        numbers = []
+        numbers: list[int] = []
         for person, face, there in zip(people, faces, known, strict=True):
+            if on_people is not None and len(numbers) % PROGRESS_LINES == PROGRESS_LINES - 1:
+                on_people(len(numbers) + 1, len(people))
             if there is not None:
                 numbers.append(there)
                 continue
@@ -277,6 +248,8 @@ class PeopleBook:
             numbers.append(number)
             number += 1
         unit.add(schema.recipients, rows)
+        if on_people is not None and len(people) >= PROGRESS_LINES:
+            on_people(len(people), len(people))
         return numbers
 
 
