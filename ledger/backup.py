@@ -8,6 +8,7 @@ the destination is no ledger.
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +102,8 @@ class _Copy:
         self._write(segment_name(number), tail, identity.segment_size)
         for snapshot in snapshot_numbers(self._storage.names()):
             if snapshot < number:
-                self._share(snapshot_name(snapshot))
+                with suppress(FileNotFoundError):  # The writer keeps the newest only.
+                    self._share(snapshot_name(snapshot))
         page = bytearray(identity.pack() + 2 * ZERO_BLOCK)
         if mark is not None:
             page[mark.offset : mark.offset + BLOCK_BYTES] = mark.pack()

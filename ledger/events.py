@@ -39,12 +39,16 @@ def transfer_events(transfers: Iterable[Transfer]) -> list[TransferEvent]:
     for position, transfer in enumerate(transfers):
         event = cast(TransferEvent, _fields(transfer))
         (a, b, c, d, e, f, user_data_64, user_data_32, timeout, ledger, code, flags, time) = event
-        if (
-            (a | b | c | d | e | f) >> 128
-            or (user_data_64 | time) >> 64
-            or (user_data_32 | timeout | ledger) >> 32
-            or (code | flags) >> 16
-        ):
+        try:
+            fits = not (
+                (a | b | c | d | e | f) >> 128
+                or (user_data_64 | time) >> 64
+                or (user_data_32 | timeout | ledger) >> 32
+                or (code | flags) >> 16
+            )
+        except TypeError:  # No integer at all; the native engine says the same of it.
+            fits = False
+        if not fits:
             raise LedgerBatchError(
                 f"event {position}: a field is negative or wider than its place in the 128-byte "
                 "layout; see docs/reference/transfer.md"

@@ -5,7 +5,7 @@ is known to be ours.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from ledger.errors import (
 )
 from ledger.frame import BLOCK_BYTES
 from ledger.housekeeping import SEAL_TEMPORARY_NAME, SNAPSHOT_TEMPORARY_NAME
-from ledger.limits import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN
+from ledger.limits import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, ZERO_CHUNK_BYTES
 from ledger.log import (
     SPARE_TEMPORARY_NAME,
     SUPERBLOCK_NAME,
@@ -29,7 +29,7 @@ from ledger.log import (
     adopt_spare,
     create_log,
 )
-from ledger.pages import seal_name
+from ledger.pages import seal_name, segment_name
 from ledger.recovery import Scanner, list_segments
 from ledger.restoring import capture, find_start, restore
 from ledger.sealed import SealedSegment
@@ -119,6 +119,8 @@ def open_log(
         raise LedgerForeignError(
             f"{storage.location}: holds {foreign[0]!r} and is no ledger; name an empty directory"
         )
+    if not exists:
+        _check_unfinished(storage, names)
     if not exists and (read_only or not create):
         raise LedgerForeignError(f"{storage.location}: no ledger here; create one first")
     if exists:
@@ -129,6 +131,7 @@ def open_log(
             storage.remove(name)
     # Asked again under the lock: another process may have made the ledger in between.
     if SUPERBLOCK_NAME not in storage.names():
+        _check_unfinished(storage, storage.names())
         _create(storage, segment_size, random_bytes)
     return _read(storage, read_superblock(storage), checkpoint, read_only=False)
 
@@ -149,15 +152,35 @@ def resume_log(opened: OpenedLog) -> None:
         books.cool_all(log.segments[:-1])
 
 
+def _check_unfinished(storage: Storage, names: Sequence[str]) -> None:
+    """Raise `LedgerCorruptError` when a directory without a superblock was a whole ledger once.
+
+    A creation that was interrupted leaves one segment at most, with its header page and no frame.
+    Whatever holds more has lost its superblock, and is not made anew over its records.
+    """
+    segment = segment_name(1)
+    found = [name for name in names if name[:8].isdigit() and name != segment]
+    if not found and segment in names:
+        size = storage.size(segment)
+        starts = range(BLOCK_BYTES, size, ZERO_CHUNK_BYTES)
+        chunks = (storage.read(segment, start, ZERO_CHUNK_BYTES) for start in starts)
+        found = [segment] if any(chunk.strip(b"\0") for chunk in chunks) else []
+    # Looked for again: another process may have finished its creation meanwhile.
+    if found and SUPERBLOCK_NAME not in storage.names():
+        raise LedgerCorruptError(
+            f"{storage.location}/{SUPERBLOCK_NAME}, offset 0: it is missing, and {found[0]} "
+            "belongs to a ledger; restore the superblock from a backup, nothing was changed"
+        )
+
+
 def _create(storage: Storage, segment_size: int, random_bytes: Callable[[int], bytes]) -> None:
     if segment_size % BLOCK_BYTES or not SEGMENT_SIZE_MIN <= segment_size <= SEGMENT_SIZE_MAX:
         raise LedgerBatchError(
             f"segment size {segment_size}: a multiple of {BLOCK_BYTES} from {SEGMENT_SIZE_MIN} "
             f"to {SEGMENT_SIZE_MAX}"
         )
-    for name in storage.names():  # What a creation that was interrupted left behind.
-        if name.endswith((".seg", ".seal", ".snap")):
-            storage.remove(name)
+    if segment_name(1) in storage.names():  # What a creation that was interrupted left behind.
+        storage.remove(segment_name(1))
     create_log(storage, segment_size, random_bytes)
 
 

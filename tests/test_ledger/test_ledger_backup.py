@@ -8,6 +8,7 @@ import pytest
 
 from ledger.backup import back_up
 from ledger.errors import LedgerCorruptError, LedgerForeignError
+from ledger.snapshot import snapshot_numbers as numbers
 from ledger.structures import Account, Transfer
 from tests.test_ledger.conftest import OpenEngine, SteppingClock, counting_bytes
 from tests.test_ledger.test_ledger_sealing import work_on
@@ -38,6 +39,22 @@ def test_a_backup_beside_the_writer_opens_verifies_and_goes_on(
         copy.create_transfers([Transfer(id=first + n, **MOVE) for n in range(60)])
     assert copy.verify().records == copy.last_sequence
     assert ledger.verify().records == ledger.last_sequence
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_snapshot_that_the_writer_removes_meanwhile_is_left_out(
+    open_engine: OpenEngine,
+    clock: SteppingClock,
+    tmp_path: Path,
+    link: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = open_engine(segment_size=SIZE)
+    work_on(ledger, clock, seed=2, batches=30)
+    # As it is when the listing saw one more than the next moment.
+    monkeypatch.setattr("ledger.backup.snapshot_numbers", lambda names: [0, *numbers(names)])
+    report = back_up(tmp_path / "ledger", tmp_path / "copy", link=link)
+    assert open_engine(tmp_path / "copy", read_only=True).verify().records == report.last_sequence
 
 
 @pytest.mark.slow

@@ -138,6 +138,31 @@ def test_a_creation_that_was_interrupted_is_made_anew(
     assert not (directory / "spare.tmp").exists()
 
 
+@pytest.mark.parametrize("left", ["frame", "sealed", "snapshot", "second"])
+def test_a_ledger_that_lost_its_superblock_is_refused_and_not_made_anew(
+    open_engine: OpenEngine, tmp_path: Path, left: str
+) -> None:
+    ledger = open_engine(segment_size=16_384)
+    ledger.create_accounts(TWO)
+    for number in range(3, 12 if left != "frame" else 4):
+        ledger.create_transfers([move(number)])
+    ledger.close()
+    directory = tmp_path / "ledger"
+    kept = {"frame": "00000001.seg", "sealed": "*.seal", "snapshot": "*.snap", "second": "*.seg"}
+    wanted = set(directory.glob(kept[left]))
+    assert wanted
+    for path in directory.iterdir():
+        if path not in wanted:
+            path.unlink()
+    if left == "second":  # The spare is zero and says nothing; the fourth segment does.
+        assert (directory / "00000004.seg").exists()
+    before = {path.name: path.read_bytes() for path in wanted}
+    for options in ({}, {"create": False}, {"read_only": True}):
+        with pytest.raises(LedgerCorruptError, match=r"superblock, offset 0: it is missing"):
+            open_engine(segment_size=16_384, **options)
+    assert {path.name: path.read_bytes() for path in wanted} == before
+
+
 def test_a_spare_is_made_again_as_soon_as_one_was_taken(
     open_engine: OpenEngine, tmp_path: Path
 ) -> None:

@@ -58,12 +58,13 @@ def test_an_index_that_lies_in_one_part_frees_no_id(engine: str, part: str) -> N
     place = SealedSegment(disk, 2).parts._asdict()[part]
     # Every id leads to the first record, or to none; nothing about that is out of its bounds.
     disk.files["00000002.seal"].seen[place.offset : place.end] = bytes(place.length)
+    said = ""
     try:
         statuses = {a.status.name for a in ledger.create_transfers([Transfer(id=105, **MOVE)])}
     except LedgerError as error:
-        assert "00000002.seal, offset" in str(error)
-    else:  # The native engine keeps what it needs of this part in memory.
-        assert statuses == {"EXISTS"}
+        said, statuses = str(error), set()
+    # The native engine keeps one of the parts in memory, and needs nothing of the file.
+    assert "00000002.seal, offset" in said or statuses == {"EXISTS"}
 
 
 class Unreadable(SimulatedDisk):

@@ -13,7 +13,7 @@ pub const BLOCK_U64: u64 = BLOCK as u64;
 /// Bytes of a frame header.
 pub const HEADER: usize = 128;
 /// The version that this engine reads and writes.
-const VERSION: u16 = 1;
+pub const VERSION: u16 = 1;
 const BLOCK_FIELD: u32 = 4096;
 
 /// 16 random bytes: a ledger's uuid, a segment's epoch nonce.

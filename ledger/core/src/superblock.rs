@@ -8,10 +8,11 @@ use crate::fault::{Fault, FaultKind};
 use crate::limits::MARK_READS_MAX;
 use crate::pages::{
     frame_bytes, segment_name, CommitMark, FrameHeader, Identity, PageError, BLOCK, BLOCK_U64,
-    HEADER, MARK_OFFSETS,
+    HEADER, MARK_OFFSETS, VERSION,
 };
 use crate::segments::{names, sealed_name};
 use crate::storage::{path_of, read_fully, Access, Storage};
+use crate::wire::u16_at;
 
 /// The superblock's name.
 pub const SUPERBLOCK: &str = "superblock";
@@ -99,7 +100,7 @@ pub fn read_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
         Ok(identity) if identity.is_sound() => identity,
         Ok(_) => return Err(Fault::corrupt(&path, 24, "no ledger has such segments")),
         Err(PageError::Foreign) => return Err(foreign(&path, "is not a ledger's superblock")),
-        Err(PageError::Version) => return Err(foreign(&path, "is of another version")),
+        Err(PageError::Version) => return Err(of_version(&path, u16_at(&bytes, 6))),
         Err(PageError::Damaged) => {
             return Err(Fault::corrupt(&path, 0, "the identity page is damaged"))
         }
@@ -131,6 +132,15 @@ pub fn read_superblock(storage: &dyn Storage) -> Result<Superblock, Fault> {
             damaged_slot: damaged.or(short),
         }),
     }
+}
+
+fn of_version(path: &std::path::Path, version: u16) -> Fault {
+    let text = format!(
+        "{}, offset 6: format version {version}, this program knows {VERSION}; open it with the \
+         version that made it",
+        path.display()
+    );
+    Fault::new(FaultKind::Foreign, text)
 }
 
 fn foreign(path: &std::path::Path, what: &str) -> Fault {
