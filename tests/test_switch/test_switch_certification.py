@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import LedgerBusyError
+from ledger.errors import LedgerBusyError, LedgerFullError, LedgerPoisonedError
+from ledger.statuses import CreateTransferStatus
+from programme.chart import TransferCode
 from programme.registry_port import BlockReason, CardStatus, ProxyView
 from protocols.iso8583 import Message
 from protocols.refusals import outcome_texts, reason_texts
@@ -16,33 +18,41 @@ from tests.test_switch.switch_edc import PIN, Chip
 from tests.test_switch.switch_site import Line, Site
 
 TABLE = tomllib.loads((Path(__file__).parents[2] / "fixtures/certification.toml").read_text())
+SICK = {"busy": LedgerBusyError, "full": LedgerFullError, "lost": LedgerPoisonedError}
 NETWORK = {"key-change": "161", "log-on": "001", "log-off": "002", "echo": "301"}
 TOTALS = ("sales", "sales_amount", "voids", "voids_amount", "refunds", "refunds_amount")
 #: Source: domain.md 7.2.
 DISPLAY_COLUMNS = 21
-TOLD = ("code", "codes", "reason", "moves", "balance", "months", "statement", "totals_told")
+TOLD = (
+    "code", "codes", "reason", "moves", "posts", "balance", "months", "statement", "totals_told",
+)  # fmt: skip
+#: The one record that each kind of message leaves when money moves.
+POSTED_AS = {
+    "purchase": "PURCHASE", "voucher": "OUTAGE_SALE", "void": "VOID", "refund": "REFUND",
+    "reversal": "REVERSAL", "fund": "DISBURSEMENT",
+}  # fmt: skip
 KNOWN = {
     *TOLD, "send", "do", "build", "together", "as", "of", "mti", "rupiah", "pin", "card", "shop",
     "terminal", "elements", "chip", "mac", "answer_mac", "take_keys", "spoil_mac", "approved",
     "business_date", "processing_code", "keep", "key_of", "totals", "proxy", "item", "accepts",
     "new_pin", "hours", "name", "set", "status", "purse", "category", "suspended", "designated",
-    "period", "answers", "number",
+    "period", "answers", "number", "is_cut",
 }  # fmt: skip
 
 
 class SickLedger:
-    """A ledger that answers busy while it is told to; all else is the real one's."""
+    """A ledger that refuses as it is told to; all else is the real one's."""
 
     def __init__(self, ledger: Any) -> None:
         self.ledger = ledger
-        self.is_busy = False
+        self.answers = "well"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
 
     def create_transfers(self, transfers: Any) -> Any:
-        if self.is_busy:
-            raise LedgerBusyError("busy")
+        if self.answers in SICK:
+            raise SICK[self.answers](self.answers)
         return self.ledger.create_transfers(transfers)
 
 
@@ -59,6 +69,8 @@ class Runner:
         self.site = Site(self.world)
         self.line: Line | None = None
         self.before = self.balances()
+        self.last_sequence = self.world.ledger.last_sequence
+        self.kinds: dict[str, str] = {}
 
     async def begin(self) -> None:
         await self.site.start()
@@ -73,6 +85,7 @@ class Runner:
             await self.do(step)
         elif "build" in step:
             self.built[step["as"]] = self.message(step["build"], step)
+            self.kinds[step["as"]] = step["build"]
         elif "together" in step:
             await self.send_together(step)
         else:
@@ -81,17 +94,40 @@ class Runner:
         moved = {name: (now[name] - self.before[name]) // 100 for name in now}
         assert moved == {"card": 0, "shop": 0} | step.get("moves", {})
         self.before = now
+        assert self.posted() == self.posts_of(step)
+
+    def posted(self) -> list[str]:
+        """Give what the ledger posted since the step before; what moved nothing is left out."""
+        after, self.last_sequence = self.last_sequence, self.world.ledger.last_sequence
+        return [
+            f"{TransferCode(entry.transfer.code).name} {entry.transfer.amount // 100}"
+            for entry in self.world.ledger.entries(after)
+            if entry.status == CreateTransferStatus.CREATED and entry.transfer.amount
+        ]
+
+    def posts_of(self, step: dict[str, Any]) -> list[str]:
+        """Give what the step names; else one record of its kind when money moves, or none."""
+        if "posts" in step or not step.get("moves"):
+            return list(step.get("posts", []))
+        kind = step.get("send") or step["do"]
+        kind = self.kinds[step["of"]] if kind == "built" else kind
+        return [f"{POSTED_AS[kind]} {abs(step['moves']['card'])}"]
 
     async def send(self, step: dict[str, Any]) -> None:
         edc = self.edcs[step.get("terminal", "")]
         message = self.message(step["send"], step)
         if "as" in step:
             self.built[step["as"]] = message
+            self.kinds[step["as"]] = step["send"]
         raw = edc.encode(message, mac=step.get("mac", True))
         if step.get("spoil_mac"):
             raw = raw[:-1] + bytes([raw[-1] ^ 1])
         assert self.line is not None
         await self.line.send(raw)
+        if step.get("is_cut"):
+            assert await self.line.is_cut()
+            self.line = await self.site.connect()
+            return
         answer = edc.decode(await self.line.answer(), mac=step.get("answer_mac", True))
         self.check(message, answer, step)
         if step.get("take_keys"):
@@ -233,7 +269,11 @@ class Runner:
                     proxy_number=step["number"], account_id=1_007, valid_from=day, valid_until=day
                 )
             case "ledger":
-                world.ledger.is_busy = step["answers"] == "busy"
+                assert step["answers"] in ("well", *SICK)
+                world.ledger.answers = step["answers"]
+            case "unblock-pin":
+                assert self.site.server is not None
+                await self.site.server.unblock_pin(7, "helpdesk")
             case "restart":
                 await self.site.stop()
                 self.site.lines.clear()
