@@ -12,6 +12,7 @@ over as file descriptors. When the socket closes, everything it started is stopp
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
+_LIMIT_NAMES = {_CLONE_NEWNS: "mnt", _CLONE_NEWUSER: "user", _CLONE_NEWNET: "net"}
+_CAP_SYS_ADMIN = 21
 _PR_SET_PDEATHSIG = 1
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
@@ -93,7 +96,7 @@ class Keeper:
 
     def start(self) -> None:
         """Make the namespaces and start pcscd in them; raise NotPossibleError."""
-        if os.geteuid() != 0:
+        if not _may_administer():
             _become_root_of_our_own()
         _unshare(_CLONE_NEWNS, "mount")
         _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
@@ -197,6 +200,13 @@ def _begin_daemon(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
+def _may_administer() -> bool:
+    """Tell whether this process may mount: root may not in most containers. capabilities(7)."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+
+
 def _become_root_of_our_own() -> None:
     """Enter a user namespace in which we are root. Source: user_namespaces(7)."""
     user, group = os.geteuid(), os.getegid()
@@ -213,7 +223,11 @@ def _become_root_of_our_own() -> None:
 
 def _unshare(flag: int, what: str) -> None:
     if _libc.unshare(flag):
-        why = os.strerror(ctypes.get_errno())
+        number = ctypes.get_errno()
+        # The kernel says "no space" when it means its own limit. user_namespaces(7), Errors.
+        why = os.strerror(number)
+        if number == errno.ENOSPC:
+            why = f"the limit user.max_{_LIMIT_NAMES[flag]}_namespaces is reached"
         raise NotPossibleError(f"namespaces are forbidden here ({what}: {why})")
 
 
