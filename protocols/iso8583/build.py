@@ -60,13 +60,28 @@ class ElementBuilder:
         for kind, table in defaults.items() if is_table else ():
             keys = {"encoding"} if kind in ("text", "bytes", "prefix") else {"encoding", "odd"}
             if check_keys(table, keys, f"defaults.{kind}", problems):
-                self._defaults[kind] = table
+                self._defaults[kind] = {
+                    key: value
+                    for key, value in table.items()
+                    if self._is_allowed(kind, key, value, problems)
+                }
         self._problems = problems
+
+    def _is_allowed(self, kind: str, key: str, value: object, problems: Problems) -> bool:
+        """Note a default that no element could use: once here, not at every element."""
+        by_kind = {"text": tuple(TEXT_CODECS), "bytes": BYTES_ENCODINGS}
+        packed = (*TEXT_CODECS, "bcd")
+        allowed = ODD_RULES if key == "odd" else by_kind.get(kind, packed)
+        if value in allowed:
+            return True
+        mend = f"use one of {', '.join(allowed)}"
+        problems.add(f"defaults.{kind}.{key}", f"{value!r} is not allowed here", mend)
+        return False
 
     def top_level(self, number: str, entry: object) -> Element | None:
         """Give the element of `[elements.<number>]`, None when it is beyond repair."""
         path = f"elements.{number}"
-        if not (_is_number(number) and 2 <= int(number) <= ELEMENT_NUMBER_MAX):
+        if not (is_number(number) and 2 <= int(number) <= ELEMENT_NUMBER_MAX):
             mend = f"elements are numbered 2 to {ELEMENT_NUMBER_MAX}"
             self._problems.add(path, "no element number", mend)
             return None
@@ -169,7 +184,7 @@ class ElementBuilder:
         if sub.prefix is None and sub.minimum < sub.maximum and not takes_rest:
             problems.add(path, "its length stands nowhere", "add len, or max and prefix")
         bits = parent.bitmap_bytes * 8
-        is_bit = _is_number(sub.key) and 1 <= int(sub.key) <= bits
+        is_bit = is_number(sub.key) and 1 <= int(sub.key) <= bits
         if parent.kind is Kind.BITMAPPED and not is_bit:
             problems.add(path, "no bit of the bitmap", "name it by its bit number")
         is_packed = parent.kind is Kind.POSITIONAL and parent.encoding == "bcd"
@@ -300,7 +315,8 @@ class ElementBuilder:
         return default
 
 
-def _is_number(key: str) -> bool:
+def is_number(key: str) -> bool:
+    """Tell whether a key is written as an element number is."""
     return key.isascii() and key.isdigit() and len(key) <= 3
 
 

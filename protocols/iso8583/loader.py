@@ -7,11 +7,11 @@ key by key, or as a whole when they state a `kind`. Every problem of a file is r
 """
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib.resources import files
 
-from protocols.iso8583.build import ElementBuilder
+from protocols.iso8583.build import ElementBuilder, is_number
 from protocols.iso8583.errors import SpecError
 from protocols.iso8583.lint import Problems, Table, check_keys, check_text
 from protocols.iso8583.model import Element, MessageUse, Spec
@@ -120,18 +120,30 @@ def merged_table(
 
 
 def _overlay(base: dict[str, Table], own: dict[str, Table]) -> dict[str, Table]:
-    """Lay `own` over `base`: spec and defaults key by key, elements one by one."""
+    """Lay `own` over `base`: spec and defaults, elements and messages, each key by key."""
     out = dict(own)
-    if not all(isinstance(own.get(key, {}), dict) for key in ("spec", "defaults", "elements")):
+    tables = ("spec", "defaults", "elements", "messages")
+    if not all(isinstance(own.get(key, {}), dict) for key in tables):
         return out  # the linter says which of them is no table
     out["spec"] = {k: v for k, v in base["spec"].items() if k != "extends"} | own.get("spec", {})
     out["defaults"] = base.get("defaults", {}) | own.get("defaults", {})
-    elements = dict(base.get("elements", {}))
-    for number, entry in own.get("elements", {}).items():
-        keeps_base = isinstance(entry, dict) and "kind" not in entry and number in elements
-        elements[number] = elements[number] | entry if keeps_base else entry
-    out["elements"] = elements
-    out["messages"] = own.get("messages", base.get("messages", {}))
+    out["elements"] = _overlay_entries(base.get("elements", {}), own.get("elements", {}))
+    out["messages"] = _overlay_entries(base.get("messages", {}), own.get("messages", {}))
+    return out
+
+
+def _overlay_entries(base: Table, own: Table) -> Table:
+    """Lay elements, parts or messages over those of a base: one with a `kind` replaces its own."""
+    out = dict(base)
+    for name, entry in own.items():
+        known = base.get(name)
+        if not isinstance(entry, dict) or not isinstance(known, dict) or "kind" in entry:
+            out[name] = entry
+            continue
+        out[name] = known | entry
+        below, above = known.get("sub"), entry.get("sub")
+        if isinstance(below, dict) and isinstance(above, dict):
+            out[name]["sub"] = _overlay_entries(below, above)
     return out
 
 
@@ -150,15 +162,17 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
     _one_of(version, ("", *"0123456789"), "spec.mti_version", problems)
     builder = ElementBuilder(table.get("defaults", {}), problems)
     elements: dict[int, Element] = {}
-    for number, entry in _table(table, "elements", "elements", None, problems).items():
+    given = _table(table, "elements", "elements", None, problems)
+    for number, entry in given.items():
         element = builder.top_level(number, entry)
         if element is not None:
             elements[int(number)] = element
     if max(elements, default=0) > 128 and not bitmap.get("tertiary", False):
         mend = "say tertiary = true in spec.bitmap"
         problems.add(f"elements.{max(elements)}", "no bitmap announces it", mend)
-    messages = _messages(_table(table, "messages", "messages", None, problems), elements, problems)
-    peek = _check_numbers(head.get("peek", []), elements, "spec.peek", problems)
+    stated = {int(number) for number in given if is_number(number)}
+    messages = _messages(_table(table, "messages", "messages", None, problems), stated, problems)
+    peek = _check_numbers(head.get("peek", []), stated, "spec.peek", problems)
     return Spec(
         name=str(head.get("name", "")),
         title=str(head.get("title", "")),
@@ -178,9 +192,7 @@ def _build(table: dict[str, Table], problems: Problems) -> Spec:
     )
 
 
-def _messages(
-    table: Table, elements: dict[int, Element], problems: Problems
-) -> dict[str, MessageUse]:
+def _messages(table: Table, elements: Collection[int], problems: Problems) -> dict[str, MessageUse]:
     uses: dict[str, MessageUse] = {}
     for name, entry in table.items():
         path = f"messages.{name}"
@@ -242,9 +254,9 @@ def _table(
 
 
 def _check_numbers(
-    numbers: object, elements: dict[int, Element], path: str, problems: Problems
+    numbers: object, elements: Collection[int], path: str, problems: Problems
 ) -> tuple[int, ...]:
-    """Give the numbers of a list that are elements; note the others."""
+    """Give the numbers of a list that are stated elements, right or not; note the others."""
     if not isinstance(numbers, list):
         problems.add(path, "not a list", "write element numbers: [2, 3, 4]")
         return ()

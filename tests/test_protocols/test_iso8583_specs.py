@@ -147,7 +147,7 @@ MISTAKES: list[tuple[str, str, int, str]] = [
     ("not toml", GOOD + "len = \n", 12, "not TOML"),
     ("not toml, deep", GOOD + "x = " + "[" * 3000, 1, "too long or too deep"),
     ("not toml, long", GOOD + "x = " + "1" * 5000, 1, "too long or too deep"),
-    ("default", '[defaults]\ntext = { encoding = "asc" }\n' + TEXT, 8, "'asc' is not allowed"),
+    ("default", '[defaults]\ntext = { encoding = "asc" }\n' + TEXT, 7, "'asc' is not allowed"),
     ("default no table", "[defaults]\ntext = 3\n" + GOOD, 7, "defaults.text: not a table"),
     ("default key", "[defaults]\ntext = { odd = 1 }\n" + GOOD, 7, "unknown key"),
     ("bitmap no table", "bitmap = 3\n" + GOOD, 6, "spec.bitmap: not a table"),
@@ -248,6 +248,60 @@ def test_spec_extends_overrides_key_by_key() -> None:
 def test_spec_extends_a_stranger_is_refused(name: str) -> None:
     with pytest.raises(SpecError, match=r"x.toml:6: spec.extends: no spec '"):
         parse_spec(HEAD + f'extends = "{name}"\n' + GOOD, "x.toml")
+
+
+def extended(base: str, body: str) -> str:
+    """Give the text of a spec over a shipped one; `body` begins in line 7."""
+    return HEAD + f'extends = "{base}"\n' + body
+
+
+def test_spec_extends_parts_and_messages_key_by_key() -> None:
+    body = (
+        '[elements.60.sub.batch]\nname = "My batch"\n[messages.purchase]\ntitle = "My purchase"\n'
+    )
+    spec, base = parse_spec(extended("edc", body), "x.toml"), load_spec("edc")
+    parts = {part.key: part for part in spec.elements[60].sub}
+    assert parts.keys() == {part.key for part in base.elements[60].sub}
+    assert parts["batch"].name == "My batch"
+    assert parts["batch"].tag == {part.key: part for part in base.elements[60].sub}["batch"].tag
+    assert spec.messages.keys() == base.messages.keys()
+    assert spec.messages["purchase"].title == "My purchase"
+    assert spec.messages["purchase"].mandatory == base.messages["purchase"].mandatory
+    assert base.messages["purchase"].title != "My purchase"
+
+
+#: Wrong edits over a shipped spec, and all that is said about them.
+WRONG_EDITS = [
+    ("edc", "[elements.60.sub.batch]\nlenn = 6\n",
+     ["x.toml:8: elements.60.sub.batch.lenn: unknown key - did you mean 'len'?"]),
+    ("edc", '[defaults]\ndigits = { encoding = "bdc" }\n',
+     ["x.toml:8: defaults.digits.encoding: 'bdc' is not allowed here - use one of ascii, cp037, "
+      "cp273, cp500, cp1026, cp1047, cp1140, bcd"]),
+    ("edc", '[defaults]\ntrack2 = { odd = "left" }\n',
+     ["x.toml:8: defaults.track2.odd: 'left' is not allowed here - use one of left-0, left-f, "
+      "right-0, right-f"]),
+    ("edc", "[elements]\n3 = 5\n",
+     ["x.toml:8: elements.3: not a table - write it as [table] or { key = value }"]),
+    ("edc", "[messages.purchase]\nmandatroy = [3]\n",
+     ["x.toml:8: messages.purchase.mandatroy: unknown key - did you mean 'mandatory'?"]),
+    ("edc", "[messages.purchase]\nmandatory = [3, 999]\n",
+     ["x.toml:8: messages.purchase.mandatory: no element 999 - use numbers of [elements.*]"]),
+    ("edc", "[elements.60]\ntags = { bytes = 9 }\n",
+     ["x.toml:8: elements.60.tags.bytes: out of range - a whole number from 1 to 4"]),
+    ("iso03", "[elements.3]\nlen = 6\nmax = 7\n",
+     ["x.toml:8: elements.3.len: len and max together - keep one of them"]),
+    ("iso03", "[elements.2]\nprefix = 7\n",
+     ["x.toml:8: elements.2.prefix.digits: out of range - a whole number from 1 to 6"]),
+    ("iso03", "[element.3]\nlen = 6\n",
+     ["x.toml:7: element: unknown key - did you mean 'elements'?"]),
+]  # fmt: skip
+
+
+def test_spec_wrong_edit_of_a_shipped_one_is_said_once_with_its_line() -> None:
+    for base, body, said in WRONG_EDITS:
+        with pytest.raises(SpecError) as caught:
+            parse_spec(extended(base, body), "x.toml")
+        assert caught.value.problems == said, body
 
 
 def test_spec_that_extends_itself_is_refused() -> None:
