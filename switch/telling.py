@@ -17,7 +17,7 @@ _NOTHING: tuple[Event, ...] = ()
 def first_use(request: Request, card: CardView | None) -> tuple[Event, ...]:
     """Give the event of a collected card that was approved, nothing for any other (R21, R24).
 
-    Whoever holds the registry makes it active then: `switch.first_use`.
+    Whoever holds the registry makes it active then: `switch.registry_keeper`.
     """
     if card is None or card.status is not CardStatus.COLLECTED:
         return _NOTHING
