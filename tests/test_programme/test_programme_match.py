@@ -91,13 +91,15 @@ def test_every_difference_is_named_with_its_age(ledger, registry, paid, bank):
 def test_person_whom_a_later_decree_pays_is_none_of_this_decrees(
     ledger, registry, actors, paid, determined, bank
 ):
-    determined(1, first=9, name="460/0002/HK/2026")
+    later, _cards = determined(1, first=9, name="460/0002/HK/2026")
+    disburse(ledger, registry, later, "2026-01", None, actors.dinsos, actors.checker)
     (number,) = registry.people.numbers_of(["9972010100000009"]).values()
     listed = bank({1: 300_000, 2: 300_000, 3: 300_000, 9: 300_000})
     found = {
         d.recipient_number: d.side for d in match_month(ledger, registry, listed, DAY).differences
     }
     assert found[number] is Side.ONLY_BANK
+    assert match_month(ledger, registry, listed, DAY).ledger_sen == 3 * MONTH_SEN
 
 
 def test_month_that_was_not_paid_is_only_in_the_decree_and_another_months_credits_do_not_count(
