@@ -33,8 +33,8 @@ _TYPE_CODES = {
     Kind.STATEMENT: "38",
     Kind.PIN_CHANGE: "72",
 }
-#: Kinds that need the PIN whatever the card's own list says (design decision 13).
-_ALWAYS_PIN = (Kind.REFUND, Kind.PIN_CHANGE)
+#: Kinds that need the PIN whatever the card's own list says (BI SE 17/52/DKSP; decision 13).
+_ALWAYS_PIN = (Kind.PURCHASE, Kind.REFUND, Kind.PIN_CHANGE)
 _ISSUER_AUTHENTICATION = "91"
 _SCRIPTS = ("71", "72")
 _UNUSABLE = Refused("88", "refused.card_unreadable")

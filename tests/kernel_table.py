@@ -7,8 +7,8 @@ hex; `ca_keys` none or foreign); `application`, `state`, `put` (tag = hex, "-" t
 of the published signer), `transplant` (tags taken from another card of the issuer), `blocked`;
 `faults` (entries of a fault plan), `given` (the transaction), `pins` ("" is none entered).
 `expect`: kind, reason, TVR, TSI, CVM results ("" is not looked at); `arqc` good or wrong.
-`host`: `arc`, `answer` (good, wrong, other, none, short, long); `then`: kind, reason, TVR, TSI, and
-whether the sale must be reversed.
+`host`: `arc`, `answer` (good, wrong, other, none, short, long, no host); `then`: kind, reason, TVR,
+TSI, and whether the sale must be reversed.
 """
 
 import datetime
@@ -33,6 +33,7 @@ from terminal.kernel import (
     laboratory_terminal_data,
     start_tap,
     start_transaction,
+    unable_to_go_online,
 )
 from tests.card_changes import add, put
 from tests.card_kit import (
@@ -121,8 +122,11 @@ def _wrong_end(row: Row, outcome: KernelOutcome, layer: FaultLayer) -> list[str]
             "short": good[:7],
             "long": good + bytes(6),
         }
-        answer = answers[host.get("answer", "good")]
-        end = drive(complete_online(outcome.context, arc, answer), layer)
+        if host.get("answer") == "no host":
+            end = drive(unable_to_go_online(outcome.context), layer)
+        else:
+            answer = answers[host.get("answer", "good")]
+            end = drive(complete_online(outcome.context, arc, answer), layer)
     given = [
         end.kind.value, end.reason.code, end.tvr.hex().upper(), end.tsi.hex().upper(),
         end.must_reverse,

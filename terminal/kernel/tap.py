@@ -172,9 +172,17 @@ def _check(context: KernelContext, given: CardCryptogram) -> None:
         raise card_error("data-malformed")
     if month_has_ended(context.track2.expiry_yymm, context.transaction.date):
         context.tvr |= Tvr.EXPIRED_APPLICATION
+    if given.kind is AcType.ARQC and not qualifiers[0] & _PIN_REQUIRED:
+        _check_verification(context)
     if qualifiers[0] & _PIN_REQUIRED:
         context.needs_online_pin = True
         result = CvmResult(CvmMethod.ENCIPHERED_PIN_ONLINE, 0, CvmOutcome.UNKNOWN)
     else:
         result = CvmResult(CvmMethod.NO_CVM_REQUIRED, 0, CvmOutcome.SUCCESSFUL)
     context.cvm_results = result.encoded()
+
+
+def _check_verification(context: KernelContext) -> None:
+    """Decline where the terminal said that a method is required and the card names none."""
+    if context.values[_QUALIFIERS][1] & _CVM_REQUIRED:
+        raise KernelStop(OutcomeKind.DECLINED_OFFLINE, "tap-no-verification")

@@ -71,3 +71,14 @@ async def test_digits_that_are_no_offline_pin_never_reach_the_chip(
     assert not any(entry.command.startswith("0020") for entry in card.trace.entries), (
         "no VERIFY was sent"
     )
+
+
+async def test_purchase_asks_for_the_pin_whatever_the_card_says_and_a_balance_does_not() -> None:
+    card = virtual_card("ssn", seed=7)
+    desk = CardDesk(InProcessChannel(card.card), laboratory_terminal_data(), CounterBytes())
+    for kind, asks in ((Kind.PURCHASE, True), (Kind.BALANCE, False)):
+        amount_sen = 2_500_000 if asks else 0
+        assert await desk.read(kind, amount_sen, utc_ns=T0, sequence=1) is None
+        assert desk.context is not None
+        desk.context.needs_online_pin = False
+        assert desk.needs_pin is asks
