@@ -145,6 +145,10 @@ class Connection(asyncio.Protocol):
         if reason:
             self._cut(reason)
 
+    def give_way(self) -> None:
+        """Cut it: all places are taken, and no key has vouched for it yet."""
+        self._cut("gave way to another connection", at_once=True)
+
     def _close_when_done(self) -> None:
         if not self._is_waited_for():
             self.close()

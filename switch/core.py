@@ -16,7 +16,7 @@ from protocols.business_time import wita_date
 from protocols.errors import LumbungError
 from protocols.iso8583 import Message, MessageUse, Value
 from switch.answers import changes_for
-from switch.buckets import TokenBuckets, stranger_buckets
+from switch.buckets import TokenBuckets
 from switch.decision import Decision, LedgerStep, StepResult
 from switch.flows.router import begin
 from switch.key_sets import SessionKeys
@@ -28,6 +28,7 @@ from switch.plain import PlainSales
 from switch.reception import Accepted, Door, Received, Rejected, Unreadable
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
+from switch.strangers import Strangers
 from switch.telling import Event, told_of
 from switch.turn import Active, Turn
 from switch.under_way import UnderWay
@@ -57,7 +58,7 @@ class SwitchCore:
         """Take the parts; the shift makes WITA's date the business date; a door for each link."""
         self._doors = doors
         self._buckets = buckets
-        self._strangers = stranger_buckets()
+        self.strangers = Strangers()
         self.desk = self._desk = desk
         self._shift_ns = cut_over_shift_ns
         self._under_way = UnderWay(in_flight_maximum, in_flight_per_connection)
@@ -212,9 +213,7 @@ class SwitchCore:
         changes_before = len(self._desk.memory.changes) - did_change
         if isinstance(received, Unreadable):
             self._cut(arrival, received.why)
-        elif received.keys is None and not self._strangers.take(
-            str(arrival.connection), self._desk.now_ns
-        ):
+        elif not self.strangers.admit(arrival.connection, received.keys, self._desk.now_ns):
             self._cut(arrival, "too many messages that no key vouches for")
         elif isinstance(received, Rejected):
             self._reject(arrival, received)

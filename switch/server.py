@@ -269,17 +269,20 @@ class SwitchServer:
 
     def opened(self, connection: Connection) -> int:
         """Take a new connection; give its number, 0 when there is no room."""
-        if len(self._connections) >= self.config.connections.maximum or not self._listeners:
+        is_full = len(self._connections) >= self.config.connections.maximum
+        if not self._listeners or (is_full and not self.node.core.strangers.make_room()):
             self.metrics.refused_connections += 1
             _log.warning("connection refused", open=len(self._connections))
             return 0
         number, self._next_connection = self._next_connection, self._next_connection + 1
         self._connections[number] = connection
+        self.node.core.strangers.came(number, connection.give_way)
         return number
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection; answers to it are dropped, their postings stand."""
         self._connections.pop(connection.number, None)
+        self.node.core.strangers.left(connection.number)
 
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take messages; they are decided together at the end of this loop turn."""

@@ -153,6 +153,30 @@ async def test_connection_above_the_cap_is_closed_at_once(site, counter):
     assert counter.edc.decode(await first.answer()).text(39) == "00"
 
 
+async def test_connections_that_prove_nothing_give_way_oldest_first_and_terminals_stay(
+    site, counter
+):
+    await restarted(site, maximum=3)
+    echo = counter.edc.encode(counter.edc.network("301"))
+    terminal = await site.connect()
+    await terminal.send(echo)
+    assert counter.edc.decode(await terminal.answer()).text(39) == "00"
+    idle, unsigned = await site.connect(), await site.connect()
+    idle.writer.write(b"\x00\x00")  # Keep-alives prove nothing.
+    await unsigned.send(counter.edc.encode(counter.edc.network("161"), mac=False))
+    assert counter.edc.decode(await unsigned.answer(), mac=False).text(39) == "00"
+    for stranger in (idle, unsigned):
+        newcomer = await site.connect()
+        assert await stranger.is_cut()
+        await newcomer.send(echo)
+        assert counter.edc.decode(await newcomer.answer()).text(39) == "00"
+    assert await (await site.connect()).is_cut()  # All have proved something now.
+    await terminal.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
+    assert counter.edc.decode(await terminal.answer()).text(39) == "00"
+    assert site.server.metrics.cuts["gave way to another connection"] == 2
+    assert site.server.metrics.refused_connections == 1
+
+
 async def test_peer_that_does_not_read_is_cut(site, counter):
     line = await site.connect()
     line.writer.transport.pause_reading()
