@@ -72,8 +72,8 @@ def give_key(
         registry.shops.add_terminals([request], actor)
     else:
         label = view.key_label
-        if key_in_use(registry, terminal_id) == replaces:
-            if keystore.check_value(label) == replaces:
-                keystore.rotate(label)
+        if keystore.check_value(label) == replaces:
+            keystore.rotate(label)
+        if key_in_use(registry, terminal_id) != keystore.check_value(label):
             registry.shops.set_key(terminal_id, keystore.check_value(label), actor)
     return KeyResult(terminal_id, label, keystore.check_value(label), keystore.generation(label))

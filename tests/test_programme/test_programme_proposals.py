@@ -220,8 +220,9 @@ def test_key_that_was_given_before_a_kill_is_not_given_twice_by_the_next_run(
         patch.setattr(registry.proposals, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             two.carry_out(made.number)
-    given = registry.shops.key_check_value("12400001")
+    given, before = registry.shops.key_check_value("12400001"), registry.version
     _done, again = two.carry_out(made.number)
+    assert registry.version == before + 1, "signed off, and no key was set again"
     assert (again.check_value, again.generation) == (given, 1 if first_key else 2)
     assert registry.shops.key_check_value("12400001") == given
 
