@@ -90,11 +90,15 @@ class TrancheFold:
     def months_left(self) -> list[MonthLeft]:
         """Give the months with money left, oldest first."""
         months: dict[str, int] = {}
+        tranches, left = self._tranches, self._left
         for tranche_id in self._order:
-            if self._left[tranche_id]:
-                period = self._tranches[tranche_id][0].period
-                months[period] = months.get(period, 0) + self._left[tranche_id]
-        return [MonthLeft(period, months[period]) for period in sorted(months)]
+            left_sen = left[tranche_id]
+            if left_sen:
+                period = tranches[tranche_id][0].period
+                months[period] = months.get(period, 0) + left_sen
+        if len(months) > 1:
+            return [MonthLeft(period, months[period]) for period in sorted(months)]
+        return [MonthLeft(period, left_sen) for period, left_sen in months.items()]
 
     def tranches(self) -> list[Tranche]:
         """Give every tranche, spent ones too, in the order in which they are taken."""
@@ -149,23 +153,23 @@ class TrancheFold:
             raise _error(entry, "tranche.credit")
 
     def _debit(self, entry: Entry) -> None:
-        transfer = entry.transfer
-        if transfer.code == TransferCode.SWEEP:
+        transfer, code = entry.transfer, entry.transfer.code
+        if code in _SALES:
+            shares = self._take(entry)
+        elif code == TransferCode.SWEEP:
             named = transfer.user_data_128
             if self._left.get(named, 0) < transfer.amount:
                 raise _error(entry, "tranche.sweep")
             shares = [Share(named, transfer.amount)]
-        elif transfer.code == TransferCode.RESTORATION:
+        elif code == TransferCode.RESTORATION:
             if self._given_back.get(transfer.user_data_128, 0) < transfer.amount:
                 raise _error(entry, "tranche.restoration")
-            shares = self._take(entry)
-        elif transfer.code in _SALES:
             shares = self._take(entry)
         else:
             raise _error(entry, "tranche.debit")
         for tranche_id, amount_sen in shares:
             self._left[tranche_id] -= amount_sen
-        if transfer.code == TransferCode.RESTORATION:
+        if code == TransferCode.RESTORATION:
             # The sale stands again: a later compensation names the sale, not this record.
             self._shares[transfer.user_data_128].extend(shares)
             self._given_back[transfer.user_data_128] -= transfer.amount
@@ -176,15 +180,16 @@ class TrancheFold:
             self._shares[transfer.pending_id] = shares
 
     def _take(self, entry: Entry) -> list[Share]:
-        wanted = entry.transfer.amount
+        wanted, left = entry.transfer.amount, self._left
         shares = []
         for tranche_id in self._order:
-            part = min(wanted, self._left[tranche_id])
-            if part:
-                shares.append(Share(tranche_id, part))
-                wanted -= part
-            if not wanted:
+            there = left[tranche_id]
+            if there >= wanted:
+                shares.append(Share(tranche_id, wanted))
                 return shares
+            if there:
+                shares.append(Share(tranche_id, there))
+                wanted -= there
         raise _error(entry, "tranche.short")
 
     def _restore(self, entry: Entry) -> None:

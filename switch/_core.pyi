@@ -1,10 +1,10 @@
 """Types of the native core of plain sales; `switch.plain` is its only caller."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sized
 from datetime import date
 from typing import Any, final
 
-from ledger.port import Entry
 from ledger.structures import Transfer
 from programme.registry_port import CardView, MerchantView
 from protocols.iso8583 import MessageUse
@@ -12,7 +12,8 @@ from protocols.values import SecretBytes
 from switch.decision import LedgerStep, StepResult
 from switch.reception import Accepted
 from switch.request import Request
-from switch.session import Arrival
+from switch.session import Arrival, Departure
+from switch.turn import Active
 
 @final
 class PlainSale:
@@ -46,18 +47,26 @@ class PlainSales:
         memory: Mapping[str, Any],
         parts: Mapping[str, Any],
         ending: Mapping[str, Any],
+        door: Mapping[str, Any],
         request: type[Request],
         transfer: type[Transfer],
         step: type[LedgerStep],
         /,
     ) -> PlainSales: ...
     def use_terms(self, terms: Mapping[str, Any] | None) -> None: ...
-    def begin(
+    def receive(
         self,
-        arrival: Arrival,
-        accepted: Accepted,
-        entries: Mapping[int, Entry | None],
+        core: Mapping[str, Any],
+        arrivals: list[Arrival],
         now_ns: int,
         today: date,
-    ) -> PlainSale | None: ...
-    def finish(self, sale: PlainSale, result: StepResult) -> bytes | None: ...
+        queue: deque[tuple[Active | PlainSale, LedgerStep]],
+    ) -> None: ...
+    def complete(
+        self,
+        core: Mapping[str, Any],
+        stepping: list[Active | PlainSale],
+        results: list[StepResult],
+        departures: list[Departure],
+        parked: Sized,
+    ) -> None: ...

@@ -106,7 +106,7 @@ def _programme(decision: Decision) -> Value | None:
     found: dict[str, Value] = {}
     if decision.months:
         found["months"] = [
-            {"period": month.period.replace("-", ""), "amount": f"{month.amount_sen:012d}"}
+            {"period": month.period.replace("-", ""), "amount": f"{month.left_sen:012d}"}
             for month in decision.months[:MONTHS_MAX]
         ]
     if decision.slip_code:

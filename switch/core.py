@@ -24,8 +24,8 @@ from switch.limits import BATCH_TRANSFERS_MAX
 from switch.parked import Parked
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.verdict import Park
-from switch.plain import PlainSales
-from switch.reception import Accepted, Door, Received, Rejected, Unreadable
+from switch.plain import PlainSales, Ways
+from switch.reception import Accepted, Door, Received, Rejected, Unreadable, asks_ledger
 from switch.rules import RuleBook
 from switch.session import Arrival, Departure
 from switch.strangers import Strangers
@@ -63,7 +63,6 @@ class SwitchCore:
         self._shift_ns = cut_over_shift_ns
         self._under_way = UnderWay(in_flight_maximum, in_flight_per_connection)
         self._parked = Parked()
-        self._plain = PlainSales(desk, {name: door.codec for name, door in doors.items()})
         self._queue: deque[tuple[Active | PlainSale, LedgerStep]] = deque()
         self._settled: list[Active] = []
         self._turn: Turn | None = None
@@ -71,6 +70,9 @@ class SwitchCore:
         self.events: list[Event] = []
         self.counters: Counter[str] = Counter()
         self.unfit_reason = ""
+        calls = self._let_in, self._receive_one, self._start, self._advance, self._wake
+        ways = Ways(*calls, lambda: self.is_draining or bool(self.unfit_reason))
+        self._plain = PlainSales(desk, doors, self._buckets, self._under_way, self.counters, ways)
         #: Set while the node stops: what is under way is finished, what comes is answered 91.
         self.is_draining = False
 
@@ -92,11 +94,11 @@ class SwitchCore:
         """Take messages in order; give the answers that may leave at once."""
         self._desk.now_ns = now_ns
         self._follow_calendar()
-        waiting = [(arrival, *self._let_in(arrival)) for arrival in arrivals]
-        self._plain.begin_turn()
-        self._desk.look_up([a.request for _, a, _ in waiting if isinstance(a, Accepted)])
-        for arrival, received, did_change in waiting:
-            self._receive_one(arrival, received, did_change)
+        if not self._plain.receive(arrivals, self._queue):
+            waiting = [(arrival, *self._let_in(arrival)) for arrival in arrivals]
+            self._desk.look_up([a.request.transfer_id for _, a, _ in waiting if asks_ledger(a)])
+            for arrival, received, did_change in waiting:
+                self._receive_one(arrival, received, did_change)
         self._desk.forget_look_ups()
         if self._desk.alarms:
             self.events += self._desk.alarms
@@ -133,11 +135,7 @@ class SwitchCore:
         turn = self._turn
         for active in turn.settled:
             self._depart(active)
-        for one, result in zip(turn.stepping, results, strict=True):
-            if isinstance(one, Active):
-                self._advance(one, result)
-            else:
-                self._finish(one, result)
+        self._plain.complete(turn.stepping, results, self._departures, self._parked)
         self._turn = None
         return self._take_departures()
 
@@ -223,7 +221,7 @@ class SwitchCore:
             self._turn_away(arrival, received, _BUSY_CODE)
         else:
             self._under_way.begin(arrival.connection)
-            self._begin(arrival, received, changes_before)
+            self._start(arrival, received, changes_before)
 
     def _speaks_too_often(self, accepted: Accepted) -> bool:
         """Take from a terminal's share; what its key has not proved costs it nothing."""
@@ -232,13 +230,6 @@ class SwitchCore:
 
     def _is_full(self, connection: int) -> bool:
         return self.is_draining or self._under_way.is_full(connection)
-
-    def _begin(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
-        sale = self._plain.begin(arrival, accepted)
-        if sale is None:
-            self._start(arrival, accepted, changes_before)
-        else:
-            self._queue.append((sale, sale.step))
 
     def _start(self, arrival: Arrival, accepted: Accepted, changes_before: int) -> None:
         context = Context(accepted.request, accepted.terminal, accepted.keys, self._desk)
@@ -287,18 +278,6 @@ class SwitchCore:
                 self._depart(active)
         else:
             self._queue.append((active, step))
-
-    def _finish(self, sale: "PlainSale", result: StepResult) -> None:
-        payload, arrival, key = self._plain.finish(sale, result), sale.arrival, sale.transfer_id
-        if payload is None:
-            self._advance(self._plain.resume(sale, result), None)
-            return
-        self._under_way.end(arrival.connection)
-        self.counters["0200/00"] += 1
-        self._departures.append(Departure(arrival.connection, arrival.tpdu, payload))
-        self._desk.in_flight.discard(key)
-        if self._parked:
-            self._wake(key)
 
     def _settle(self, active: Active, decision: Decision) -> None:
         """Answer now, or when the changes that this message made are durable."""

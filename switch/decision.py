@@ -7,17 +7,11 @@ from typing import NamedTuple
 
 from ledger.port import Entry
 from ledger.structures import Account, CreateTransferResult, Transfer
+from programme.tranches import MonthLeft
 from switch.changes import BatchTotals
 
 #: DE39 of an answer that says yes: whole, or a part. Source: ISO 8583:1987, data element 39.
 _APPROVED = frozenset({"00", "10"})
-
-
-class MonthLeft(NamedTuple):
-    """What is left of one monthly tranche: `period` is YYYY-MM."""
-
-    period: str
-    amount_sen: int
 
 
 @dataclass(frozen=True, slots=True)

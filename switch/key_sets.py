@@ -57,35 +57,35 @@ class KeySets:
     ) -> None:
         """Take what the state file holds; keys are opened when their terminal first speaks."""
         self._sets = {terminal: list(sets) for terminal, sets in snapshot.key_sets.items()}
-        self._active = dict(snapshot.active_sets)
+        self.active = dict(snapshot.active_sets)
         self._keys = keys
         self._random_bytes = random_bytes
         self._changes = changes
         self._opened: dict[tuple[str, int], SessionKeys] = {}
-        self._valid: dict[str, list[SessionKeys]] = {}
+        self.valid_sets: dict[str, list[SessionKeys]] = {}
         #: The MAC keys of terminals that have spoken, in the order of `valid`.
         self.mac_keys: dict[str, list[RetailMac]] = {}
 
     def valid(self, terminal: TerminalView) -> list[SessionKeys]:
         """Give the valid sets, the last used one first; raise LumbungError without master key."""
         terminal_id = terminal.terminal_id
-        known = self._valid.get(terminal_id)
+        known = self.valid_sets.get(terminal_id)
         if known is None:
             known = [self._open(terminal, issued) for issued in self._sets.get(terminal_id, ())]
-            self._valid[terminal_id] = known
+            self.valid_sets[terminal_id] = known
             self.mac_keys[terminal_id] = [keys.mac for keys in known]
         return known
 
     def used(self, terminal_id: str, number: int) -> None:
         """Take note that a set proved a message: at its first use it voids the others."""
-        if self._active.get(terminal_id) == number:
+        if self.active.get(terminal_id) == number:
             return
         sets = self._sets[terminal_id]
         self._sets[terminal_id] = [issued for issued in sets if issued.number == number]
         for issued in sets:
             if issued.number != number:
                 self._opened.pop((terminal_id, issued.number), None)
-        self._active[terminal_id] = number
+        self.active[terminal_id] = number
         self._changed(terminal_id)
         self._changes.append(KeySetActivated(terminal_id, number))
 
@@ -96,7 +96,7 @@ class KeySets:
         """
         terminal_id = terminal.terminal_id
         sets = self._sets.setdefault(terminal_id, [])
-        active = self._active.get(terminal_id, 0)
+        active = self.active.get(terminal_id, 0)
         waiting = [issued for issued in sets if issued.number != active]
         if waiting:
             issued = waiting[0]
@@ -117,7 +117,7 @@ class KeySets:
 
     def _changed(self, terminal_id: str) -> None:
         """Have the terminal's sets put together anew when it next speaks."""
-        self._valid.pop(terminal_id, None)
+        self.valid_sets.pop(terminal_id, None)
         self.mac_keys.pop(terminal_id, None)
 
     def _make(self, terminal: TerminalView, number: int) -> KeySetIssued:

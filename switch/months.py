@@ -11,8 +11,7 @@ import structlog
 
 from ledger.port import Entry, Ledger, StatementFilter
 from programme.errors import TrancheError
-from programme.tranches import TrancheFold
-from switch.decision import MonthLeft
+from programme.tranches import MonthLeft, TrancheFold
 from switch.limits import (
     CARD_ENTRIES_MAX,
     FOLDED_CARDS_MAX,
@@ -45,17 +44,20 @@ class MonthBook:
 
         The count decides: every record since the last batch is here, or the folds must catch up.
         """
-        last = self._ledger.last_sequence
-        new = {e.sequence: e for e in entries if e is not None and self._seen < e.sequence <= last}
-        complete = len(new) == last - self._seen
+        seen, last = self._seen, self._ledger.last_sequence
+        new = {e.sequence: e for e in entries if e is not None and seen < e.sequence <= last}
+        complete = len(new) == last - seen
         self._seen = last
         if not complete:
             self._generation += 1
             return
+        folds = self._folds
         for sequence in sorted(new):
-            transfer = new[sequence].transfer
-            self._apply(transfer.debit_account_id, new[sequence])
-            self._apply(transfer.credit_account_id, new[sequence])
+            entry = new[sequence]
+            transfer = entry.transfer
+            for account_id in (transfer.debit_account_id, transfer.credit_account_id):
+                if account_id in folds:
+                    self._apply(account_id, entry)
 
     def months(self, account_id: int, at_sequence: int | None) -> tuple[MonthLeft, ...]:
         """Give the months with money left, oldest first, now or right after a record.
@@ -69,7 +71,7 @@ class MonthBook:
         except TrancheError as error:
             _log.error("months unknown", why=error.internal)
             return ()
-        return tuple([MonthLeft(period, left_sen) for period, left_sen in fold.months_left()])
+        return tuple(fold.months_left())
 
     def _apply(self, account_id: int, entry: Entry) -> None:
         generation, fold = self._folds.get(account_id, _NO_FOLD)
@@ -85,14 +87,17 @@ class MonthBook:
 
     def _fold(self, account_id: int) -> TrancheFold:
         """Give a card's fold as of now; raise TrancheError."""
-        generation, fold = self._folds.pop(account_id, _NO_FOLD)
-        if fold is None or generation != self._generation:
-            try:
-                fold = self._caught_up(fold or TrancheFold(account_id))
-            except TrancheError:
-                # It may be a debit that was forgotten: all of the card says.
-                fold = self._caught_up(TrancheFold(account_id))
-            fold.forget(FOLDED_DEBITS_KEPT)
+        generation, fold = self._folds.get(account_id, _NO_FOLD)
+        if fold is not None and generation == self._generation:
+            self._folds.move_to_end(account_id)
+            return fold
+        self._folds.pop(account_id, None)
+        try:
+            fold = self._caught_up(fold or TrancheFold(account_id))
+        except TrancheError:
+            # It may be a debit that was forgotten: all of the card says.
+            fold = self._caught_up(TrancheFold(account_id))
+        fold.forget(FOLDED_DEBITS_KEPT)
         self._folds[account_id] = (self._generation, fold)
         if len(self._folds) > FOLDED_CARDS_MAX:
             self._folds.popitem(last=False)

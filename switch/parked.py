@@ -9,12 +9,12 @@ from switch.turn import Active
 
 @dataclass(slots=True)
 class Parked:
-    """A bounded line of requests for each key. True while anybody waits."""
+    """A bounded line of requests for each key."""
 
     lines: dict[int, deque[Active]] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        return bool(self.lines)
+    def __len__(self) -> int:
+        return len(self.lines)
 
     def join(self, key: int, active: Active) -> bool:
         """Let a request wait; False when too many do."""

@@ -6,9 +6,10 @@ Where the core was not built every message does. Both ways give the same answers
 """
 
 import importlib
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sized
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer
@@ -16,9 +17,11 @@ from programme.chart import SaleData
 from programme.registry_port import CardStatus
 from protocols.business_time import business_day_number, wita_date
 from protocols.crypto import engine
-from protocols.iso8583 import PureCodec, check_shape
+from protocols.iso8583 import check_shape
+from protocols.iso8583.facts import native_facts
 from protocols.values import SecretBytes
 from switch.batches import batch_lock
+from switch.buckets import TokenBuckets
 from switch.changes import BatchTotals
 from switch.decision import LedgerStep, StepResult
 from switch.flows.sale import settle_sale
@@ -26,11 +29,12 @@ from switch.limits import MONTHS_MAX
 from switch.pipeline.city_rules import SALES_IN_A_ROW, hours_refusal
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.window import sent_at_ns
-from switch.reception import Accepted
+from switch.reception import Accepted, Door, Received
 from switch.request import Request
 from switch.rules import Food, RuleBook
-from switch.session import Arrival
+from switch.session import Arrival, Departure
 from switch.turn import Active
+from switch.under_way import UnderWay
 
 if TYPE_CHECKING:
     from switch import _core
@@ -53,43 +57,85 @@ _native = _load()
 IS_NATIVE = _native is not None
 
 
+class Ways(NamedTuple):
+    """The functions of the core that take what is not plain, in its place in the order."""
+
+    let_in: Callable[[Arrival], tuple[Received, bool]]
+    receive_one: Callable[[Arrival, Received, bool], None]
+    start: Callable[[Arrival, Accepted, int], None]
+    advance: Callable[[Active, StepResult | None], None]
+    wake: Callable[[int], None]
+    is_closed: Callable[[], bool]
+
+
 class PlainSales:
     """The plain sales of one node. Nothing is plain where the core was not built."""
 
-    def __init__(self, desk: Desk, codecs: Mapping[str, PureCodec]) -> None:
-        """Take the node's desk and the codec of each link."""
+    def __init__(
+        self,
+        desk: Desk,
+        doors: Mapping[str, Door],
+        buckets: TokenBuckets,
+        under_way: UnderWay,
+        counters: Counter[str],
+        ways: Ways,
+    ) -> None:
+        """Take the node's desk and doors, and what it counts requests by."""
         self._desk = desk
-        self._core = _core_of(desk, codecs)
+        self._ways = ways
+        self._native = _native_of(desk, doors, buckets, under_way, counters)
+        self._calls = {
+            **ways._asdict(),
+            "let_in": self._let_in,
+            "look_up": desk.look_up,
+            "finish": self._finish,
+        }
         self._terms_of: tuple[RuleBook, date] | None = None
-        self._is_open = False
-        self._today = date.min
 
-    def begin_turn(self) -> None:
-        """Take the turn's time and the rules in force."""
-        desk, core = self._desk, self._core
-        if core is None:
-            return
-        rules, day = desk.rules, desk.memory.business_date
+    def receive(
+        self, arrivals: list[Arrival], queue: "deque[tuple[Active | PlainSale, LedgerStep]]"
+    ) -> bool:
+        """Take a turn's messages in order; False, and none is taken, when the stages must.
+
+        Plain sales join the queue, and memory takes note of them as the stages would have it.
+        """
+        desk, native = self._desk, self._native
+        # A timed turn goes through the stages, whose times are asked for.
+        if native is None or desk.watch is not None:
+            return False
+        rules, day, now_ns = desk.rules, desk.memory.business_date, desk.now_ns
+        if hours_refusal(rules, now_ns) is not None:
+            return False
         known = self._terms_of
         if known is None or known[0] is not rules or known[1] != day:
             self._terms_of = rules, day
-            core.use_terms(terms_of(rules, day))
-        self._today = wita_date(desk.now_ns)
-        # A timed turn goes through the stages, whose times are asked for.
-        self._is_open = desk.watch is None and hours_refusal(rules, desk.now_ns) is None
+            native.use_terms(terms_of(rules, day))
+        native.receive(self._calls, arrivals, now_ns, wita_date(now_ns), queue)
+        return True
 
-    def begin(self, arrival: Arrival, accepted: Accepted) -> "PlainSale | None":
-        """Give the sale when it is plain, and have memory take note of it as the stages would."""
-        if not self._is_open:
-            return None
-        desk = self._desk
-        assert self._core is not None, "nothing is open without it"
-        return self._core.begin(arrival, accepted, desk.entries, desk.now_ns, self._today)
+    def complete(
+        self,
+        stepping: "list[Active | PlainSale]",
+        results: list[StepResult],
+        departures: list[Departure],
+        parked: Sized,
+    ) -> None:
+        """Take the results of a turn's steps in order; answers join the departures."""
+        assert len(stepping) == len(results), "each step has its result"
+        if self._native is not None:
+            self._native.complete(self._calls, stepping, results, departures, parked)
+            return
+        for one, result in zip(stepping, results, strict=True):
+            assert isinstance(one, Active), "nothing is plain without the core"
+            self._ways.advance(one, result)
 
-    def finish(self, sale: "PlainSale", result: StepResult) -> bytes | None:
-        """Give the answer of a sale that was posted whole; None when the flow must look."""
-        assert self._core is not None, "it gave the sale"
-        return self._core.finish(sale, result)
+    def _let_in(self, arrival: Arrival) -> tuple[Received, bool, Request | None]:
+        received, did_change = self._ways.let_in(arrival)
+        request = received.request if isinstance(received, Accepted) else None
+        return received, did_change, request
+
+    def _finish(self, sale: "PlainSale", result: StepResult) -> None:
+        self._ways.advance(self.resume(sale, result), None)
 
     def resume(self, sale: "PlainSale", result: StepResult) -> Active:
         """Give the request as the stages would have left it, with the rest of its flow."""
@@ -124,11 +170,17 @@ class PlainSales:
         return Active(sale.arrival, accepted, context, changes, locked=context.lock_ids)
 
 
-def _core_of(desk: Desk, codecs: Mapping[str, PureCodec]) -> "_core.PlainSales | None":
-    answerers = {
-        link: codec.answerer for link, codec in codecs.items() if codec.answerer is not None
-    }
-    if _native is None or not engine.is_native() or not answerers:
+def _native_of(
+    desk: Desk,
+    doors: Mapping[str, Door],
+    buckets: TokenBuckets,
+    under_way: UnderWay,
+    counters: Counter[str],
+) -> "_core.PlainSales | None":
+    codecs = {link: door.codec for link, door in doors.items()}
+    answerers = {link: codec.answerer for link, codec in codecs.items()}
+    facts = native_facts(Request)
+    if _native is None or not engine.is_native() or facts is None or None in answerers.values():
         return None
     memory, registry = desk.memory, desk.registry
     tables = {
@@ -172,8 +224,24 @@ def _core_of(desk: Desk, codecs: Mapping[str, PureCodec]) -> "_core.PlainSales |
         "day_ids": memory.day_index.ids,
         "months_max": MONTHS_MAX,
     }
+    gate = {
+        "receive": {link: codec.receiver for link, codec in codecs.items()},
+        "specs": {link: door.reception.link for link, door in doors.items()},
+        "facts": facts,
+        "terminal": registry.terminal,
+        "mac_keys": desk.key_sets.mac_keys,
+        "valid_sets": desk.key_sets.valid_sets,
+        "active_sets": desk.key_sets.active,
+        "accepted": Accepted,
+        "departure": Departure,
+        "take_token": buckets.take,
+        "under_way": under_way,
+        "by_connection": under_way.by_connection,
+        "changes": memory.changes,
+        "counters": counters,
+    }
     classes = Request, Transfer, LedgerStep
-    made: _core.PlainSales = _native.PlainSales(tables, parts, ending, *classes)
+    made: _core.PlainSales = _native.PlainSales(tables, parts, ending, gate, *classes)
     return made
 
 

@@ -6,7 +6,7 @@ proves and the spec refuses 30. What cannot even be addressed is not answered at
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from programme.registry_port import RegistryReader, TerminalView
 from protocols.errors import LumbungError
@@ -52,6 +52,11 @@ class Unreadable:
 Received = Accepted | Rejected | Unreadable
 
 
+def asks_ledger(received: Received) -> TypeGuard[Accepted]:
+    """Tell whether a request is known again by a record of the ledger."""
+    return isinstance(received, Accepted) and received.request.mti[:2] == "02"
+
+
 #: What a link's own management may be answered with 00: sign on, sign off, cut-over, echo.
 #: Source: switch.md 4.3.
 _LINK_CODES = frozenset({"001", "002", "201", "301"})
@@ -73,7 +78,7 @@ class Reception:
     ) -> None:
         """Take what the checks need."""
         self._codec = codec
-        self._link = link
+        self.link = link
         self._registry = registry
         self._key_sets = key_sets
 
@@ -126,7 +131,7 @@ class Reception:
         try:
             if fault is not None:
                 raise fault
-            request = read_request(message, self._link)
+            request = read_request(message, self.link)
         except MessageError as error:
             self._key_sets.used(terminal.terminal_id, keys.number)
             return Rejected(message, "30", error.external, keys)
@@ -143,7 +148,7 @@ class Reception:
             return Rejected(message, "63", "no MAC")
         if fault is not None:
             return Rejected(message, "30", fault.external)
-        request = read_request(message, self._link)
+        request = read_request(message, self.link)
         if request.network_code != KEY_CHANGE:
             return Rejected(message, "63", "no MAC")
         return Accepted(request, terminal, None)

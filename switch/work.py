@@ -15,8 +15,9 @@ from ledger.port import Entry, Ledger, StatementFilter
 from ledger.statuses import CreateTransferStatus
 from ledger.structures import CreateTransferResult
 from programme.chart import TransferCode
+from programme.tranches import MonthLeft
 from switch.changes import Change
-from switch.decision import LedgerStep, MonthLeft, StepResult
+from switch.decision import LedgerStep, StepResult
 from switch.limits import STATEMENT_LINES_MAX
 
 _Found = TypeVar("_Found")
@@ -69,22 +70,24 @@ def read_results(
     work: Work, posted_transfers: list[CreateTransferResult], ledger: Ledger, months: MonthReader
 ) -> list[StepResult]:
     """Give one result per step of work that is durable. Raises LedgerError."""
-    entry_ids = _wanted_entries(work.steps)
-    entries = _by_id(entry_ids, ledger.lookup_entries(entry_ids) if entry_ids else [])
+    wanted = _wanted_entries(work.steps)
+    entries = _by_id(wanted, ledger.lookup_entries(wanted) if wanted else [])
     months.follow(entries.values())
-    account_ids = [i for step in work.steps for i in step.account_ids]
-    accounts = _by_id(account_ids, ledger.lookup_accounts(account_ids) if account_ids else [])
+    asked = [i for step in work.steps for i in step.account_ids]
+    accounts = _by_id(asked, ledger.lookup_accounts(asked) if asked else [])
     results, begin = [], 0
     for step in work.steps:
-        end = begin + len(step.transfers)
+        # Taken apart at once: most of a sale's readings is nothing.
+        transfers, entry_ids, account_ids, months_id, _of, statement_id, last_sales_id = step
+        end = begin + len(transfers)
         results.append(
             StepResult(
                 tuple(posted_transfers[begin:end]),
-                tuple([entries[i] for i in step.entry_ids]),
-                tuple([accounts[i] for i in step.account_ids]) if step.account_ids else (),
-                _months(step, entries, months) if step.months_account_id else (),
-                _statement(step, ledger) if step.statement_account_id else (),
-                _last_sales(step, ledger) if step.last_sales_account_id else (),
+                tuple([entries[i] for i in entry_ids]),
+                tuple([accounts[i] for i in account_ids]) if account_ids else (),
+                _months(step, entries, months) if months_id else (),
+                _statement(step, ledger) if statement_id else (),
+                _last_sales(step, ledger) if last_sales_id else (),
             )
         )
         begin = end

@@ -99,6 +99,14 @@ def _load() -> _Core | None:
 _native = _load()
 
 
+def native_facts(into: type[_F]) -> Callable[[Message, str], Facts | None] | None:
+    """Give the native core's own reader into this class, None where it was not built.
+
+    The reader gives None for a message that `facts_reader`'s must read.
+    """
+    return None if _native is None else _native(Message, into, Pan, PinBlock, _NO_TYPES).read
+
+
 def facts_reader(into: type[_F], *, native: bool = True) -> Reader[_F]:
     """Give what reads facts into this class, natively where that was built and is wanted.
 
@@ -108,9 +116,9 @@ def facts_reader(into: type[_F], *, native: bool = True) -> Reader[_F]:
     def read_plainly(message: Message, link: str) -> _F:
         return into._make(read_facts(message, link))
 
-    if _native is None or not native:
+    read = native_facts(into)
+    if read is None or not native:
         return read_plainly
-    read = _native(Message, into, Pan, PinBlock, _NO_TYPES).read
 
     def read_natively(message: Message, link: str) -> _F:
         found = read(message, link)

@@ -104,7 +104,7 @@ core_class = _load()
 class NativeCodec(PureCodec):
     """Codec of one spec on the native core."""
 
-    __slots__ = ("_core", "answerer", "decode", "decode_lazy", "encode")
+    __slots__ = ("_core", "answerer", "decode", "decode_lazy", "encode", "receiver")
 
     is_native = True
 
@@ -120,7 +120,7 @@ class NativeCodec(PureCodec):
             partial(_find_slowly, spec),
         )
         core = self._core = core_class(spec, Message, tables(), slow)
-        self.answerer = core.answer
+        self.answerer, self.receiver = core.answer, core.receive
         # Bound here, a call costs no Python frame of ours.
         self.decode = core.decode  # type: ignore[method-assign]
         self.decode_lazy = core.decode_lazy  # type: ignore[method-assign]

@@ -36,7 +36,8 @@ class PureCodec:
     __slots__ = ("_decode_plans", "_encode_plans", "_mac_sizes", "spec")
 
     is_native = False
-    #: The native core's own writer of answers, for native callers; the pure codec has none.
+    #: The native core's own `receive` and writer of answers, for native callers only.
+    receiver: Callable[..., tuple[Message, int] | None] | None = None
     answerer: Callable[..., bytes | None] | None = None
 
     def __init__(self, spec: Spec) -> None:

@@ -5,10 +5,11 @@ from ledger.statuses import CreateTransferStatus
 from ledger.structures import Transfer
 from programme.chart import SaleData, TransferCode
 from programme.slip_code import slip_code
+from programme.tranches import MonthLeft
 from switch.approval import approval_code
 from switch.changes import OutageCounted
 from switch.corrections import find_corrections, undone_sen
-from switch.decision import Decision, Flow, LedgerStep, MonthLeft, StepResult
+from switch.decision import Decision, Flow, LedgerStep, StepResult
 from switch.flows import postings
 from switch.memory import SALES
 from switch.outcomes import OutcomeKind, ledger_outcomes

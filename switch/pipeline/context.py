@@ -1,6 +1,5 @@
 """What the stages share: one message's context, and the desk with everything they may ask."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,16 +71,16 @@ class Desk:
             return self.entries[transfer_id]
         return self.reader.lookup_entries([transfer_id])[0]
 
-    def look_up(self, requests: Iterable[Request]) -> None:
-        """Ask the ledger once for all sales of a turn: one visit instead of one each.
+    def look_up(self, ids: list[int]) -> dict[int, Entry | None]:
+        """Ask the ledger once for all sales of a turn, by their keys; give what it says.
 
         Nothing becomes durable under a key that is not under way, so what is found holds until the
         turn ends. A ledger that cannot answer is found out by the first message that asks.
         """
-        ids = [request.transfer_id for request in requests if request.mti[:2] == "02"]
         if len(ids) > 1:
             with suppress(LedgerError):
                 self.entries = dict(zip(ids, self.reader.lookup_entries(ids), strict=True))
+        return self.entries
 
     def forget_look_ups(self) -> None:
         """End the turn."""

@@ -28,7 +28,7 @@ def sell(world, number: int, amount_sen: int):
 
 
 def left(months: MonthBook) -> int:
-    return sum(month.amount_sen for month in months.months(CARD, None))
+    return sum(month.left_sen for month in months.months(CARD, None))
 
 
 def test_months_of_records_that_were_shown_need_no_statement(world, book, monkeypatch) -> None:
@@ -69,5 +69,5 @@ def test_debits_of_long_ago_are_forgotten_and_still_undone_in_the_right_month(wo
         if shown:
             assert world.ledger.create_transfers([undone])[0].status.name == "CREATED"
             before.follow(world.ledger.lookup_entries([5_000]))
-        months = {month.period: month.amount_sen for month in before.months(CARD, None)}
+        months = {month.period: month.left_sen for month in before.months(CARD, None)}
         assert months == {"2026-01": 30_000_000, "2026-02": 500_000 - 500 * FOLDED_DEBITS_KEPT}

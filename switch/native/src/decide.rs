@@ -7,9 +7,10 @@ use crate::memory::{Mark, Memory, Stack};
 use crate::request::{self, Chip, Request};
 use crate::sale::PlainSale;
 use crate::terms::Terms;
+use crate::turn::{Core, Door};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use python_objects::{Named, Slotted};
 use std::sync::Mutex;
 
@@ -54,6 +55,7 @@ pub struct PlainSales {
     pub memory: Memory,
     pub parts: Parts,
     pub ending: Ending,
+    pub door: Door,
     pub terms: Mutex<Option<Terms>>,
     pub shapes: Mutex<Vec<(Shape, Usage)>>,
     pub transfer: Slotted,
@@ -103,6 +105,7 @@ impl PlainSales {
         memory: Memory,
         parts: Parts,
         ending: Ending,
+        door: Door,
         request: &Bound<'_, PyType>,
         transfer: &Bound<'_, PyType>,
         step: &Bound<'_, PyType>,
@@ -112,6 +115,7 @@ impl PlainSales {
             memory,
             parts,
             ending,
+            door,
             terms: Mutex::new(None),
             shapes: Mutex::new(Vec::new()),
             transfer: Slotted::new(transfer, &TRANSFER_FIELDS)?,
@@ -124,11 +128,67 @@ impl PlainSales {
         *self.terms.lock().expect("nobody panics with it") = terms;
     }
 
+    /// Take the messages of a turn in order: plain sales join the queue, the rest goes to the core.
+    #[allow(clippy::needless_pass_by_value)] // PyO3 hands it over so.
+    fn receive<'py>(
+        &self,
+        core: Core,
+        arrivals: &Bound<'py, PyList>,
+        now_ns: i128,
+        today: &Bound<'py, PyAny>,
+        queue: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        self.take_turn(&core, arrivals, now_ns, today, queue)
+    }
+
+    /// Take the results of a turn's steps in order: plain sales are answered, the rest goes on.
+    #[allow(clippy::needless_pass_by_value)] // PyO3 hands it over so.
+    fn complete<'py>(
+        &self,
+        core: Core,
+        stepping: &Bound<'py, PyList>,
+        results: &Bound<'py, PyList>,
+        departures: &Bound<'py, PyList>,
+        parked: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        self.finish_turn(&core, stepping, results, departures, parked)
+    }
+}
+
+impl<'a, 'py> Case<'a, 'py> {
+    fn of(
+        accepted: &Bound<'py, PyTuple>,
+        entries: &'a Bound<'py, PyDict>,
+        now_ns: i128,
+        today: &'a Bound<'py, PyAny>,
+    ) -> Option<Self> {
+        let request = Request::of(&accepted.get_item(0).ok()?)?;
+        if request.text(request::MTI)?.to_str().ok()? != "0200" {
+            return None;
+        }
+        let terminal = accepted.get_item(1).ok()?;
+        let keys = accepted.get_item(2).ok()?;
+        Some(Self {
+            chip: request.chip()?,
+            terminal_number: terminal
+                .getattr(intern!(keys.py(), "terminal_number"))
+                .ok()?,
+            request,
+            terminal,
+            keys,
+            entries,
+            now_ns,
+            today,
+        })
+    }
+}
+
+impl PlainSales {
     /// Give the sale when every stage lets it pass, and have memory take note of it.
     ///
     /// None, and nothing has changed, for whatever the stages must look at. `entries` are the
     /// records that were looked up for the turn; `today` is the date in WITA.
-    fn begin<'py>(
+    pub fn decided<'py>(
         &self,
         arrival: &Bound<'py, PyAny>,
         accepted: &Bound<'py, PyTuple>,
@@ -190,47 +250,6 @@ impl PlainSales {
         }))
     }
 
-    /// Give the answer's bytes when the ledger posted the sale whole and left money on the card.
-    ///
-    /// None, and nothing has changed, for whatever the flow must look at.
-    fn finish<'py>(
-        &self,
-        sale: &PlainSale,
-        result: &Bound<'py, PyTuple>,
-    ) -> Option<Bound<'py, PyAny>> {
-        self.ending.answer(self, sale, result)
-    }
-}
-
-impl<'a, 'py> Case<'a, 'py> {
-    fn of(
-        accepted: &Bound<'py, PyTuple>,
-        entries: &'a Bound<'py, PyDict>,
-        now_ns: i128,
-        today: &'a Bound<'py, PyAny>,
-    ) -> Option<Self> {
-        let request = Request::of(&accepted.get_item(0).ok()?)?;
-        if request.text(request::MTI)?.to_str().ok()? != "0200" {
-            return None;
-        }
-        let terminal = accepted.get_item(1).ok()?;
-        let keys = accepted.get_item(2).ok()?;
-        Some(Self {
-            chip: request.chip()?,
-            terminal_number: terminal
-                .getattr(intern!(keys.py(), "terminal_number"))
-                .ok()?,
-            request,
-            terminal,
-            keys,
-            entries,
-            now_ns,
-            today,
-        })
-    }
-}
-
-impl PlainSales {
     /// Give the transfer and the step that posts it.
     #[allow(clippy::type_complexity)] // A pair of objects, perhaps.
     fn posting<'py>(

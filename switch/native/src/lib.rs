@@ -15,6 +15,7 @@ mod sale;
 mod stages;
 mod terms;
 mod texts;
+mod turn;
 
 use pyo3::prelude::*;
 

@@ -197,6 +197,11 @@ impl Memory {
         open.setattr(intern!(py, "changed"), true)
     }
 
+    /// Let go of a key that is settled.
+    pub fn settle(&self, id: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_flight.bind(id.py()).discard(id).map(|_| ())
+    }
+
     /// Count a sale of today.
     pub fn sell(
         &self,

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyInt, PyString, PyTuple, PyType};
 
 /// The fields in their order, as far as they are read here; `Places::check` holds the class to it.
-const FIELDS: [(&str, usize); 18] = [
+const FIELDS: [(&str, usize); 20] = [
     ("message", MESSAGE),
     ("mti", MTI),
     ("processing_code", PROCESSING_CODE),
@@ -21,7 +21,9 @@ const FIELDS: [(&str, usize); 18] = [
     ("pin_block", PIN_BLOCK),
     ("chip", CHIP),
     ("additional_amount_types", ADDITIONAL_AMOUNT_TYPES),
+    ("key_set", KEY_SET),
     ("batch", BATCH),
+    ("atc", ATC),
     ("transfer_id", TRANSFER_ID),
     ("fingerprint", FINGERPRINT),
 ];
@@ -40,6 +42,7 @@ pub const PAN_SEQUENCE: usize = 14;
 pub const PIN_BLOCK: usize = 15;
 pub const CHIP: usize = 16;
 const ADDITIONAL_AMOUNT_TYPES: usize = 17;
+pub const KEY_SET: usize = 19;
 pub const BATCH: usize = 23;
 pub const ATC: usize = 24;
 pub const TRANSFER_ID: usize = 25;
