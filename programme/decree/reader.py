@@ -206,7 +206,7 @@ def _rows(
         )
         sen = int(amount) * SEN_PER_RUPIAH
         rows.append(DecreeRow(number, person, sen, LineOutcome(outcome)))
-    if on_lines is not None and len(lines) >= PROGRESS_LINES:
+    if on_lines is not None and len(lines) > PROGRESS_LINES and len(lines) % PROGRESS_LINES:
         on_lines(len(lines), len(lines))
     return rows
 

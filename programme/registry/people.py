@@ -248,8 +248,9 @@ class PeopleBook:
             numbers.append(number)
             number += 1
         unit.add(schema.recipients, rows)
-        if on_people is not None and len(people) >= PROGRESS_LINES:
-            on_people(len(people), len(people))
+        count = len(people)
+        if on_people is not None and count > PROGRESS_LINES and count % PROGRESS_LINES:
+            on_people(count, count)
         return numbers
 
 

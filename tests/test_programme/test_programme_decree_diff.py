@@ -130,13 +130,22 @@ def test_cards_of_ended_people_are_blocked_with_their_reason_once_it_is_determin
     assert registry.version == version
 
 
-def test_progress_is_told_on_long_files(tmp_path, decree_text, monkeypatch):
+@pytest.mark.parametrize(("people", "last"), [(30, (40, 40)), (33, (43, 43))])
+def test_progress_is_told_on_long_files_to_the_end(
+    tmp_path, decree_text, monkeypatch, registry, actors, people, last
+):
     monkeypatch.setattr("programme.decree.reader.PROGRESS_LINES", 10)
+    monkeypatch.setattr("programme.registry.people.PROGRESS_LINES", 10)
     path = tmp_path / "long.csv"
-    path.write_text(decree_text(30), "utf-8")
+    path.write_text(decree_text(people), "utf-8")
     told = []
-    read_decree(path, on_lines=lambda done, of: told.append((done, of)))
-    assert told == [(20, 40), (30, 40), (40, 40)]
+    found = read_decree(path, on_lines=lambda done, of: told.append((done, of)))
+    of = last[1]
+    assert told == [(at, of) for at in (20, 30, 40) if at < of] + [last]
+    told.clear()
+    import_decree(registry, found, actors.diskominfo, on_people=lambda *at: told.append(at))
+    ends = [(10, people), (20, people), (30, people), (people, people)]
+    assert told == list(dict.fromkeys(ends))
 
 
 def test_every_fault_has_what_and_how_to_mend_in_both_languages():
