@@ -72,7 +72,9 @@ class SwitchCore:
         self.unfit_reason = ""
         calls = self._let_in, self._receive_one, self._start, self._advance, self._wake
         ways = Ways(*calls, lambda: self.is_draining or bool(self.unfit_reason))
-        self._plain = PlainSales(desk, doors, self._buckets, self._under_way, self.counters, ways)
+        self._plain = PlainSales(
+            desk, doors, self.strangers, buckets, self._under_way, self.counters, ways
+        )
         #: Set while the node stops: what is under way is finished, what comes is answered 91.
         self.is_draining = False
 

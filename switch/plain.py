@@ -33,6 +33,7 @@ from switch.reception import Accepted, Door, Received
 from switch.request import Request
 from switch.rules import Food, RuleBook
 from switch.session import Arrival, Departure
+from switch.strangers import Strangers
 from switch.turn import Active
 from switch.under_way import UnderWay
 
@@ -75,6 +76,7 @@ class PlainSales:
         self,
         desk: Desk,
         doors: Mapping[str, Door],
+        strangers: Strangers,
         buckets: TokenBuckets,
         under_way: UnderWay,
         counters: Counter[str],
@@ -83,7 +85,7 @@ class PlainSales:
         """Take the node's desk and doors, and what it counts requests by."""
         self._desk = desk
         self._ways = ways
-        self._native = _native_of(desk, doors, buckets, under_way, counters)
+        self._native = _native_of(desk, doors, strangers, buckets, under_way, counters)
         self._calls = {
             **ways._asdict(),
             "let_in": self._let_in,
@@ -173,6 +175,7 @@ class PlainSales:
 def _native_of(
     desk: Desk,
     doors: Mapping[str, Door],
+    strangers: Strangers,
     buckets: TokenBuckets,
     under_way: UnderWay,
     counters: Counter[str],
@@ -234,6 +237,7 @@ def _native_of(
         "active_sets": desk.key_sets.active,
         "accepted": Accepted,
         "departure": Departure,
+        "proved": strangers.proved,
         "take_token": buckets.take,
         "under_way": under_way,
         "by_connection": under_way.by_connection,

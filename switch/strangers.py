@@ -15,7 +15,8 @@ class Strangers:
     def __init__(self) -> None:
         """Begin with nobody."""
         self._buckets = stranger_buckets()
-        self._proved: set[int] = set()
+        #: The connections over which a terminal's key proved a message.
+        self.proved: set[int] = set()
         #: In the order in which they came; who has proved something is taken out when looked at.
         self._newcomers: dict[int, Callable[[], None]] = {}
 
@@ -27,7 +28,7 @@ class Strangers:
         (True, True)
         """
         if keys is not None:
-            self._proved.add(connection)
+            self.proved.add(connection)
             return True
         return self._buckets.take(str(connection), now_ns)
 
@@ -38,14 +39,14 @@ class Strangers:
     def left(self, connection: int) -> None:
         """Forget a connection that is closed."""
         self._newcomers.pop(connection, None)
-        self._proved.discard(connection)
+        self.proved.discard(connection)
 
     def make_room(self) -> bool:
         """Cut the oldest connection that has proved nothing; False when all have."""
         while self._newcomers:
             connection = next(iter(self._newcomers))
             give_way = self._newcomers.pop(connection)
-            if connection not in self._proved:
+            if connection not in self.proved:
                 give_way()
                 return True
         return False

@@ -6,7 +6,7 @@ use crate::request::{self, Request};
 use crate::sale::PlainSale;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PySet, PyString, PyTuple};
 use python_objects::Named;
 
 /// The element by which a sender is known.
@@ -33,7 +33,8 @@ pub struct Door {
     active_sets: Py<PyDict>,
     accepted: Named,
     departure: Named,
-    /// The token buckets' own table and rate, and what counts requests under way.
+    /// The connections that have proved something; who counts and limits requests.
+    proved: Py<PySet>,
     take_token: Py<PyAny>,
     under_way: Py<PyAny>,
     by_connection: Py<PyDict>,
@@ -213,6 +214,7 @@ impl PlainSales {
     ) -> PyResult<()> {
         let py = arrival.py();
         let terminal_id = accepted.get_item(0)?.get_item(request::TERMINAL_ID)?;
+        self.door.proved.bind(py).add(arrival.get_item(0)?)?;
         let is_closed: bool = core.is_closed.bind(py).call0()?.extract()?;
         if is_closed || !self.door.admit(arrival, &terminal_id, now_ns)? {
             core.receive_one
