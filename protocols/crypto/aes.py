@@ -50,6 +50,12 @@ class AesCipher:
         return Cipher(self._algorithm, modes.CTR(_block(counter))).encryptor().update(data)
 
 
+def check_not_zero(key: SecretBytes) -> None:
+    """Raise KeyRefusedError for a key of zeros: one that was never set."""
+    if not any(key.reveal()):
+        raise KeyRefusedError("a key of zeros")
+
+
 def encipher_ecb(key: SecretBytes, data: bytes) -> bytes:
     """Give the encipherment of whole blocks under a key used once."""
     return AesCipher(key).encipher_ecb(data)

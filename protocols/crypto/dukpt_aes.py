@@ -7,7 +7,7 @@ count transactions.
 from enum import IntEnum
 
 from protocols.clock import RandomBytes
-from protocols.crypto.aes import AesCipher, checked_key
+from protocols.crypto.aes import AesCipher, check_not_zero, checked_key
 from protocols.crypto.errors import DataLengthError
 from protocols.crypto.pin import encipher_pin_block
 from protocols.values import Pan, PinBlock, SecretBytes
@@ -56,7 +56,7 @@ _AES_TYPES = {16: KeyType.AES128, 24: KeyType.AES192, 32: KeyType.AES256}
 def initial_key(bdk: SecretBytes, ikid: bytes) -> SecretBytes:
     """Give the key that a device is loaded with, as long as the base derivation key.
 
-    Raises KeyRefusedError, DataLengthError.
+    Raises KeyRefusedError (wrong length, zeros), DataLengthError.
 
     >>> bdk = SecretBytes(bytes.fromhex("FEDCBA9876543210F1F1F1F1F1F1F1F1"))
     >>> key = initial_key(bdk, bytes.fromhex("1234567890123456"))
@@ -65,6 +65,7 @@ def initial_key(bdk: SecretBytes, ikid: bytes) -> SecretBytes:
     """
     if len(ikid) != IKID_BYTES:
         raise DataLengthError(f"an initial key id is {IKID_BYTES} bytes, not {len(ikid)}")
+    check_not_zero(bdk)
     return _derive(bdk, _type_of(bdk), _INITIAL_KEY, ikid)
 
 
@@ -140,6 +141,7 @@ def next_ksn(ksn: bytes) -> bytes:
 
 def _derived_along(initial: SecretBytes, device: bytes, counter: int) -> SecretBytes:
     """Give the key that one derivation for each one of the counter leads to, highest first."""
+    check_not_zero(initial)
     key, kind, working = initial, _type_of(initial), 0
     for bit in range(31, -1, -1):
         if counter >> bit & 1:

@@ -51,13 +51,15 @@ def initial_key(bdk: SecretBytes, ksn: bytes) -> SecretBytes:
 def transaction_key(initial: SecretBytes, ksn: bytes) -> SecretBytes:
     """Give the key of one transaction from the device's initial key.
 
-    Raises KeyRefusedError, and DataLengthError for a counter of 0 or with more than ten ones.
+    Raises KeyRefusedError (as for a base key), and DataLengthError for a counter of 0 or with more
+    than ten ones.
     """
+    tdes.check_strength(_double(initial))
     counter = _number(ksn) & COUNTER_MASK
     if not counter or counter.bit_count() > COUNTER_ONES_MAX:
         raise DataLengthError("the KSN's counter is 0 or has more than ten ones")
     register = (_number(ksn) & ~COUNTER_MASK) & (1 << 64) - 1
-    key = _double(initial).reveal()
+    key = initial.reveal()
     for bit in range(20, -1, -1):
         if counter >> bit & 1:
             register |= 1 << bit

@@ -21,6 +21,7 @@ from protocols.crypto.engine import current
 from protocols.crypto.errors import DataLengthError
 from protocols.crypto.mac import same_mac
 from protocols.crypto.pure import ChipVerdict
+from protocols.crypto.tdes import check_strength
 from protocols.emv import limits, tlv
 from protocols.errors import LumbungError
 from protocols.values import Pan, SecretBytes
@@ -55,7 +56,8 @@ class IssuerKey:
     __slots__ = ("_imk", "_option", "kept")
 
     def __init__(self, imk: SecretBytes, option: DerivationOption = "A") -> None:
-        """Set up the context; raise KeyRefusedError when the key is not 16 bytes."""
+        """Set up the context; raise KeyRefusedError for a weak key, zeros or another length."""
+        check_strength(imk)
         self._imk = imk
         self._option: DerivationOption = option
         #: The engine's context, as the native core takes it.

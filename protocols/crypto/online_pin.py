@@ -9,7 +9,7 @@ from enum import Enum
 from protocols.crypto.engine import TdesContext, current
 from protocols.crypto.errors import PinError
 from protocols.crypto.pin import PIN_DIGITS_MAX, PIN_DIGITS_MIN, pan_digits, whole_block
-from protocols.crypto.tdes import TdesCipher
+from protocols.crypto.tdes import TdesCipher, check_strength
 from protocols.crypto.verification import DECIMALISATION
 from protocols.values import Pan, PinBlock, SecretBytes
 
@@ -44,6 +44,7 @@ class PinVerifier:
         """Set up the context; raise KeyRefusedError, or PinError for another table."""
         if len(decimalisation) != 16 or not _digits(decimalisation):
             raise PinError("a decimalisation table is 16 digits")
+        check_strength(pvk)
         self._pvk = TdesCipher(pvk)
         self._decimalisation = decimalisation
 

@@ -7,8 +7,8 @@ A PIN is text of 4 to 12 digits and lives as briefly as its caller lets it. Clea
 
 from protocols.clock import RandomBytes
 from protocols.crypto import pure
-from protocols.crypto.aes import AesCipher
-from protocols.crypto.errors import KeyRefusedError, PinError
+from protocols.crypto.aes import AesCipher, check_not_zero
+from protocols.crypto.errors import PinError
 from protocols.crypto.tdes import TdesCipher, check_strength
 from protocols.crypto.verification import (
     cvv,
@@ -203,8 +203,7 @@ def _tdes(key: SecretBytes) -> TdesCipher:
 
 def _aes(key: SecretBytes) -> AesCipher:
     """Give the cipher of a PIN key; raise KeyRefusedError for one that hides no PIN."""
-    if not any(key.reveal()):
-        raise KeyRefusedError("an AES key of zeros")
+    check_not_zero(key)
     return AesCipher(key)
 
 

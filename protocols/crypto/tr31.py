@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from protocols.clock import RandomBytes
 from protocols.crypto import limits, mac, tdes
-from protocols.crypto.aes import AesCipher, checked_key
+from protocols.crypto.aes import AesCipher, check_not_zero, checked_key
 from protocols.crypto.errors import KeyBlockError, KeyRefusedError
 from protocols.crypto.tr31_header import (
     KeyBlockHeader,
@@ -130,7 +130,7 @@ def _protection_keys(version: str, kbpk: SecretBytes) -> _ProtectionKeys:
     if version in "DE":
         cipher_usage = _FOR_CBC if version == "D" else _FOR_CTR
         checked_key(kbpk)
-        _refuse_zero(kbpk)
+        check_not_zero(kbpk)
         return _ProtectionKeys(_derive_aes(kbpk, cipher_usage), _derive_aes(kbpk, _FOR_MAC))
     tdes.check_strength(kbpk)
     if version == "B":
@@ -209,13 +209,8 @@ def _check_key(header: KeyBlockHeader, key: SecretBytes, kbpk: SecretBytes) -> N
         tdes.check_strength(key)
     elif header.algorithm == "A":
         checked_key(key)
-        _refuse_zero(key)
+        check_not_zero(key)
         if header.version in "ABC" or length > len(kbpk):
             raise KeyRefusedError("the key is stronger than the key that protects it")
     else:
-        _refuse_zero(key)
-
-
-def _refuse_zero(key: SecretBytes) -> None:
-    if not any(key.reveal()):
-        raise KeyRefusedError("a key of zeros")
+        check_not_zero(key)

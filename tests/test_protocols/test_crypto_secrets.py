@@ -20,7 +20,9 @@ from protocols.crypto import (
     tdes,
     tr31,
 )
-from protocols.crypto.errors import CryptoError
+from protocols.crypto.errors import CryptoError, KeyRefusedError
+from protocols.crypto.issuer import IssuerKey
+from protocols.crypto.online_pin import PinVerifier
 from protocols.values import Pan, PinBlock, SecretBytes
 
 CONTENT = bytes.fromhex("A1B2C3D4E5F60718293A4B5C6D7E8F90")
@@ -104,3 +106,38 @@ def test_comparison_of_keys_is_by_value_and_of_cipher_contexts_not_at_all() -> N
     assert SecretBytes(CONTENT) == KEY
     assert SecretBytes(CONTENT[::-1]) != KEY
     assert tdes.TdesCipher(KEY) != tdes.TdesCipher(KEY)
+
+
+WEAK = {
+    "zeros": bytes(16),
+    "equal halves": bytes.fromhex("0123456789ABCDEF") * 2,
+    "weak half": bytes.fromhex("0101010101010101FEDCBA9876543210"),
+    "semi-weak half": bytes.fromhex("0123456789ABCDEF01FE01FE01FE01FE"),
+}
+SERIAL = bytes.fromhex("FFFF9876543210E00001")
+
+
+@pytest.mark.parametrize("key", WEAK.values(), ids=WEAK)
+def test_key_that_no_one_may_choose_is_refused_where_it_enters(key: bytes) -> None:
+    secret = SecretBytes(key)
+    for enter in (
+        lambda: IssuerKey(secret),
+        lambda: PinVerifier(secret),
+        lambda: dukpt_tdes.initial_key(secret, SERIAL),
+        lambda: dukpt_tdes.transaction_key(secret, SERIAL),
+        lambda: pin.PinTranslator(secret, SecretBytes(bytes(range(16)))),
+        lambda: pin.encipher_pin_block(secret, "123456", Pan("9360099912344821")),
+    ):
+        with pytest.raises(KeyRefusedError):
+            enter()
+
+
+def test_aes_key_of_zeros_is_refused_where_it_enters() -> None:
+    for size in (16, 24, 32):
+        secret = SecretBytes(bytes(size))
+        with pytest.raises(KeyRefusedError, match="zeros"):
+            dukpt_aes.initial_key(secret, bytes(8))
+        with pytest.raises(KeyRefusedError, match="zeros"):
+            dukpt_aes.derivation_key(secret, bytes(11) + b"\x01")
+        with pytest.raises(KeyRefusedError, match="zeros"):
+            dukpt_aes.update_key(secret, bytes(8))
