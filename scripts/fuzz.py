@@ -1,19 +1,22 @@
 """`make fuzz`: throw damaged inputs at every reader; only the package's own errors may come out.
 
 With `atheris` installed (dependency group `fuzz`, not in the lock) libFuzzer drives each target in
-a process of its own; otherwise the fuzzer of tests/fuzz/engine.py does, guided by line coverage.
+a process of its own; otherwise the fuzzer of tests/fuzz/engine.py does, guided by line coverage of
+Python and, with `--native`, by the branches of a native core that is built for it.
 Each session prints its seed, and a failing input as hex, which `--replay` runs again.
 """
 
 import argparse
+import importlib.machinery
 import importlib.util
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -31,6 +34,8 @@ def main() -> int:
     options = read_options()
     if options.child:
         return fuzz_with_atheris(options)
+    if options.native:
+        options.engine, options.branches = "own", native_branches()
     from tests.fuzz.targets import TARGETS
 
     names = options.targets or list(TARGETS)
@@ -58,9 +63,38 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=RUNS_MAX, help="runs per target")
     parser.add_argument("--seed", type=int, help="drawn and printed when left out")
     parser.add_argument("--engine", choices=("auto", "atheris", "own"), default="auto")
+    parser.add_argument(
+        "--native", action="store_true", help="build the native core with counters that guide too"
+    )
     parser.add_argument("--replay", metavar="HEX", help="run one input of the first target")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(branches=None)
     return parser.parse_args()
+
+
+def native_branches() -> Callable[[], list[int]]:
+    """Build the native core with coverage counters and load it as ours; give their reader."""
+    target = ROOT / "target" / "fuzz"
+    # Whatever is built so writes its counters to a file at its end: nobody wants those.
+    os.environ["LLVM_PROFILE_FILE"] = os.devnull
+    settings = {"RUSTFLAGS": "-C instrument-coverage", "CARGO_TARGET_DIR": str(target)}
+    command = ["cargo", "build", "--release", "--locked", "-p", "protocols-core"]
+    print("fuzz: building the native core with counters (minutes, the first time)", flush=True)
+    subprocess.run(
+        [*command, "--features", "coverage", "--quiet"],
+        cwd=ROOT, env=os.environ | settings, check=True,
+    )  # fmt: skip
+    library = str(target / "release" / "libprotocols_core.so")
+    loader = importlib.machinery.ExtensionFileLoader("protocols._core", library)
+    specification = importlib.util.spec_from_loader(loader.name, loader)
+    assert specification is not None
+    core = importlib.util.module_from_spec(specification)
+    loader.exec_module(core)
+    sys.modules[loader.name] = core
+    from protocols.iso8583.native import core_class
+
+    assert core_class is core.codec.CodecCore, "another native core was loaded before"
+    return core.reached  # type: ignore[no-any-return]
 
 
 def replay(name: str, data: bytes) -> int:
@@ -79,9 +113,11 @@ def run_own(name: str, seed: int, options: argparse.Namespace) -> bool:
 
     ends_s = time.monotonic() + options.seconds
     result = fuzz(
-        TARGETS[name], seed, options.runs, lambda: time.monotonic() < ends_s, True, watchdog
-    )
-    print(f"  {name:<14} {result.runs:>8} runs, {result.pool:>5} inputs, {result.lines:>5} lines")
+        TARGETS[name], seed, options.runs, lambda: time.monotonic() < ends_s, True, watchdog,
+        options.branches,
+    )  # fmt: skip
+    reached = f"{result.lines:>5} lines" + (" and branches" if options.branches else "")
+    print(f"  {name:<14} {result.runs:>8} runs, {result.pool:>5} inputs, {reached}", flush=True)
     if result.failure is None:
         return True
     print(result.failure.trace)

@@ -4,7 +4,9 @@ Theory of operation. A pool begins with the target's corpus. Each turn takes one
 changes it in a few places and runs the target. With guidance on, Python's tracer notes which lines
 of ours ran; an input that reaches a new line joins the pool. Everything follows from the seed, so a
 failure is found again by the same seed and count. `atheris`, where installed, is faster;
-`scripts/fuzz.py` prefers it.
+`scripts/fuzz.py` prefers it. The tracer sees no line of the native core. There the twins guide each
+other: a target runs both on one input and compares them, so an input that is new to the Python
+code is tried on the Rust code too. With `native` the core's own branches guide as well.
 """
 
 import random
@@ -25,9 +27,14 @@ POOL_MAX = 2_000
 #: Attempts at making a failing input smaller.
 SHRINK_RUNS_MAX = 400
 
+#: Gives the numbers of the native core's branches that ran since it was asked last.
+Branches = Callable[[], list[int]]
+
 #: Bytes that lengths, tags, control characters and packed digits turn on.
 _INTERESTING = bytes.fromhex("000102030405060f151f2030393d7f8081828499bfdffeff")
 _WATCHED = ("/protocols/", "/programme/")
+#: What stands for a file's name in what a run of the native core has reached.
+NATIVE = "native core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,12 @@ def fuzz(
     goes_on: Callable[[], bool],
     guided: bool,
     guard: Callable[[], Any] | None = None,
+    native: Branches | None = None,
 ) -> Result:
     """Run a target on its corpus and `runs_max` mutations of it, while `goes_on` says so.
 
     `guard` gives a context manager around each run that raises when a run takes too long.
+    `native` lets the branches of the native core guide beside the lines.
     """
     chance = random.Random(f"{target.name}/{seed}")
     pool = target.corpus()
@@ -69,6 +78,8 @@ def fuzz(
             return Result(count, len(pool), len(lines), None)
         data = waiting.pop() if waiting else mutated(chance, pool)
         reached, trace = run_once(target, data, guided, guard)
+        if native is not None:
+            reached.update((NATIVE, branch) for branch in native())
         if trace:
             return Result(count + 1, len(pool), len(lines), _small(target, data, trace, guard))
         if reached - lines:

@@ -3,6 +3,8 @@
 //! Each half registers itself; the pure-Python twins have the same functions and results.
 
 mod codec;
+#[cfg(feature = "coverage")]
+mod coverage;
 mod crypto;
 
 use pyo3::prelude::*;
@@ -11,5 +13,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     codec::register(module)?;
+    #[cfg(feature = "coverage")]
+    coverage::register(module)?;
     crypto::register(module)
 }
