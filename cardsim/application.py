@@ -235,7 +235,7 @@ class Application:
         """Give a log entry of this transaction in the order of the log format."""
         known = {"9F27": bytes((cid,)), "9F36": self.atc}
         return b"".join(
-            known.get(tag) or self.value(ordinal, data, tag).rjust(size, b"\x00")
+            known.get(tag) or self.value(ordinal, data, tag).rjust(size, b"\x00")[-size:]
             for tag, size in LOG_TAGS
         )
 

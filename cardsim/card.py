@@ -97,13 +97,17 @@ class Card:
         command was never answered. Never raises for what a command holds.
         """
         assert self.powered, "a card without power answers nothing"
+        holder = self.current
+        challenge = holder.challenge if holder is not None else b""
         try:
-            if self.image.protocol == 0:
-                return self._apdu_t0(command)
-            return self._apdu_t1(command)
+            answer = self._apdu_t1(command) if self.image.protocol else self._apdu_t0(command)
         except (PowerLost, LumbungError):
             self.power_off()
             raise
+        # A challenge is for the next command only, whatever that is. EMV 4.4 Book 3, 6.5.6.
+        if challenge and holder is not None and holder.challenge is challenge:
+            holder.challenge = b""
+        return answer
 
     def _apdu_t1(self, raw: bytes) -> bytes:
         """Run a command with its Le behind the data. ISO/IEC 7816-4, 5.1."""
@@ -162,10 +166,6 @@ class Card:
 
     def _run(self, name: str, header: bytes, data: bytes) -> bytes:
         """Hand a well-shaped command to its function when the state table lets it."""
-        current = self.current
-        # A challenge is for the next command only. EMV 4.4 Book 3, 6.5.6.
-        if current is not None and current.challenge and name != "VERIFY":
-            current.challenge = b""
         refusal = REFUSALS[self.state].get(name)
         return refusal if refusal is not None else _HANDLERS[name](self, header, data)
 

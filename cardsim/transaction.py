@@ -191,7 +191,9 @@ def _authenticate(application: Application, data: bytes) -> bool:
 def _count_offline(application: Application, amount_sen: int) -> None:
     state = application.state
     application.write("offline_count", min(state.offline_count + 1, 0xFF))
-    application.write("offline_amount_sen", state.offline_amount_sen + amount_sen)
+    # Twelve digits, as the amount itself: a counter that is full stays full.
+    total = min(state.offline_amount_sen + amount_sen, limits.AMOUNT_SEN)
+    application.write("offline_amount_sen", total)
 
 
 def write_log(application: Application, ordinal: int, data: bytes, kind: AcType) -> None:

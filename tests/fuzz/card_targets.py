@@ -74,6 +74,8 @@ def run_card(raw: bytes) -> None:
         now = card.image.applications[0].state.atc
         assert now >= counter, "a counter ran back"
         counter = now
+    # Whatever it was told, its file can be read again.
+    assert CardImage.from_json(card.image.to_json()).to_json() == card.image.to_json()
 
 
 def purchases() -> list[bytes]:
