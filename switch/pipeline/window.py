@@ -25,7 +25,7 @@ def check_window(context: Context) -> Verdict:
     if sent_ns is None:
         return desk.rules.refuse("message-window", "30")
     if abs(desk.now_ns - sent_ns) > window_ns:
-        return desk.rules.refuse("message-window", "19")
+        return desk.rules.refuse("message-window", "19", "T01")
     return CONTINUE
 
 

@@ -87,7 +87,7 @@ def test_table_codes_equal_the_domain_list() -> None:
 
 def test_reasons_cover_the_domain_list_and_the_stolen_card() -> None:
     assert reason_texts().keys() >= DOMAIN_REASONS
-    assert reason_texts().keys() - DOMAIN_REASONS == {"B07", "H01", "L", "W01"}
+    assert reason_texts().keys() - DOMAIN_REASONS == {"B07", "H01", "L", "T01", "W01"}
 
 
 @pytest.mark.parametrize("code", sorted(DOMAIN_LINES))
