@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from protocols.crypto.mac import RetailMac
 from protocols.iso8583 import Codec, Kind, Message, Spec, load_spec
+from protocols.values import SecretBytes
 
 pytestmark = pytest.mark.service
 
@@ -75,9 +77,13 @@ def test_frame_of_every_message_is_read_by_wireshark_with_the_same_values(
     need("tshark")
     spec = load_spec(name)
     codec = Codec(spec)
-    messages = examples(spec)
+    key = RetailMac(SecretBytes(bytes(range(1, 17))))
+    plain = examples(spec)
     path = tmp_path / "messages.pcap"
-    raws = [codec.encode(message) for message in messages]
+    raws = [codec.encode(message) for message in plain]
+    raws += [codec.encode_signed(message, key) for message in plain]
+    messages = plain + [codec.decode(raw) for raw in raws[len(plain) :]]
+    assert all(64 in message or 128 in message for message in messages[len(plain) :])
     path.write_bytes(capture([struct.pack("!H", len(raw)) + raw for raw in raws]))
     found = read_by_tshark(path, name)
     assert len(found) == len(messages)
