@@ -37,8 +37,10 @@ class Rule(BaseModel):
 
     version: int = Field(strict=True, ge=1, description="a number from 1, raised with every change")
     legal_basis: str = Field(min_length=1, description="the article or decree behind the rule")
-    starts_on: date = Field(description="the first day in force, YYYY-MM-DD")
-    ends_on: date | None = Field(default=None, description="the last day in force, YYYY-MM-DD")
+    starts_on: date = Field(strict=True, description="the first day in force, YYYY-MM-DD")
+    ends_on: date | None = Field(
+        default=None, strict=True, description="the last day in force, YYYY-MM-DD"
+    )
     source: str = Field(min_length=1, description="the page that asks for the rule")
 
     def in_force(self, day: date) -> bool:
@@ -182,8 +184,10 @@ class HoursRule(Rule):
     optional: ClassVar[bool] = True
 
     enabled: bool = Field(strict=True, description="true or false")
-    opens: time = Field(description="a time of day in WITA such as 06:00:00")
-    closes: time = Field(description="a time of day in WITA; before `opens` means past midnight")
+    opens: time = Field(strict=True, description="a time of day in WITA such as 06:00:00")
+    closes: time = Field(
+        strict=True, description="a time of day in WITA; before `opens` means past midnight"
+    )
 
     def is_open(self, at: time) -> bool:
         """Tell whether shops may sell at this time of day."""

@@ -61,12 +61,24 @@ def parse_model(text: str, name: str, model: type[Model]) -> Model:
         raise ConfigurationError(
             f"{name}:{line}: file: not TOML: {error} - allowed: TOML 1.0 - mend this line."
         ) from error
+    except (RecursionError, ValueError) as error:
+        line = _longest_line(text)
+        raise ConfigurationError(
+            f"{name}:{line}: file: a value too deep or too long to be read - allowed: lists in"
+            " lists and numbers as in the example - mend this line."
+        ) from error
     try:
         return model.model_validate(table)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=True, include_input=False)
         lines = sorted(_fault_line(text, name, model, fault) for fault in faults[:_FAULTS_MAX])
         raise ConfigurationError("\n".join(line for _number, line in lines)) from error
+
+
+def _longest_line(text: str) -> int:
+    """Give the line that holds most, where the parser gave up without naming one."""
+    lengths = [len(line) for line in text.split("\n")]
+    return lengths.index(max(lengths)) + 1
 
 
 def _fault_line(text: str, name: str, model: type[BaseModel], fault: Any) -> tuple[int, str]:
