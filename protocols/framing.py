@@ -111,6 +111,20 @@ class Framer:
         """Give the bytes held of a frame that is not complete; 0 at a boundary."""
         return len(self._buffer)
 
+    def one(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Give (TPDU, message) when these bytes are one whole frame and nothing waits before them.
+
+        One read, one frame: what nearly every message of a live link is. None for all else, which
+        is `feed`'s; nothing has changed then.
+        """
+        if self._usual is None or self._buffer or self._error or data.__class__ is not bytes:
+            return None
+        size, start = self._size, self._start
+        length = int.from_bytes(data[:size], self._usual)
+        if length + size == len(data) and self._smallest <= length <= self._largest:
+            return data[size:start], data[start:]
+        return None
+
     def feed(self, data: bytes) -> list[Frame]:
         """Give the frames that these bytes complete, in order.
 
@@ -119,14 +133,10 @@ class Framer:
         """
         if self._error is not None:
             raise FramingError(self._error.external)
-        size = self._size
-        if self._usual is not None and not self._buffer and data.__class__ is bytes:
-            # One read, one frame: what nearly every message of a live link is.
-            length = int.from_bytes(data[:size], self._usual)
-            if length + size == len(data) and self._smallest <= length <= self._largest:
-                start = self._start
-                return [Frame(data[size:start], data[start:])]
-        spec = self._spec
+        one = self.one(data)
+        if one is not None:
+            return [Frame(*one)]
+        size, spec = self._size, self._spec
         buffer = self._buffer + data if self._buffer else bytes(data)
         frames: list[Frame] = []
         position, end = 0, len(buffer)
@@ -209,6 +219,20 @@ def frame(payload: bytes, tpdu: bytes, spec: FrameSpec, header: bytes = b"") -> 
     if body > spec.largest:
         raise FramingError(f"a frame of {body} bytes is above the limit of {spec.largest}.")
     return b"".join((_length(spec, body), tpdu, header, payload))
+
+
+def answer_frame(payload: bytes, tpdu: bytes, spec: FrameSpec) -> bytes:
+    """Give the frame of an answer: source and destination of the request's TPDU change places.
+
+    >>> answer_frame(b"\\x08\\x10", bytes.fromhex("6008310001"), EDC_FRAMES).hex()
+    '000760000108310810'
+
+    Raises: FramingError when the parts do not fit the spec.
+    """
+    body = len(payload) + TPDU_BYTES
+    if spec is EDC_FRAMES and len(tpdu) == TPDU_BYTES < body <= spec.largest:
+        return b"".join((body.to_bytes(2, "big"), tpdu[:1], tpdu[3:], tpdu[1:3], payload))
+    return frame(payload, swap_tpdu(tpdu), spec)
 
 
 def _length(spec: FrameSpec, body: int) -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from switch.core import SwitchCore
 
 #: One turn in so many is timed stage by stage: the clock costs more than most stages.
-STAGE_SAMPLE_TURNS = 32
+STAGE_SAMPLE_TURNS = 128
 
 
 class StageWatch:

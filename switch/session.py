@@ -3,12 +3,15 @@
 Whoever owns the socket feeds bytes and time, sends what `respond` gives and cuts when told to.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from protocols.framing import TPDU_ID, Framer, FrameSpec, FramingError, frame, swap_tpdu
+from protocols.framing import TPDU_ID, Framer, FrameSpec, FramingError, answer_frame
 from switch.config import ConnectionConfig
 
 _SECOND_NS = 1_000_000_000
+_TPDU_ID = bytes([TPDU_ID])
+#: Makes a tuple of a class without a frame of Python: the two that each message costs.
+_made: Any = tuple.__new__
 #: The link that is meant where none is named.
 DEFAULT_LINK = "edc"
 
@@ -67,6 +70,12 @@ class Session:
     def receive_data(self, data: bytes, now_ns: int) -> Received:
         """Give the messages that these bytes complete; keep-alives give none."""
         self._last_byte_ns = now_ns
+        one = self._framer.one(data)
+        if one is not None and one[0][:1] == _TPDU_ID:
+            self._partial_since_ns = None
+            fields = (self.connection, *one, self._link)
+            received: Received = _made(Received, ([_made(Arrival, fields)], ""))
+            return received
         reason = ""
         try:
             frames = self._framer.feed(data)
@@ -86,7 +95,7 @@ class Session:
 
     def respond(self, tpdu: bytes, payload: bytes) -> bytes:
         """Give the framed answer: source and destination of the TPDU change places."""
-        return frame(payload, swap_tpdu(tpdu), self._frames)
+        return answer_frame(payload, tpdu, self._frames)
 
     def deadline_ns(self) -> int:
         """Give the monotonic instant at which the connection must be cut unless bytes come."""

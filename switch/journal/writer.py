@@ -12,7 +12,7 @@ import structlog
 from protocols.clock import Clock, RandomBytes
 from protocols.values import SecretBytes
 from switch.config import SwitchConfig
-from switch.journal.records import Entry, EntryKind, pack_record, segment_header
+from switch.journal.records import EntryKind, Fields, pack_record, segment_header
 from switch.journal.store import cipher_for, number_of, path_of, segments_of
 from switch.limits import JOURNAL_QUEUE_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX
 from switch.session import Arrival, Departure
@@ -46,7 +46,7 @@ class JournalWriter:
             "specs": [link.spec for link in config.all_links],
         }  # fmt: skip
         self._clock, self._random_bytes = clock, random_bytes
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Fields] = deque()
         self._put_bytes = 0
         self._taken_bytes = 0
         self._wake = threading.Event()
@@ -69,23 +69,19 @@ class JournalWriter:
 
     def request(self, arrival: Arrival) -> None:
         """Keep a message that came in."""
-        self._put(
-            Entry(self._clock.now_ns(), EntryKind.REQUEST, arrival.link, arrival.connection,
-                  arrival.tpdu, arrival.payload)
-        )  # fmt: skip
+        connection, tpdu, payload, link = arrival
+        self._put((self._clock.now_ns(), EntryKind.REQUEST, link, connection, tpdu, payload))
 
     def answer(self, departure: Departure, link: str) -> None:
         """Keep an answer, or that the connection was cut instead."""
-        kind = EntryKind.CUT if departure.payload is None else EntryKind.ANSWER
-        self._put(
-            Entry(self._clock.now_ns(), kind, link, departure.connection,
-                  departure.tpdu, departure.payload or b"")
-        )  # fmt: skip
+        connection, tpdu, payload = departure
+        kind = EntryKind.CUT if payload is None else EntryKind.ANSWER
+        self._put((self._clock.now_ns(), kind, link, connection, tpdu, payload or b""))
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
         """Keep a decision; its fields are free of card data, as every event of the core."""
         text = json.dumps({"event": name, **fields}, default=str).encode()
-        self._put(Entry(self._clock.now_ns(), EntryKind.EVENT, self._links[0], 0, b"", text))
+        self._put((self._clock.now_ns(), EntryKind.EVENT, self._links[0], 0, b"", text))
 
     def close(self) -> None:
         """Write what waits, sync, close. Idempotent."""
@@ -96,8 +92,8 @@ class JournalWriter:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _put(self, entry: Entry) -> None:
-        size = len(entry.payload) + _ENTRY_BYTES
+    def _put(self, entry: Fields) -> None:
+        size = len(entry[-1]) + _ENTRY_BYTES
         if self._put_bytes - self._taken_bytes + size > JOURNAL_QUEUE_BYTES_MAX:
             self.dropped += 1
             return
@@ -116,18 +112,18 @@ class JournalWriter:
             if is_last:
                 return
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> list[Fields]:
         """Give entries for one record."""
-        entries: list[Entry] = []
+        entries: list[Fields] = []
         size = 0
         while self._queue and size < JOURNAL_RECORD_BYTES_MAX - 65_536:
             entry = self._queue.popleft()
-            size += len(entry.payload) + _ENTRY_BYTES
+            size += len(entry[-1]) + _ENTRY_BYTES
             entries.append(entry)
         self._taken_bytes += size
         return entries
 
-    def _write(self, entries: list[Entry]) -> bool:
+    def _write(self, entries: list[Fields]) -> bool:
         record = pack_record(entries, self._links, self._cipher, self._random_bytes(12))
         try:
             if self._size + len(record) > self._config.segment_megabytes << 20:
