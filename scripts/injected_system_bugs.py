@@ -71,14 +71,20 @@ def inject(bugs: Sequence[Bug], say: Callable[[str], object]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="lumbung-bugs-") as directory:
         copy = Path(directory)
         make_copy(copy)
-        unsound = run_seeds(copy, SOUND_SEEDS, "")
-        assert not unsound, f"without a bug the simulation fails as well: {unsound}"
+        check_sound(copy)
         for bug in bugs:
             how = try_bug(copy, bug)
             say(f"injected-bugs: {'caught' if how else 'MISSED'}  {bug.name}  ({how or bug.seeds})")
             if not how:
                 missed.append(bug.name)
+        check_sound(copy)  # Nothing outside the copy was changed under it meanwhile.
     return missed
+
+
+def check_sound(copy: Path) -> None:
+    """Raise AssertionError when the simulation fails without a bug: then it says nothing."""
+    unsound = run_seeds(copy, SOUND_SEEDS, "")
+    assert not unsound, f"without a bug the simulation fails as well: {unsound}"
 
 
 def make_copy(copy: Path) -> None:
