@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -16,13 +16,17 @@ from lumbung.commands.terminal import (
     holder_of,
     logged_on,
     offices_of,
+    place_of,
     terminal_options,
 )
+from lumbung.composition import Offices
 from lumbung.network import check_loopback, host_and_port
 from lumbung.register import CashRegister
 from lumbung.story.cast import Holder
-from lumbung.story.counter import Counter
+from lumbung.story.counter import Counter, typed
 from lumbung.system import SystemClock
+from lumbung.typed_input import TypedInput
+from protocols.catalogue import text
 from protocols.values import SEN_PER_RUPIAH, rupiah
 from terminal.line import Line, LineDownError
 from terminal.listening_line import ListeningLine
@@ -47,21 +51,42 @@ _AGAIN_S = 1.0
 def serve_register(
     line: str, directory: Path, terminal_id: str, host: str, card: int, as_json: bool
 ) -> None:
-    """Sell what a cash register on LINE asks for, to the card given, until Ctrl-C.
+    """Sell what a cash register on LINE asks for, to the card that is there, until Ctrl-C.
 
-    LINE is serial:PATH, serial:PATH@BITS or listen:HOST:PORT (loopback only; port 0 finds one).
+    A card's number typed here changes the card (`t41` taps card 41); the first is --card. LINE is
+    serial:PATH, serial:PATH@BITS or listen:HOST:PORT (loopback only; port 0 finds one).
     """
     with offices_of(directory) as offices:
-        who = holder_of(offices, card)
+        slot = _Slot(offices, holder_of(offices, card))
 
         async def serve() -> None:
             async with logged_on(offices, terminal_id, host) as counter:
-                await _serve(line, counter, who, as_json=as_json)
+                await _serve(line, counter, slot, as_json=as_json)
 
         asyncio.run(serve())
 
 
-async def _serve(address: str, counter: Counter, who: Holder, *, as_json: bool) -> None:
+@dataclass(slots=True)
+class _Slot:
+    """Whose card is at the counter, and whether it is tapped."""
+
+    offices: Offices
+    who: Holder
+    taps: bool = False
+
+    async def follow(self, cashier: TypedInput) -> None:
+        """Change the card to what is typed, to the end of the input."""
+        while (line := await cashier.line()) is not None:
+            taps = line.strip()[:1].lower() == "t"
+            who = place_of(self.offices, line.strip()[taps:])
+            if who is None:
+                click.echo(text("refused.choice"), err=True)
+                continue
+            self.who, self.taps = who, taps
+            click.echo(f"card {line.strip()}", err=True)
+
+
+async def _serve(address: str, counter: Counter, slot: _Slot, *, as_json: bool) -> None:
     listening, where = None, address
     line: Line
     if address.startswith(_LISTEN):
@@ -76,7 +101,8 @@ async def _serve(address: str, counter: Counter, who: Holder, *, as_json: bool) 
     desk = desk_of(terminal)
 
     async def sell(amount_sen: int) -> SaleResult:
-        result = await counter.sell(who, amount_sen)
+        who, taps = slot.who, slot.taps
+        result = await terminal.buy(amount_sen, counter.slot(who), typed(who.pin), tap=taps)
         if desk is not None:
             notice = (await print_on(desk, terminal, result)).sentence()
             if notice:
@@ -88,6 +114,7 @@ async def _serve(address: str, counter: Counter, who: Holder, *, as_json: bool) 
     click.echo(json.dumps({"where": where}) if as_json else f"register port at {where}")
     sys.stdout.flush()
     task = asyncio.ensure_future(_again_and_again(serving))
+    choosing = asyncio.ensure_future(slot.follow(TypedInput()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
@@ -96,6 +123,7 @@ async def _serve(address: str, counter: Counter, who: Holder, *, as_json: bool) 
         if not task.cancelled():
             task.result()
     finally:
+        choosing.cancel()
         serving.stop()
         if desk is not None:
             await desk.close()

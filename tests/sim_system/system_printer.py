@@ -28,6 +28,8 @@ _MENDED_BY = {
     Happening.UNPLUG: None,
 }
 _BROKEN_SECONDS = (2, 90)
+#: How often it breaks in the middle of a slip, by lines, on a day of many faults.
+_BREAKS_AT_A_LINE = 0.004
 
 
 class SimulatedPrinter:
@@ -51,6 +53,8 @@ class SimulatedPrinter:
         for line in data.splitlines(keepends=True):
             self._counter.mains.step("print: before")
             await self._counter.simulation.time.sleep(_LINE_MS * MS)
+            if self._counter.simulation.rng.random() < self._breaks_at_a_line:
+                self.break_down()
             self._check()
             self._say(self.device.feed(line))
             self._take_paper()
@@ -72,6 +76,10 @@ class SimulatedPrinter:
     async def close(self) -> None:
         """Let the line go."""
         self._pending = b""
+
+    @property
+    def _breaks_at_a_line(self) -> float:
+        return self._counter.simulation.printer_faults * _BREAKS_AT_A_LINE
 
     def lose_power(self) -> None:
         """Go dark with the terminal: the buffer is lost, what hangs out is torn off."""

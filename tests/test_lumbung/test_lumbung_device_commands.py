@@ -102,7 +102,7 @@ def test_sale_with_pad_and_printer_commands_prints_and_paper_out_is_told(
 def test_register_command_buys_once_by_its_reference(city: tuple[str, str]) -> None:
     root, address = city
     own = ("--data", root, "--host", address, "--terminal", "12400004", "--card", "50")
-    with served("terminal", "serve-register", "listen:127.0.0.1:0", *own) as (said, _):
+    with served("terminal", "serve-register", "listen:127.0.0.1:0", *own) as (said, cashier):
         line = said.split()[-1]
         first = lumbung("register", line, "BON1", "25000", "--json")
         assert first.returncode == 0, first.stderr
@@ -113,6 +113,12 @@ def test_register_command_buys_once_by_its_reference(city: tuple[str, str]) -> N
         other = lumbung("register", line, "BON1", "30000")
         assert (other.returncode, other.stdout.strip()) == (1, "BON1: other_amount")
         assert lumbung("register", line, "not a name", "1").returncode == 2
+        cashier.stdin.write("999999\nt51\n")  # There is no such card; then card 51 is tapped.
+        cashier.stdin.flush()
+        assert lumbung("register", line, "BON2", "26000").returncode == 0
+    last = lumbung("terminal", "reprint", "--data", root, "--terminal", "12400004")
+    assert "(TAP)" in last.stdout
+    assert "Rp    26.000" in last.stdout
 
 
 def test_address_of_no_device_is_refused_before_anything_is_sold(city: tuple[str, str]) -> None:
