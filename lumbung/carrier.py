@@ -18,11 +18,12 @@ from lumbung.data_directory import DataDirectory, read_manifest
 from lumbung.system import SystemClock, system_random
 from programme.actors import Actor, actor_text
 from programme.acts import ACTS, Act, ActArguments, no_progress
+from programme.decree.faults import complaint
+from programme.errors import ProgrammeError
 from programme.offices import Office
 from protocols.clock import RandomBytes
-from protocols.errors import LumbungError
+from protocols.values import mask_free_text
 from switch.changes import LoggedOff
-from switch.control import fault_of
 from switch.control_client import ControlClient, NoSwitchError
 from switch.state import StateFile
 
@@ -87,6 +88,8 @@ class Carrier:
         packed = dict(arguments)
         if name not in ACTS or not ACTS[name].is_signed:
             packed["actor"] = actor_text(actor)
+        if name in ACTS:
+            _checked(ACTS[name], packed)
         client = self._switch()
         if client is None:
             return self._offline(name, packed, tell)
@@ -109,7 +112,7 @@ class Carrier:
             return done
 
 
-class ArgumentsError(LumbungError):
+class ArgumentsError(ProgrammeError):
     """What was asked does not fit the act; nothing was changed."""
 
     code = "E-CL-0002"
@@ -120,8 +123,31 @@ def _checked(act: Act, packed: Mapping[str, Any]) -> ActArguments:
     try:
         return act.asked.model_validate(packed)
     except ValidationError as error:
-        what, fix = fault_of(error)
-        raise ArgumentsError(what, fix=fix) from None
+        raise _argument_error(error) from None
+
+
+#: Arguments of acts -> what the catalogue says of them; those that have one name each way.
+_SAID_OF = {
+    "period": "period", "nik": "nik", "name": "name", "reason": "text", "district": "text",
+    "village": "text", "mark": "text", "day": "day", "until": "day", "expires_on": "day",
+    "days": "days", "card": "number", "cards": "number", "decree": "number", "proposal": "number",
+    "proxy": "number", "recipients": "number", "amount_sen": "amount", "merchant": "merchant",
+    "terminal": "terminal", "category": "category", "also": "category", "sale": "sale",
+    "maker": "actor", "checker": "actor", "actor": "actor",
+}  # fmt: skip
+
+
+def _argument_error(error: ValidationError) -> ArgumentsError:
+    """Give the first fault in both languages; no value of it is repeated."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    kind = _SAID_OF.get(field)
+    how = (
+        complaint(f"argument.{kind}")
+        if kind is not None
+        else complaint("argument.other", why=mask_free_text(fault["msg"]))
+    )
+    return ArgumentsError.of("argument.field", field=field, how=how)
 
 
 def _follow(act: Act, done: Mapping[str, Any], parts: Composition) -> None:

@@ -66,7 +66,7 @@ Text = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f
 #: An amount of money in sen (1 rupiah is 100).
 AmountSen = Annotated[int, Field(ge=1, le=10**15, examples=[30_000_000])]
 #: A month, as `2026-01`.
-Month = Annotated[str, Field(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$", examples=["2026-01"])]
+Month = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", examples=["2026-01"])]
 #: DE42 of a shop.
 MerchantId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,15}$", examples=["EWSMDPLR0000001"])]
 #: DE41 of a terminal.

@@ -33,7 +33,7 @@ from programme.rows import (
 #: The last day that is meant, if it is known.
 Until = Day | None
 #: A proxy's personal number and name: kept sealed, in no repr.
-Nik = Annotated[str, Field(pattern=r"^\d{16}$", repr=False)]
+Nik = Annotated[str, Field(pattern=r"^[0-9]{16}$", repr=False)]
 PersonName = Annotated[str, Field(min_length=1, max_length=120, repr=False)]
 ProxyDays = Annotated[int, Field(ge=1, le=366)]
 Stage = Annotated[DecreeState, Field(strict=False)]
@@ -52,9 +52,9 @@ class NewMerchantArguments(MerchantArguments):
     kind: Annotated[MerchantKind, Field(strict=False)]
     district: Text
     village: Text
-    category: Annotated[str, Field(pattern=r"^\d{4}$", examples=["5411"])]
+    category: Annotated[str, Field(pattern=r"^[0-9]{4}$", examples=["5411"])]
     also: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^\d{4}$")], ...],
+        tuple[Annotated[str, Field(pattern=r"^[0-9]{4}$")], ...],
         Field(max_length=20, strict=False, description="conditional categories by name"),
     ] = ()
 
