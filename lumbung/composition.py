@@ -16,6 +16,8 @@ from lumbung.data_directory import DataDirectory
 from lumbung.system import story_master_key
 from programme.keystore import KeyKind, Keystore
 from programme.registry import Registry
+from protocols.catalogue import LANGUAGES
+from protocols.catalogue import text as said
 from protocols.clock import Clock, RandomBytes
 from protocols.errors import ConfigurationError
 from protocols.values import SecretBytes
@@ -135,9 +137,11 @@ def master_key_for(data: DataDirectory) -> SecretBytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise ConfigurationError(
-            f"{MASTER_KEY_VARIABLE}: no master key (64 hexadecimal digits) in the environment.",
-            fix="Set it from your key custody; it is never stored beside the keystore.",
-        )
+        told = (_no_master_key(lang) for lang in LANGUAGES)
+        raise ConfigurationError(" / ".join(told))
     _taken[:] = [SecretBytes(key)]
     return _taken[0]
+
+
+def _no_master_key(lang: str) -> str:
+    return said("directory.master_key", lang, variable=MASTER_KEY_VARIABLE)

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from protocols.errors import LumbungError
+from programme.errors import ProgrammeError
 
 FORMAT = 1
 MANIFEST = "lumbung-data.json"
@@ -36,7 +36,7 @@ MANIFEST = "lumbung-data.json"
 REGISTRY_ADDRESS = "registry-url"
 
 
-class DataDirectoryError(LumbungError):
+class DataDirectoryError(ProgrammeError):
     """The data directory cannot be used: not ours, in use, read-only, another version."""
 
     code = "E-DD-0001"
@@ -73,18 +73,15 @@ class DataDirectory:
         _make(root)
         known = (root / MANIFEST).exists()
         if not known and any(root.iterdir()) and not _only_our_lock(root):
-            raise DataDirectoryError(
-                f"{root}: this directory holds other files and is not a lumbung data directory.",
-                fix="Give an empty or a new directory.",
-            )
+            raise DataDirectoryError.of("directory.other_files", path=str(root))
         lock_fd = _lock(root)
         try:
             if not known:
                 _write_manifest(root, Manifest(FORMAT, kind, seed, created))
             manifest = read_manifest(root)
             if manifest.kind != kind:
-                raise DataDirectoryError(
-                    f"{root}: holds a {manifest.kind}, not a {kind}.", fix="Give another directory."
+                raise DataDirectoryError.of(
+                    "directory.other_kind", path=str(root), kind=manifest.kind, wanted=kind
                 )
             for name, mode in (("terminals", 0o700), ("cards", 0o700), ("receipts", 0o755)):
                 (root / name).mkdir(mode=mode, exist_ok=True)
@@ -124,7 +121,9 @@ class DataDirectory:
         except FileNotFoundError:
             return self.registry
         except (OSError, UnicodeDecodeError) as error:
-            raise DataDirectoryError(f"{path}: cannot be read ({error}).") from error
+            raise DataDirectoryError.of(
+                "directory.address", path=str(path), why=str(error)
+            ) from error
         return address
 
     @property
@@ -183,24 +182,20 @@ def read_manifest(root: Path) -> Manifest:
         content = json.loads(path.read_text("utf-8"))
         manifest = Manifest(**content)
     except FileNotFoundError:
-        raise DataDirectoryError(
-            f"{root}: not a lumbung data directory (no {MANIFEST}).",
-            fix="Give the directory that `lumbung demo --data` or `lumbung up` made.",
+        raise DataDirectoryError.of(
+            "directory.not_ours", path=str(root), manifest=MANIFEST
         ) from None
     except OSError as error:
-        raise DataDirectoryError(
-            f"{path}: cannot be read ({error.strerror}).",
-            fix="Give a data directory that this user may read.",
+        raise DataDirectoryError.of(
+            "directory.unreadable", path=str(path), why=str(error.strerror)
         ) from error
     except (ValueError, TypeError) as error:
-        raise DataDirectoryError(
-            f"{path}: this manifest cannot be read ({type(error).__name__}).",
-            fix="Restore it from a copy; the ledger beside it is whole and can be verified alone.",
+        raise DataDirectoryError.of(
+            "directory.manifest", path=str(path), why=type(error).__name__
         ) from error
     if manifest.format != FORMAT:
-        raise DataDirectoryError(
-            f"{path}: format {manifest.format}; this lumbung reads format {FORMAT}.",
-            fix="Use the lumbung that made it.",
+        raise DataDirectoryError.of(
+            "directory.format", path=str(path), found=str(manifest.format), read=FORMAT
         )
     return manifest
 
@@ -214,8 +209,8 @@ def _make(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataDirectoryError(
-            f"{root}: cannot be made ({error.strerror}).", fix="Give another --data directory."
+        raise DataDirectoryError.of(
+            "directory.not_made", path=str(root), why=str(error.strerror)
         ) from error
 
 
@@ -224,19 +219,15 @@ def _lock(root: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DataDirectoryError(
-            f"{root}: cannot be written ({error.strerror}).",
-            fix="Make it writable for this user, or give another --data directory.",
+        raise DataDirectoryError.of(
+            "directory.not_written", path=str(root), why=str(error.strerror)
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise DataDirectoryError(
-            f"{root}: in use by another lumbung process (pid {holder}).",
-            fix="Stop that process, or give another --data directory.",
-        ) from None
+        raise DataDirectoryError.of("directory.in_use", path=str(root), holder=holder) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

@@ -84,10 +84,7 @@ def look_at_registry(directory: Path) -> Offices:
     data = DataDirectory.beside(directory)
     for path in (data.keystore, data.registry_place()):
         if isinstance(path, Path) and not path.exists():
-            raise DataDirectoryError(
-                f"{path}: is not there, so there is nothing to look at.",
-                fix="Take a decree in first: lumbung programme import FILE --data DIRECTORY",
-            )
+            raise DataDirectoryError.of("directory.nothing_there", path=str(path))
     return open_offices(data, SystemClock(), random_for)
 
 

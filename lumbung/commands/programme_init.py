@@ -70,10 +70,7 @@ def _keep_address(data: DataDirectory, address: str) -> None:
     """
     path = data.root / REGISTRY_ADDRESS
     if data.registry.exists() or data.registry_place() not in (data.registry, address):
-        raise DataDirectoryError(
-            f"{data.root}: has its registry elsewhere already.",
-            fix="Give another directory; a registry is not moved by naming another place.",
-        )
+        raise DataDirectoryError.of("directory.registry_elsewhere", path=str(data.root))
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
