@@ -1,5 +1,6 @@
 """A fault as a value: what goes wrong, at which command, and how often. Source: emv.md 4.4."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -16,6 +17,7 @@ UNKNOWN = "UNKNOWN"
 COMMAND_NAMES = frozenset(
     (*(entry.name for entry in COMMANDS.values()), GET_RESPONSE, UNKNOWN, POWER)
 )
+_TAG = re.compile(r"(?:[0-9A-F]{2}){1,4}")
 _STATES = frozenset(("", *(state.value for state in CardState)))
 
 
@@ -126,6 +128,8 @@ class Fault:
             raise FaultPlanError("fault: a probability is 0 to 1, a seed 0 or more.")
         if self.command == POWER and self.action not in _OF_POWER:
             raise FaultPlanError(f"fault: {self.action.value!r} is none of POWER's.")
+        if self.tag and not _TAG.fullmatch(self.tag):
+            raise FaultPlanError("fault: a tag is two to eight capital hex digits.")
         if self.action in _TAGGED and not self.tag:
             raise FaultPlanError(f"fault: {self.action.value!r} needs a tag.")
 

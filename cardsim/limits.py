@@ -31,6 +31,8 @@ AMOUNT_SEN = 10**12 - 1
 PIN_TRIES = 15
 #: Largest image file read: a card of 64 full records in hex is under 40 kB.
 IMAGE_BYTES = 1_000_000
+#: Largest profile or fault plan read: the built-in profiles have 6 kB, a thousand faults 100 kB.
+TOML_BYTES = 1_000_000
 #: Most faults in one plan, and longest delay of a slow card.
 FAULTS = 1_000
 DELAY_MS = 60_000

@@ -4,7 +4,6 @@ Unknown keys, wrong lengths, missing records and cryptogram data that a list doe
 errors that name file and line.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +16,12 @@ from cardsim import limits
 from cardsim.application import AC_TAGS
 from cardsim.authority import PUBLISHED
 from cardsim.errors import ProfileError
+from cardsim.toml_text import parse_table, read_text
 from protocols.emv import tlv
 from protocols.emv.afl import AflEntry, build_afl
 from protocols.emv.dol import build_dol
 from protocols.emv.errors import EmvDataError
-from protocols.toml_lines import line_of, line_of_error
+from protocols.toml_lines import line_of
 
 #: What a record may leave open until a card is personalised.
 PLACEHOLDERS = frozenset(
@@ -46,6 +46,8 @@ PLACEHOLDERS = frozenset(
         "{icc_exponent}",
     )
 )
+#: Digits of a length in a list: one byte says it.
+_LENGTH_DIGITS = 3
 _MANDATORY_TAGS = ("5A", "5F24", "8C", "8D", "57")
 _APPLICATION_KEYS = {
     "aid": str,
@@ -75,7 +77,8 @@ _OPTIONAL_TOP = {"contactless": dict}
 _TOP_KEYS = {"profile": dict, "card": dict, "application": dict, "record": list}
 _PROFILE_KEYS = {"name": str, "description": str}
 _CARD_KEYS = {"atr": str, "protocol": int}
-_RECORD_KEYS = {"sfi": int, "number": int, "objects": list, "authenticated": bool}
+_RECORD_KEYS = {"sfi": int, "number": int, "objects": list}
+_OPTIONAL_RECORD_KEYS = {"authenticated": bool}
 
 #: What only a signed card has: on other cards the records that hold it are left out.
 SIGNER_PLACEHOLDERS = frozenset(
@@ -129,7 +132,6 @@ class _Fault(Exception):  # noqa: N818 - becomes a ProfileError, never leaves
         self.what = what
 
 
-@cache
 def load_profile(name: str) -> Profile:
     """Give a built-in profile by name (`ssn`, `nsiccs-debit`) or one from a path ending in .toml.
 
@@ -139,11 +141,12 @@ def load_profile(name: str) -> Profile:
     'SSN PANGAN'
     """
     if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ProfileError(f"{name}: the profile cannot be read.", fix="Check it.") from None
-        return parse_profile(text, name)
+        return parse_profile(read_text(Path(name), "profile", ProfileError), name)
+    return _built_in(name)
+
+
+@cache
+def _built_in(name: str) -> Profile:
     place = files("cardsim").joinpath("profiles", f"{name}.toml")
     if not name.replace("-", "").isalnum() or not place.is_file():
         known = ", ".join(profile_names())
@@ -164,12 +167,7 @@ def profile_names() -> tuple[str, ...]:
 
 def parse_profile(text: str, where: str) -> Profile:
     """Give the profile of a TOML text; raise ProfileError with `where:line:`."""
-    try:
-        table = tomllib.loads(text)
-    except RecursionError:
-        raise ProfileError(f"{where}:1: no TOML that a person writes: nested too deep.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"{where}:{line_of_error(error)}: no TOML: {error}") from None
+    table = parse_table(text, where, ProfileError)
     try:
         return _build(table)
     except _Fault as fault:
@@ -193,6 +191,8 @@ def _build(table: dict[str, Any]) -> Profile:
     _check_numbers(application)
     if table["card"]["protocol"] not in (0, 1):
         raise _Fault(("card", "protocol"), "protocol is 0 or 1")
+    if len(table["record"]) > limits.RECORDS:
+        raise _Fault(("record",), f"more than {limits.RECORDS} records")
     records = tuple(_record(entry, index) for index, entry in enumerate(table["record"]))
     _check_records(records)
     return Profile(
@@ -288,7 +288,7 @@ def _dol(application: dict[str, Any], name: str, path: tuple[str | int, ...]) ->
     entries: list[tuple[str, int]] = []
     for entry in application.get(name, []):
         tag, _, length = entry.partition(" ") if isinstance(entry, str) else ("", "", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit() and len(length) <= _LENGTH_DIGITS):
             raise _Fault((*path, name), f"an entry of {name} is not 'TAG LENGTH'")
         entries.append((tag, int(length)))
     try:
@@ -299,7 +299,7 @@ def _dol(application: dict[str, Any], name: str, path: tuple[str | int, ...]) ->
 
 def _record(entry: Any, index: int) -> RecordTemplate:
     path = ("record", index)
-    _check_keys({"authenticated": False, **entry}, _RECORD_KEYS, path)
+    _check_keys(entry, _RECORD_KEYS, path, _OPTIONAL_RECORD_KEYS)
     if not 1 <= entry["sfi"] <= 10 or not 1 <= entry["number"] <= 255:
         raise _Fault(path, "sfi is 1 to 10 and number 1 to 255")
     objects: list[tuple[str, str]] = []
@@ -309,7 +309,8 @@ def _record(entry: Any, index: int) -> RecordTemplate:
         tag, value = item
         _check_tag(tag, path)
         if value not in PLACEHOLDERS:
-            _octets(value, (*path, "objects"), 1, limits.RECORD_BYTES)
+            content = _octets(value, (*path, "objects"), 1, limits.RECORD_BYTES)
+            _check_content(tag, content, path)
         objects.append((tag, value))
     authenticated = entry.get("authenticated", False)
     if authenticated and any(value == "{signature}" for _, value in objects):
@@ -320,8 +321,19 @@ def _record(entry: Any, index: int) -> RecordTemplate:
 def _check_tag(tag: str, path: tuple[str | int, ...]) -> None:
     try:
         tlv.build([(tag, b"")])
+        if not tag.isupper() and not tag.isdecimal():
+            raise ValueError
     except (EmvDataError, ValueError):
-        raise _Fault((*path, "objects"), f"{tag[:16]!r} is no tag") from None
+        what = f"{tag[:16]!r} is no tag in capital hex digits"
+        raise _Fault((*path, "objects"), what) from None
+
+
+def _check_content(tag: str, content: bytes, path: tuple[str | int, ...]) -> None:
+    """Check that an object whose tag says that it holds objects does."""
+    try:
+        tlv.parse(tlv.build([(tag, content)]))
+    except EmvDataError:
+        raise _Fault((*path, "objects"), f"{tag} holds objects, and its value is none") from None
 
 
 def _check_records(records: tuple[RecordTemplate, ...]) -> None:
@@ -332,8 +344,10 @@ def _check_records(records: tuple[RecordTemplate, ...]) -> None:
         raise _Fault(("record",), f"no record holds {missing[0]}")
     if len(tags) != len(set(tags)):
         raise _Fault(("record",), "a tag stands in two places")
-    if len(records) > limits.RECORDS:
-        raise _Fault(("record",), f"more than {limits.RECORDS} records")
+    places = [(record.sfi, record.number) for record in records]
+    for index, (sfi, number) in enumerate(places):
+        if (sfi, number) in places[:index]:
+            raise _Fault(("record", index), f"record {number} of file {sfi} stands there twice")
 
 
 def locate(records: Iterable[RecordTemplate]) -> bytes:

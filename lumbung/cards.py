@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cardsim import Card, CardImage, CardImageError
+from cardsim import Card, CardImage, CardImageError, FaultPlanError
 from cardsim.faults import Fault, parse_faults
+from cardsim.toml_text import read_text
 from cardsim.trace import Trace
 from cardsim.transport import CardOnWire
 from lumbung.system import SystemClock, system_random
-from protocols.errors import ConfigurationError
 
 
 class EchoingTrace(Trace):
@@ -35,11 +35,7 @@ def read_fault_plan(file: Path | None) -> tuple[Fault, ...]:
     """Give the faults of a plan; none without a file. Raises FaultPlanError with file:line."""
     if file is None:
         return ()
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}:1: no readable fault plan ({error}).") from error
-    return parse_faults(text, str(file))
+    return parse_faults(read_text(file, "fault plan", FaultPlanError), str(file))
 
 
 @contextlib.contextmanager

@@ -102,6 +102,8 @@ def parse_table(text: str, name: str) -> AnswerTable:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _fault(f"{name}:1: file", f"not TOML: {error}") from error
+    except (RecursionError, ValueError) as error:  # a number of thousands of digits
+        raise _fault(f"{name}:1: file", "not TOML that a person writes") from error
     unknown = content.keys() - {"spec", "answer"}
     if unknown:
         raise _fault(f"{name}:1: {min(unknown)}", "unknown key; there are spec and answer")

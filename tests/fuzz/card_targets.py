@@ -1,9 +1,12 @@
 """Fuzz targets of virtual cards: commands, image files, profiles, fault plans, reader's wire."""
 
 import contextlib
+import copy
 import datetime
 import json
 import random
+import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
@@ -16,6 +19,8 @@ from cardsim.faults import FaultLayer, parse_faults
 from cardsim.profile import parse_profile, profile_names
 from cardsim.transport_wire import FramingError
 from cardsim.vpcd import VpcdSlot
+from protocols.emv import tlv
+from protocols.emv.afl import parse_afl
 from protocols.values import Pan, SecretBytes
 
 KEY = SecretBytes(bytes(range(16)))
@@ -153,6 +158,93 @@ def run_profile(raw: bytes) -> None:
     except ProfileError:
         return
     assert powered(made.to_json()).apdu(bytes.fromhex("00A4040000"))[-2:] == b"\x67\x00"
+
+
+def run_profile_edit(raw: bytes) -> None:
+    """Read a built-in profile with one to three places changed; refusals name file and line.
+
+    A card that comes out answers: its file can be read again, and a terminal that follows its
+    file locator finds every mandatory object once.
+    """
+    draw = random.Random(raw)
+    table = tomllib.loads(draw.choice(profiles()).decode())
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        edit_profile(table, draw)
+    text = toml_of(table)
+    refused = ""
+    try:
+        profile = parse_profile(text, "fuzz.toml")
+    except ProfileError as error:
+        refused = error.external
+    if refused:
+        assert re.match(r"fuzz\.toml:\d+: ", refused), refused
+        return
+    with contextlib.suppress(ProfileError):  # a record too long, no place for a signature
+        made = personalise(
+            profile, pan=PAN, expiry=datetime.date(2030, 12, 31), psn="01", name="FUZZ",
+            udk_ac=KEY, random_bytes=random.Random(1).randbytes,
+        )  # fmt: skip
+        check_made(made)
+
+
+def edit_profile(table: dict[str, Any], draw: random.Random) -> None:
+    """Change one place: another value, none, twice, two swapped, or a key that nobody knows."""
+    found = list(places(table))
+    if not found:
+        return
+    holder, key = draw.choice(found)
+    how = draw.randrange(5)
+    if how == 0:
+        del holder[key]
+    elif how == 1 and isinstance(holder, list):
+        holder.insert(key, copy.deepcopy(holder[key]))
+    elif how == 2:
+        other = draw.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+        holder[key], holder[other] = holder[other], holder[key]
+    elif how == 3 and isinstance(holder, dict):
+        holder[draw.choice(("colour", "version", "sfi", "aid"))] = 1
+    else:
+        odd = [value for value in (*ODD_VALUES, "9F02 99", "5A 4", "5a") if value is not None]
+        holder[key] = draw.choice(odd)
+
+
+def toml_of(table: dict[str, Any]) -> str:
+    """Give a profile's table as TOML; JSON writes the same values but for tables in arrays."""
+    plain, tables = [], []
+    for name, value in table.items():
+        is_array = isinstance(value, list) and value and all(type(x) is dict for x in value)
+        if isinstance(value, dict) or is_array:
+            head = f"[[{name}]]" if is_array else f"[{name}]"
+            tables += [
+                "\n".join((head, *(f"{k} = {inline(v)}" for k, v in one.items())))
+                for one in (value if is_array else (value,))
+            ]
+        else:
+            plain.append(f"{name} = {inline(value)}")
+    return "\n".join((*plain, *tables))
+
+
+def inline(value: object) -> str:
+    """Give a value in one line of TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(inline(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def check_made(made: CardImage) -> None:
+    """Check what a terminal relies on in any card that personalisation gives."""
+    assert CardImage.from_json(made.to_json()).to_json() == made.to_json()
+    one = made.applications[0]
+    tags = [item.tag for record in one.records.values() for item in tlv.parse(record)[0].children]
+    assert [tags.count(tag) for tag in ("5A", "57", "5F24", "8C", "8D")] == [1] * 5
+    located = {
+        (entry.sfi, number)
+        for entry in parse_afl(one.afl)
+        for number in range(entry.first, entry.last + 1)
+    }
+    assert located == set(one.records)
 
 
 def profiles() -> list[bytes]:

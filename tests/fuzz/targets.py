@@ -371,6 +371,7 @@ TARGETS: dict[str, Target] = {
         Target("card-image", card_targets.run_image, card_targets.images),
         Target("card-image-edit", card_targets.run_image_edit, lambda: [bytes(8)]),
         Target("card-profile", card_targets.run_profile, card_targets.profiles),
+        Target("card-profile-edit", card_targets.run_profile_edit, lambda: [bytes(8)]),
         Target("card-faults", card_targets.run_plan, card_targets.plans),
         Target("card-wire", card_targets.run_wire, card_targets.wires),
         *(_ledger_target(*named) for named in (

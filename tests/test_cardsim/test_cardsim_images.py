@@ -13,6 +13,7 @@ from cardsim import (
     CardImageError,
     FaultPlanError,
     ProfileError,
+    limits,
     load_profile,
     parse_profile,
 )
@@ -206,6 +207,12 @@ def test_personalisation_with_values_no_card_holds_is_refused(changes: dict[str,
         ('service_code = "625"', 'service_code = "62"', None, "service_code is three digits"),
         ('pdol = ["9F1A 2"', 'pdol = ["9F1A"', None, "not 'TAG LENGTH'"),
         ('pdol = ["9F1A 2"', 'pdol = ["9F1A 999"', None, "no valid data object list"),
+        ('pdol = ["9F1A 2"', 'pdol = ["9F1A \u00b2"', 32, "not 'TAG LENGTH'"),
+        ('pdol = ["9F1A 2"', f'pdol = ["9F1A {"9" * 5_000}"', 32, "not 'TAG LENGTH'"),
+        ("priority = 1", f"priority = {'9' * 5_000}", 1, "a number too long"),
+        ('["9F08", "0001"],', '["5a", "0001"],', 69, "'5a' is no tag in capital hex digits"),
+        ('["9F08", "0001"],', '["FF00", "0102"],', 69, "FF00 holds objects, and its value is none"),
+        ("number = 2", "number = 1", 86, "record 1 of file 2 stands there twice"),
         ('"9F37 4", "8A 2"]', '"8A 2"]', None, "cdol2 does not ask for 9F37"),
         ('["5A", "{pan}"],', "", None, "no record holds 5A"),
         ('["5F34", "{psn}"],', '["5A", "{psn}"],', None, "a tag stands in two places"),
@@ -261,6 +268,27 @@ def test_profile_unknown_or_unreadable_is_named_with_the_known_ones(tmp_path: Pa
     path = tmp_path / "mine.toml"
     path.write_text(SSN)
     assert load_profile(str(path)).application["label"] == "SSN PANGAN"
+
+
+@pytest.mark.parametrize("entry", ["1", '"x"', "[1]"])
+def test_profile_whose_record_is_no_table_is_refused(entry: str) -> None:
+    head = SSN[: SSN.index("[[record]]")]
+    with pytest.raises(ProfileError, match=r"^mine.toml:1: a table must stand here"):
+        parse_profile(f"record = [{entry}]\n{head}", "mine.toml")
+
+
+def test_profile_file_is_read_anew_each_time_and_only_up_to_its_bound(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SSN)
+    assert load_profile(str(path)).application["label"] == "SSN PANGAN"
+    path.write_text(SSN.replace("SSN PANGAN", "SSN LAGI"))
+    assert load_profile(str(path)).application["label"] == "SSN LAGI"
+    path.write_text(SSN + "#" * limits.TOML_BYTES)
+    with pytest.raises(ProfileError, match="larger than"):
+        load_profile(str(path))
+    path.write_bytes(b"\xff")
+    with pytest.raises(ProfileError, match="no UTF-8"):
+        load_profile(str(path))
 
 
 def test_profile_whose_record_is_too_long_is_refused_at_personalisation() -> None:
