@@ -128,12 +128,15 @@ def _checked(act: Act, packed: Mapping[str, Any]) -> ActArguments:
 
 #: Arguments of acts -> what the catalogue says of them; those that have one name each way.
 _SAID_OF = {
-    "period": "period", "nik": "nik", "name": "name", "reason": "text", "district": "text",
-    "village": "text", "mark": "text", "day": "day", "until": "day", "expires_on": "day",
-    "days": "days", "card": "number", "cards": "number", "decree": "number", "proposal": "number",
-    "proxy": "number", "recipients": "number", "amount_sen": "amount", "merchant": "merchant",
-    "terminal": "terminal", "category": "category", "also": "category", "sale": "sale",
-    "maker": "actor", "checker": "actor", "actor": "actor",
+    "period": "argument.period", "nik": "argument.nik", "name": "argument.name",
+    "reason": "argument.text", "district": "argument.text", "village": "argument.text",
+    "mark": "argument.text", "day": "argument.day", "until": "argument.day",
+    "expires_on": "argument.day", "days": "argument.days", "card": "argument.number",
+    "cards": "argument.number", "decree": "argument.number", "proposal": "argument.number",
+    "proxy": "argument.number", "recipients": "argument.number", "amount_sen": "argument.amount",
+    "merchant": "argument.merchant", "terminal": "argument.terminal",
+    "category": "argument.category", "also": "argument.category", "sale": "argument.sale",
+    "maker": "argument.actor", "checker": "argument.actor", "actor": "argument.actor",
 }  # fmt: skip
 
 
@@ -143,7 +146,7 @@ def _argument_error(error: ValidationError) -> ArgumentsError:
     field = str(fault["loc"][0]) if fault["loc"] else ""
     kind = _SAID_OF.get(field)
     how = (
-        complaint(f"argument.{kind}")
+        complaint(kind)
         if kind is not None
         else complaint("argument.other", why=mask_free_text(fault["msg"]))
     )
