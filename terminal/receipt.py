@@ -13,7 +13,7 @@ from protocols.values import rupiah
 from terminal.journal.records import Kind, SaleItem, Totals
 from terminal.paper import NARROW, Paper
 from terminal.slip import Copy, Slip, SlipStatus
-from terminal.wording import NO_ANSWER, word
+from terminal.wording import NO_ANSWER, own_word, word
 
 _MONTHS_INDENT = 11
 #: Kinds without an amount of their own on the slip.
@@ -208,10 +208,12 @@ def _failure(paper: Paper, slip: Slip, lang: str) -> list[str]:
         help_line=slip.shop.help_line,
         lang=lang,
     )
+    words = own_word(slip.own, slip.notice, words, lang)
     lines = [text("receipt.failed", lang), f"{text('receipt.code', lang)} {slip.response_code}"]
     if lang == "id":
         lines += [words.line_1, words.line_2]
-    for sentence in (words.sentence, words.reason, slip.notice, words.next_step):
+    sentences = (words.sentence, words.reason, slip.notice, words.next_step)
+    for sentence in dict.fromkeys(sentences):
         lines += paper.wrapped(sentence)
     return lines
 

@@ -20,7 +20,7 @@ from terminal.paper import NARROW
 from terminal.purchase.checks import Refused
 from terminal.receipt import render, render_complaint
 from terminal.slip import Copy, Shop, Slip, SlipStatus
-from terminal.wording import NO_ANSWER, Wording, outcome_text, word
+from terminal.wording import NO_ANSWER, Wording, outcome_text, own_word, word
 
 _APPROVED = ("00", "10")
 #: The outcome of what waits in the terminal until the bank can be reached.
@@ -225,11 +225,13 @@ class ResultMaker:
             amount_sen=amount_sen if amount_sen > 0 and amount_sen % 100 == 0 else 0,
             last_four=last_four,
             notice=refused.sentence(self.lang),
+            own=refused.key,
         )
+        words = word(refused.code, help_line=self.shop.help_line, lang=self.lang)
         return SaleResult(
             kind=kind,
             outcome=refused.code,
-            texts=word(refused.code, help_line=self.shop.help_line, lang=self.lang),
+            texts=own_word(refused.key, refused.sentence(self.lang), words, self.lang),
             detail=refused.sentence(self.lang),
             amount_sen=amount_sen,
             last_four=last_four,

@@ -1,7 +1,9 @@
 """The reference page of the terminal's tables, made from the tables themselves (`make docs`)."""
 
+from protocols.catalogue import template
 from terminal.host.table import TRANSITIONS, Action, Input, State
 from terminal.purchase.table import FLOW, FlowEvent, FlowState, means_something
+from terminal.wording import own_texts
 
 _HEAD = """# The terminal's tables
 
@@ -24,9 +26,29 @@ journalled. A call in the wrong order is refused (`-`); what matching rules out 
 """
 
 
+_OWN = """
+## What the terminal itself refuses
+
+Made from `terminal/own_refusals.toml` and the catalogue. All else says what its DE39 says
+([refusals.md](refusals.md)).
+
+| display | sentence | who acts | icon | next step |
+|---|---|---|---|---|
+"""
+
+
 def page() -> str:
     """Give the whole page as Markdown."""
-    return _HEAD + _flow_diagram() + _HOST + _host_table()
+    return _HEAD + _flow_diagram() + _HOST + _host_table() + _OWN + _own_table()
+
+
+def _own_table() -> str:
+    rows = [
+        f"| {own.line_1} / {own.line_2} | {template(key, 'id')}<br>{template(key, 'en')} "
+        f"| {own.actor} | {own.icon} | {own.next_step_id}<br>{own.next_step_en} |\n"
+        for key, own in own_texts().items()
+    ]
+    return "".join(rows)
 
 
 def _flow_diagram() -> str:

@@ -1,6 +1,9 @@
 """What an outcome says to people: the one place where DE39, DE44 and DE54 become sentences."""
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 
 from protocols.catalogue import outcome_line_2, reason_sentence, reason_value
 from protocols.refusals import OutcomeText, outcome_texts
@@ -24,6 +27,46 @@ class Wording:
     actor: str
     icon: str
     sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """What a refusal of the terminal itself says beside its sentence in the catalogue."""
+
+    line_1: str
+    line_2: str
+    actor: str
+    icon: str
+    next_step_id: str
+    next_step_en: str
+    source: str
+
+
+@cache
+def own_texts() -> dict[str, OwnText]:
+    """Give them by the catalogue key of the sentence.
+
+    >>> own_texts()["refused.batch_full"].line_1
+    'BATCH PENUH'
+    """
+    raw = tomllib.loads(files("terminal").joinpath("own_refusals.toml").read_text("utf-8"))
+    return {key: OwnText(**entry) for key, entry in raw.items()}
+
+
+def own_word(key: str, sentence: str, wording: Wording, lang: str = "id") -> Wording:
+    """Give the words of a refusal of the terminal's own; those of its DE39 where it has none."""
+    own = own_texts().get(key)
+    if own is None:
+        return wording
+    return replace(
+        wording,
+        line_1=own.line_1,
+        line_2=own.line_2,
+        sentence=sentence,
+        actor=own.actor,
+        icon=own.icon,
+        next_step=own.next_step_id if lang == "id" else own.next_step_en,
+    )
 
 
 def outcome_text(response_code: str) -> OutcomeText:

@@ -12,6 +12,7 @@ from protocols.catalogue import (
     reason_sentence,
 )
 from protocols.refusals import OutcomeText, outcome_texts, reason_texts
+from tests.blame import BLAME
 
 #: The table of domain.md 7.2 with the display lines as it words them.
 DOMAIN_TABLE = """
@@ -69,15 +70,6 @@ DOMAIN_REASONS = {
 }
 ACTORS = {"operator", "cardholder", "help desk", "bank", "none"}
 SOUNDS = {"success", "notice", "ask", "refused", "alarm"}
-
-#: Words that lay the fault at somebody's door, in both languages.
-BLAME = re.compile(
-    r"\b(anda|kamu|salah(mu|nya)?|kesalahan|keliru|lupa|lalai|curang|menipu|penipuan|melanggar"
-    r"|pelanggaran|menyalahgunakan|mencurigakan|tersangka|bohong|ilegal|hukuman|meninggal"
-    r"|you|your|fault|mistake|wrong|incorrect|forgot|forgotten|careless|cheat\w*|fraud\w*"
-    r"|violat\w*|abus\w*|misus\w*|suspicious|suspect\w*|illegal|guilty|punish\w*|deceased|dead)\b",
-    re.IGNORECASE,
-)
 
 
 def test_table_codes_equal_the_domain_list() -> None:
