@@ -195,7 +195,7 @@ pub fn open_reader(storage: &Shared, expected: Option<Expected>) -> Result<Scan<
     let listing: Listing = list(&**storage)?;
     let mut scan = start(identity, &reader, &listing, expected)?.scan;
     scan.pass_sealed(&listing, mark)?;
-    scan.advance(Extent::Frame(mark.map_or(0, |mark| mark.frame)), mark)?;
+    scan.advance(Extent::Durable(mark.map_or(0, |mark| mark.frame)), mark)?;
     check_expected(storage.location(), &scan, expected)?;
     Ok(scan)
 }

@@ -16,6 +16,7 @@ use crate::pages::{
     frame_bytes, CommitMark, FrameHeader, Identity, Nonce, SegmentHeader, BLOCK, BLOCK_U64, HEADER,
 };
 use crate::record::{Record, BODY_SIZE};
+use crate::scan_ends::Step;
 use crate::sealing::Sealing;
 use crate::segments::{list, FramePlace, Listing, SegmentReader};
 use crate::sha::{leaf_hash, sha256, Hash};
@@ -32,8 +33,11 @@ const WINDOW_BYTES: usize = 4 << 20;
 pub enum Extent {
     /// To the end of the log, judging what stands there.
     All,
-    /// To this frame, which is known to be durable.
+    /// To this frame, which is known to be durable, and not one further.
     Frame(u64),
+    /// To this frame, which is known to be durable, and to the end of the segment that holds it
+    /// where that is sealed meanwhile: a walk goes on between segments or inside a raw one.
+    Durable(u64),
 }
 
 /// Unacknowledged bytes at the end of the log.
@@ -144,23 +148,17 @@ impl<T: Absorber> Scan<T> {
         // What was read ahead of a writer may have been written since.
         self.window = Window::default();
         let mut listing = list(&**self.reader.storage())?;
-        let end = match extent {
-            Extent::All => u64::MAX,
-            Extent::Frame(end) => end,
-        };
         loop {
-            if self.frame >= end {
+            if self.frame >= extent.wanted() {
                 return Ok(None);
             }
             if self.in_raw {
-                match self.next_frame(mark)? {
-                    Found::Good => continue,
-                    Found::Bad if self.segment < listing.last() => self.leave()?,
-                    Found::Bad if extent_is_open(extent) => return self.judge_tail(mark),
-                    Found::Bad => return Err(self.wrong("an acknowledged frame is damaged")),
+                if let Step::End(tail) = self.step(&mut listing, extent, mark)? {
+                    return Ok(tail);
                 }
+                continue;
             }
-            self.go_on(&mut listing, mark, end)?;
+            self.go_on(&mut listing, mark, extent.last())?;
         }
     }
 
@@ -187,13 +185,6 @@ impl<T: Absorber> Scan<T> {
                 }
             }
         }
-    }
-
-    /// Leave a raw segment that has a successor: nothing but zero follows its last frame.
-    pub fn leave(&mut self) -> Result<(), Fault> {
-        self.expect_sealed_end()?;
-        self.in_raw = false;
-        Ok(())
     }
 
     /// Give a record that was read.
@@ -393,8 +384,4 @@ impl<T: Absorber> Scan<T> {
         }
         Ok(())
     }
-}
-
-fn extent_is_open(extent: Extent) -> bool {
-    matches!(extent, Extent::All)
 }

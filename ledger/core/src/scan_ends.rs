@@ -5,11 +5,89 @@
 use crate::absorb::Absorber;
 use crate::fault::Fault;
 use crate::pages::{CommitMark, FrameHeader, BLOCK, BLOCK_U64};
-use crate::scan::{Scan, TornTail};
+use crate::scan::{Extent, Found, Scan, TornTail};
 use crate::sealed::SealedSegment;
-use crate::segments::list;
+use crate::segments::{list, Listing};
+
+impl Extent {
+    /// The frame that is wanted.
+    pub(crate) fn wanted(self) -> u64 {
+        match self {
+            Self::All => u64::MAX,
+            Self::Frame(frame) | Self::Durable(frame) => frame,
+        }
+    }
+
+    /// The last frame that may be taken of a sealed segment.
+    pub(crate) fn last(self) -> u64 {
+        match self {
+            Self::Frame(frame) => frame,
+            Self::All | Self::Durable(_) => u64::MAX,
+        }
+    }
+}
+
+/// What a step inside a raw segment came to.
+pub(crate) enum Step {
+    /// A frame was taken, or the end of the segment passed.
+    On,
+    /// The log ends here.
+    End(Option<TornTail>),
+}
 
 impl<T: Absorber> Scan<T> {
+    /// Take the next frame of a raw segment, or leave it; where the writer has sealed it away
+    /// meanwhile, take the rest of it there.
+    pub(crate) fn step(
+        &mut self,
+        listing: &mut Listing,
+        extent: Extent,
+        mark: Option<CommitMark>,
+    ) -> Result<Step, Fault> {
+        let before = self.taker.last_sequence();
+        let found = self.step_raw(listing.last(), extent, mark);
+        match found {
+            // Only while no part of a frame was taken.
+            Err(fault) if self.taker.last_sequence() == before => {
+                *listing = list(&**self.reader.storage())?;
+                if !listing.is_sealed(self.segment) {
+                    return Err(fault);
+                }
+                self.take_rest_sealed(mark, extent.last())?;
+                Ok(Step::On)
+            }
+            found => found,
+        }
+    }
+
+    fn step_raw(
+        &mut self,
+        last: u64,
+        extent: Extent,
+        mark: Option<CommitMark>,
+    ) -> Result<Step, Fault> {
+        if matches!(self.next_frame(mark)?, Found::Good) {
+            return Ok(Step::On);
+        }
+        if self.segment < last {
+            self.leave()?;
+            return Ok(Step::On);
+        }
+        match extent {
+            Extent::All => Ok(Step::End(self.judge_tail(mark)?)),
+            Extent::Frame(_) | Extent::Durable(_) => {
+                Err(self.wrong("an acknowledged frame is damaged"))
+            }
+        }
+    }
+
+    /// Leave a raw segment that has a successor: nothing but zero follows its last frame.
+    pub fn leave(&mut self) -> Result<(), Fault> {
+        self.expect_sealed_end()?;
+        self.in_raw = false;
+        Ok(())
+    }
+
     /// In a sealed segment nothing but zero follows the last frame.
     pub(crate) fn expect_sealed_end(&mut self) -> Result<(), Fault> {
         match self.first_nonzero(self.offset)? {

@@ -35,21 +35,7 @@ impl<T: Absorber> Scan<T> {
         if header != self.expected_header(number, header.nonce) {
             return Err(wrong("the segment does not continue the one before it"));
         }
-        let counts = sealed.frame_counts()?;
-        let together = counts.iter().map(|count| u64::from(*count)).sum::<u64>();
-        let raw_bytes = BLOCK_U64
-            + counts
-                .iter()
-                .map(|count| raw_frame_bytes(*count))
-                .sum::<u64>();
-        if together != u64::from(sealed.page().counts.records)
-            || counts
-                .iter()
-                .any(|count| !(1..=FRAME_RECORDS_MAX).contains(&usize::from(*count)))
-            || raw_bytes > header.segment_size
-        {
-            return Err(wrong("the frame counts contradict the number of records"));
-        }
+        let counts = checked_counts(&sealed)?;
         self.segment = number;
         self.nonce = header.nonce;
         self.in_raw = false;
@@ -69,6 +55,53 @@ impl<T: Absorber> Scan<T> {
             self.take_sealed_frame(&sealed, count, &mut window, mark)?;
         }
         self.finish_sealed(sealed)
+    }
+
+    /// Take the rest of a raw segment that was sealed away while the walk was inside it.
+    ///
+    /// All of it, or up to a frame.
+    pub(crate) fn take_rest_sealed(
+        &mut self,
+        mark: Option<CommitMark>,
+        end: u64,
+    ) -> Result<(), Fault> {
+        let sealed = SealedSegment::open(&self.reader, self.segment)?;
+        let page = sealed.page();
+        let counts = checked_counts(&sealed)?;
+        let taken = (self.frame + 1).checked_sub(page.segment.first_frame);
+        let taken = taken.and_then(|taken| usize::try_from(taken).ok());
+        let (Some(taken), true) = (taken, page.segment.nonce == self.nonce) else {
+            return Err(sealed.wrong(0, "this is not the segment that was read here before"));
+        };
+        // The records that were read raw are found there too.
+        while self
+            .places
+            .back()
+            .is_some_and(|place| place.number() == self.segment)
+        {
+            self.places.pop_back();
+        }
+        self.places.push_back(FramePlace::dense(
+            page.segment.first_sequence,
+            page.timestamp_first,
+            self.segment,
+        ));
+        let mut window = (0, Vec::new());
+        for count in counts.into_iter().skip(taken) {
+            if self.frame >= end {
+                return Ok(());
+            }
+            self.take_sealed_frame(&sealed, count, &mut window, mark)?;
+        }
+        if (self.frame, self.chain_head, self.frontier.root())
+            != (page.last_frame(), page.chain_head, page.root)
+        {
+            let what = "the records do not make what the header page states";
+            return Err(sealed.wrong(0, what));
+        }
+        self.in_raw = false;
+        self.offset = self.identity.segment_size;
+        Ok(())
     }
 
     fn take_sealed_frame(
@@ -148,4 +181,20 @@ impl<T: Absorber> Scan<T> {
         self.places.clear();
         self.taker.cool(&self.cold)
     }
+}
+
+/// How many records each frame of a sealed segment holds; they must fit the segment and its page.
+fn checked_counts(sealed: &SealedSegment) -> Result<Vec<u16>, Fault> {
+    let counts = sealed.frame_counts()?;
+    let together = counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+    let frames = counts.iter().map(|count| raw_frame_bytes(*count));
+    let is_one = |count: &u16| (1..=FRAME_RECORDS_MAX).contains(&usize::from(*count));
+    if together != u64::from(sealed.page().counts.records)
+        || !counts.iter().all(is_one)
+        || BLOCK_U64 + frames.sum::<u64>() > sealed.page().segment.segment_size
+    {
+        let what = "the frame counts contradict the number of records";
+        return Err(sealed.wrong(0, what));
+    }
+    Ok(counts)
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::fault::Fault;
 use crate::limits::FILES_OPEN_MAX;
-use crate::pages::{segment_name, BLOCK, HEADER};
+use crate::pages::{segment_name, BLOCK, BLOCK_U64, HEADER};
 use crate::record::Record;
+use crate::seal_page::SealPage;
 use crate::storage::{path_of, read_fully, Access, Shared, Storage, StoredFile};
 use crate::wire::RECORD_SIZE;
 
@@ -109,12 +110,23 @@ impl SegmentReader {
         count: usize,
     ) -> Result<Vec<u8>, Fault> {
         let (segment, is_dense, offset) = place.of_record(sequence);
-        let name = if is_dense {
-            sealed_name(segment)
-        } else {
-            segment_name(segment)
-        };
-        self.read_name(name, offset, RECORD_SIZE * count)
+        let length = RECORD_SIZE * count;
+        if is_dense {
+            return self.read_name(sealed_name(segment), offset, length);
+        }
+        let found = self.read_name(segment_name(segment), offset, length);
+        if found.is_err() && self.is_gone(segment) {
+            // Beside a writer, who has sealed it since its place was noted.
+            let page = self.read_name(sealed_name(segment), 0, BLOCK)?;
+            let page = SealPage::unpack(&page).map_err(|_| {
+                let what = "the sealed segment's header page is damaged";
+                Fault::corrupt(&self.sealed_path(segment), 0, what)
+            })?;
+            let ordinal = sequence - page.segment.first_sequence;
+            let offset = BLOCK_U64 + RECORD_SIZE as u64 * ordinal;
+            return self.read_name(sealed_name(segment), offset, length);
+        }
+        found
     }
 
     /// Read one record of a frame whose place is known.
@@ -161,6 +173,12 @@ impl SegmentReader {
         let file: Arc<dyn StoredFile> = self.storage.open(&name, Access::Read)?.into();
         open.insert(name, Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Whether a raw segment is not there any more: then it was sealed.
+    fn is_gone(&self, segment: u64) -> bool {
+        let opened = self.storage.open(&segment_name(segment), Access::Read);
+        matches!(opened, Err(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Close all files.

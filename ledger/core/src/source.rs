@@ -123,7 +123,7 @@ impl Walked {
         let mut walk = hold(&self.inner);
         if let Some(mark) = mark.filter(|mark| mark.frame > walk.scan.frame) {
             walk.scan.take_over_sealed()?;
-            walk.scan.advance(Extent::Frame(mark.frame), Some(mark))?;
+            walk.scan.advance(Extent::Durable(mark.frame), Some(mark))?;
             walk.copy_balances();
         }
         Ok(())
