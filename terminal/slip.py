@@ -49,8 +49,8 @@ class Slip:
     """The facts of one slip. `stan` 0 means that nothing was sent; no card number but its end.
 
     `asked_sen` above 0 is what was asked for where less was approved. `notice` is the terminal's
-    own sentence, `own` its key where it is a refusal. `bank_totals` are the bank's where they differ
-    from `totals`.
+    own sentence, `own` its key where it is a refusal. `bank_totals` are the bank's where they
+    differ from `totals`.
     """
 
     shop: Shop
