@@ -20,7 +20,7 @@ _RATES = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200)
 class AddressError(TerminalError):
     """An address of an attached device cannot be read."""
 
-    code = "E-TM-0401"
+    code = "E-TM-0501"
 
 
 class SerialPort:

@@ -23,7 +23,7 @@ _FILE_MAX_BYTES = SLIPS_QUEUED_MAX * SLIP_TEXT_MAX_CHARACTERS * 2
 class SlipQueueError(TerminalError):
     """The file of the waiting slips cannot be read or written."""
 
-    code = "E-TM-0402"
+    code = "E-TM-0502"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ _FILE_MAX_BYTES = REGISTER_SALES_REMEMBERED_MAX * 512
 class RegisterBookError(TerminalError):
     """The file of the register's sales cannot be read or written."""
 
-    code = "E-TM-0403"
+    code = "E-TM-0503"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,3 +51,13 @@ def test_own_words_replace_those_of_the_code_and_others_stay() -> None:
     assert (full.line_1, full.actor) == ("BATCH PENUH", "operator")
     assert "satu menit" not in full.sentence + full.next_step
     assert own_word("refused.amount_not_positive", "", plain) == plain
+
+
+def test_every_error_of_the_terminal_has_a_code_of_its_own() -> None:
+    codes = [
+        code
+        for path in TERMINAL.rglob("*.py")
+        for code in re.findall(r'^    code = "(E-[A-Z]+-\d+)"', path.read_text("utf-8"), re.M)
+    ]
+    assert len(codes) > 10
+    assert sorted(codes) == sorted(set(codes))
