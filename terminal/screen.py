@@ -39,7 +39,7 @@ def screen_lines(terminal: AttendedTerminal, view: View, columns: int, rows: int
     head, foot = _head(terminal, view), _foot(view, columns, rows)
     said = [*textwrap.wrap(terminal.flow.screen, columns), *_hint(terminal, view, columns)]
     room = rows - len(head) - len(foot) - len(said) - 1
-    body = _body(terminal, view)
+    body = _body(terminal, view, columns)
     hidden = max(0, len(body) - max(0, room))
     first = min(view.scroll, hidden)
     shown = body[first : first + max(0, room)]
@@ -75,7 +75,7 @@ def _hint(terminal: AttendedTerminal, view: View, columns: int) -> list[str]:
     return []
 
 
-def _body(terminal: AttendedTerminal, view: View) -> list[str]:
+def _body(terminal: AttendedTerminal, view: View, columns: int) -> list[str]:
     state, result = terminal.flow.state, view.result
     if state is FlowState.ITEMS:
         return item_lines(terminal.flow, view.lang)
@@ -84,7 +84,8 @@ def _body(terminal: AttendedTerminal, view: View) -> list[str]:
     if result is not None:
         said = [result.texts.line_1, result.texts.line_2, result.detail, result.texts.next_step]
         slip = result.receipt_pembeli or result.receipt_toko
-        return [line for line in said if line] + ["", *slip.splitlines()]
+        wrapped = [line for words in said for line in textwrap.wrap(words, columns)]
+        return [*wrapped, "", *slip.splitlines()]
     return menu_lines(view.lang)
 
 

@@ -264,3 +264,15 @@ async def test_what_was_uncertain_is_told_once_when_it_has_ended(counter: Counte
     (ended,) = counter.terminal.came_to_end()
     assert ended.detail == text("flow.reversal_done", trace=f"{lost.stan:06d}")
     assert counter.terminal.came_to_end() == []
+
+
+async def test_narrow_screen_holds_every_sentence_whole(counter: Counter) -> None:
+    counter.terminal.flow.state = FlowState.MENU
+    result = await counter.choose(FlowEvent.SETTLE)
+    assert result is not None
+    notice = text("printer.not_connected")
+    view = View(result=result, notice=notice)
+    shown = " ".join(line.strip() for line in screen_lines(counter.terminal, view, 40, 30))
+    assert notice in shown
+    for sentence in (result.detail, result.texts.next_step):
+        assert sentence in shown
