@@ -18,6 +18,7 @@ from programme.keystore import Keystore
 from programme.refunds import RefundResult, refund, refundable_sen
 from programme.registry import Registry
 from programme.registry.proposals import Proposal, ProposalKind, ProposalState
+from programme.roles import require
 from programme.sweep import (
     ReleaseResult,
     SweepResult,
@@ -99,9 +100,10 @@ class TwoPeople:
     def propose_key(self, terminal_id: str, merchant_id: str, maker: Actor) -> Proposal:
         """Propose a master key for a terminal: its first one, at a home shop, or a new one.
 
-        Raises, with nothing kept: NotFoundError, RuleError; ProposalError while another for this
-        terminal is open.
+        Raises, with nothing kept: RoleError, NotFoundError, RuleError; ProposalError while another
+        for this terminal is open.
         """
+        require(maker, f"{ProposalKind.KEY.value}.propose")
         open_one = self._open_key(terminal_id)
         if open_one is not None:
             raise ProposalError.of("programme.proposal_known", proposal=open_one.number)
