@@ -267,7 +267,7 @@ async def sell_over(path: Path) -> OutcomeKind:
         (["--listen", "nowhere"], 2, "not HOST:PORT"),
         (["--listen", "127.0.0.1:0", "--vpcd", "127.0.0.1:1"], 2, "give one of"),
         (["--vpcd", "127.0.0.1:1"], 3, "no virtual reader listens"),
-        (["--faults", "absent.toml"], 1, "no readable fault plan"),
+        (["--faults", "absent.toml"], 1, "the fault plan cannot be read"),
     ],
 )
 def test_serve_refuses_what_cannot_work(
