@@ -46,7 +46,9 @@ def through_switch(lines: int) -> Iterator[figures.Row]:
         bench_switch.certificate(Path(temporary))
         decree = _city(directory, lines)
         with (
-            bench_switch.child(*bench_switch.switch_command(directory)) as (_process, line),
+            bench_switch.child(
+                *bench_switch.switch_command(directory), cores=bench_switch.CORES
+            ) as (_process, line),
             open_offices(
                 DataDirectory.beside(directory), SystemClock(), lambda _part: system_random
             ) as offices,

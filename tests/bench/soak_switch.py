@@ -17,7 +17,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_switch import certificate, child, cpu_seconds, port_of, rss_bytes, switch_command
+from bench_switch import CORES, certificate, child, cpu_seconds, port_of, rss_bytes, switch_command
 
 from lumbung.composition import Offices, open_offices
 from lumbung.data_directory import DataDirectory
@@ -72,7 +72,7 @@ def soak(directory: Path, given: argparse.Namespace) -> int:
     settings = directory / "switch.toml"
     settings.write_text(settings.read_text("utf-8") + "[admin]\nport = 0\n", "utf-8")
     with (
-        child(*command) as (process, line),
+        child(*command, cores=CORES) as (process, line),
         open_offices(
             DataDirectory.beside(data_directory), SystemClock(), lambda _part: system_random
         ) as offices,

@@ -1,21 +1,29 @@
 """Whole purchases, with faults, through both twins: the same decisions, bytes and records."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from protocols.crypto import engine, pure
 from protocols.iso8583 import Message, PureCodec, load_spec
 from protocols.iso8583.facts import facts_reader
+from switch import plain
+from switch.plain import PlainSales
 from switch.request import Request
+from switch.turn import Active
 from tests.test_switch.switch_edc import Chip, Edc
 from tests.test_switch.switch_world import World
 
 #: Turns of one life, and messages of a turn at most: parked repeats need several in one turn.
-TURNS, TOGETHER = 60, 5
+TURNS, TOGETHER = 120, 5
+#: Time between two turns, and a stack of cards that such a life completes now and then.
+BETWEEN_NS, STACK = 3 * 10**9, {"cards": 4, "seconds": 40}
 
 
 @contextmanager
@@ -29,6 +37,24 @@ def pure_twins() -> Iterator[None]:
         yield
 
 
+def count_plain(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the sales that were decided natively, and those that came back to their flow."""
+    found: Counter[str] = Counter()
+    complete, resume = PlainSales.complete, PlainSales.resume
+
+    def counted(plain: PlainSales, stepping: list[Any], *given: Any) -> None:
+        found["plain"] += sum(not isinstance(one, Active) for one in stepping)
+        complete(plain, stepping, *given)
+
+    def resumed(plain: PlainSales, *given: Any) -> Active:
+        found["resumed"] += 1
+        return resume(plain, *given)
+
+    patch.setattr(PlainSales, "complete", counted)
+    patch.setattr(PlainSales, "resume", resumed)
+    return found
+
+
 def city(directory: Path) -> tuple[World, list[Edc], list[Chip]]:
     """Give a world with three counters, one of them no food shop, and cards in every state."""
     directory.mkdir()
@@ -38,6 +64,10 @@ def city(directory: Path) -> tuple[World, list[Edc], list[Chip]]:
     chips = [world.add_card(n, 5_000_000) for n in range(1, 7)]
     world.change_card(chips[-1], pan_sequence="01")
     chips.append(Chip("9360099900099995"))
+    desk = world.node.core.desk
+    stack = desk.rules.rules.card_stack.model_copy(update=STACK)
+    rules = desk.rules.rules.model_copy(update={"card_stack": stack})
+    desk.rules = replace(desk.rules, rules=rules)
     return world, terminals, chips
 
 
@@ -46,6 +76,8 @@ def life(source: random.Random, world: World, terminals: list[Edc], chips: list[
     edc, chip = source.choice(terminals), source.choice(chips)
     amount = source.choice([100, 12_500, 150_000, 5_000_100, 0, 105])
     kind = source.randrange(10)
+    if kind < 6 and source.random() < 0.5:
+        return edc.purchase(chip, source.choice([100, 12_500, 150_000, 5_000_100]))
     if kind < 6:
         wrong = source.choice([
             {}, {}, {}, {}, {"de4": "000000099900"}, {"de49": "840"}, {"de22": "021"},
@@ -95,22 +127,41 @@ def turns_of(seed: int, directory: Path) -> tuple[list[list[bytes]], list[object
 
 def outcome(world: World, turns: list[list[bytes]]) -> list[object]:
     """Give every answer and cut in order, then the ledger's records and the counters."""
-    told: list[object] = [world.exchange(*turn) for turn in turns]
+    told: list[object] = []
+    for turn in turns:
+        world.clock.now += BETWEEN_NS
+        told.append(world.exchange(*turn))
     told += [
         (e.transfer.id, e.transfer.amount, e.transfer.user_data_128, e.transfer.user_data_64,
          e.status, e.debit_balance_after)
         for e in world.ledger.entries()
     ]  # fmt: skip
-    told.append(dict(world.node.core.counters))
+    told += [remembered(world), dict(world.node.core.counters)]
     world.close()
     return told
 
 
+def remembered(world: World) -> list[object]:
+    """Give what a node remembers between messages."""
+    core, memory = world.node.core, world.node.core.desk.memory
+    batches = {key: (b.number, b.counted, b.totals, b.changed) for key, b in
+               memory.batches.open.items()}  # fmt: skip
+    return [
+        memory.velocity.spent, memory.velocity.sales, memory.day_index.ids,
+        memory.atc_marks.marks, memory.atc_marks.changed, memory.pin_tries.charged,
+        {key: list(line) for key, line in memory.stacks.recent.items()},
+        memory.stacks.quiet_until_ns, set(memory.answers.known), batches,
+        core.under_way, core.desk.in_flight, core.strangers.proved,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_random_city_life_gives_the_same_answers_and_records_in_both_twins(
-    seed: int, directory: Path
+    seed: int, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    counted = count_plain(monkeypatch)
     turns, native = turns_of(seed, directory / "built")
+    assert not plain.IS_NATIVE or counted["plain"] > 20, counted
     with pure_twins():
         again, _terminals, _chips = city(directory / "pure")
         told = outcome(again, turns)
