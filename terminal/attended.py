@@ -4,7 +4,7 @@ A face shows the screen and asks; the table decides. The same class serves a tex
 script, and later a browser.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from protocols.catalogue import text
 from protocols.values import rupiah
@@ -78,11 +78,6 @@ class AttendedTerminal(Terminal):
     """A terminal whose operations take their input from a face."""
 
     _closed: Refused | None = None
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """Open the station; see there."""
-        super().__init__(*arguments, **settings)
-        self._uncertain = self.unfinished()
 
     async def serve(self, event: FlowEvent, face: Face) -> SaleResult | None:
         """Run one choice of the menu to its end; None where nothing came of it."""

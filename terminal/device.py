@@ -234,11 +234,6 @@ class Terminal(Settling):
         """Give the result whose slips are the newest, unmarked; None without one."""
         return self.result_now(newest_slip(self.journal))
 
-    def unfinished(self) -> list[int]:
-        """Give the trace numbers of what has no end yet: undone later, or waiting for the bank."""
-        open_ones = (*self.journal.owed(), *self.journal.queued())
-        return [t.intent.stan for t in open_ones if t.intent.kind.counts]
-
     def _earlier(self, stan: int, *, repeated: bool) -> SaleResult | None:
         self._check_memory()
         if why_not_reprint(self.journal, stan) is not None:

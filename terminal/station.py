@@ -76,6 +76,7 @@ class Station:
         self.flow = OperatorFlow(lang=config.lang)
         if self._exchange.session.has_session_keys and self.journal.logged_on is not None:
             self.flow.state = FlowState.MENU
+        self._uncertain = self.unfinished()
         self._tell_batch()
 
     def _open(
@@ -116,6 +117,11 @@ class Station:
     def owed_reversals(self) -> int:
         """Give how many reversals have no answer yet."""
         return len(self.journal.owed())
+
+    def unfinished(self) -> list[int]:
+        """Give the trace numbers of what has no end yet: undone later, or waiting for the bank."""
+        open_ones = (*self.journal.owed(), *self.journal.queued())
+        return [t.intent.stan for t in open_ones if t.intent.kind.counts]
 
     @property
     def is_online(self) -> bool | None:
