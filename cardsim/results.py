@@ -32,7 +32,11 @@ def card_verification_results(
     byte_1 = second_bits << 6 | _TYPES[first] << 4
     if second is not None and application.issuer_authenticated is None:
         byte_1 |= _AUTHENTICATION_NOT_PERFORMED
-    if state.issuer_authentication_failed:
+    failed = state.issuer_authentication_failed
+    if second is not None and application.issuer_authenticated is not None:
+        # What this transaction's issuer proved stands above what the last one's did not.
+        failed = not application.issuer_authenticated
+    if failed:
         byte_1 |= _AUTHENTICATION_FAILED
     byte_2 = 0
     if state.pin:

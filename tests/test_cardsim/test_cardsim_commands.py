@@ -144,6 +144,23 @@ def test_issuer_result_for_another_code_than_in_8a_gives_no_tc() -> None:
     assert completion.cid == AcType.AAC
 
 
+def test_cvr_tells_a_failed_issuer_until_one_has_proved_itself() -> None:
+    card = make_card()
+
+    def byte_1(good: bool) -> list[int]:
+        outcome = drive(start_transaction(TERMINAL, purchase()), card)
+        proof = issuer_answer(outcome.de55) if good else bytes(8) + b"00"
+        send(card, f"008200000A{proof.hex()}")
+        length = card.applications[0].lengths[1]
+        data = b"00".rjust(length, b"\0") if length else b""
+        second = bytes.fromhex(send(card, f"80AE4000{length:02X}{data.hex()}00"))
+        return [outcome.de55["9F10"][2] & 0x03, second[25 + 2] & 0x03]
+
+    assert byte_1(good=False) == [0, 1]
+    assert byte_1(good=True) == [1, 0]
+    assert byte_1(good=True) == [0, 0]
+
+
 @every_row(
     ("pins", "answers"),
     [
