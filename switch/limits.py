@@ -11,9 +11,6 @@ LINKS_MAX = 8
 MESSAGES_PER_TURN_MAX = 64
 #: Seconds for a TLS handshake: a GPRS round trip or three.
 HANDSHAKE_SECONDS_MAX = 10.0
-#: TLS handshakes of a link under way, about 130 KB each: a storm of a thousand a second leaves each
-#: two seconds, which a peer over a slow line needs.
-HANDSHAKES_MAX = 2_000
 #: Messages a second of one terminal that are looked at, and how many it may save up. A counter
 #: makes one in ten seconds, a load test some hundred; a terminal gone mad makes thousands.
 TERMINAL_PER_SECOND = 200.0

@@ -26,13 +26,13 @@ from switch.host_link import LinkReport
 from switch.job_runner import JobRunner
 from switch.jobs import ledger_for_jobs
 from switch.key_sets import KeySource
+from switch.limits import HANDSHAKE_SECONDS_MAX
 from switch.metrics import NodeMetrics
 from switch.pump import Pump
 from switch.registry_keeper import RegistryKeeper
 from switch.rules import load_rules
 from switch.session import Arrival, Departure
 from switch.tls import server_context
-from switch.tls_door import TlsRoom
 from switch.worker import ExecutorWorker
 
 _log = structlog.get_logger("switch")
@@ -105,7 +105,6 @@ class SwitchServer:
         self._arrivals: list[Arrival] = []
         self._unseen: defaultdict[int, int] = defaultdict(int)
         self._holding: list[Connection] = []
-        self._tls_rooms: list[TlsRoom] = []
         self._keeper = RegistryKeeper(registry, self.metrics)
         self._is_scheduled = False
         self._sweeper: asyncio.TimerHandle | None = None
@@ -322,23 +321,17 @@ class SwitchServer:
         return self._pump
 
     async def _listen(self, link: ListenConfig, context: ssl.SSLContext | None) -> None:
-        make: Callable[[], asyncio.Protocol]
         make = partial(Connection, self, link, self.config.connections)
-        if context is not None:
-            room = TlsRoom(context, make, partial(self.note_cut, 0))
-            self._tls_rooms.append(room)
-            make = room.door
         listener = await asyncio.get_running_loop().create_server(
-            make, link.host, link.port, backlog=1_024
-        )
+            make, link.host, link.port, ssl=context, backlog=1_024,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX if context else None,
+        )  # fmt: skip
         self._listeners.append(listener)
         port: int = listener.sockets[0].getsockname()[1]
         self.ports[link.link] = port
         _log.info("listening", link=link.link, host=link.host, port=port, tls=bool(context))
 
     def _stop_listening(self) -> None:
-        for room in self._tls_rooms:
-            room.close()
         for listener in self._listeners:
             listener.close()
 

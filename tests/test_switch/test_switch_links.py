@@ -95,23 +95,6 @@ async def test_mutual_tls_lets_in_whom_the_authority_knows_and_nobody_else(
     assert sum(site.server.connections_by_link.values()) == 1
 
 
-async def test_handshakes_that_stall_give_way_oldest_first_and_a_sale_goes_on(
-    site_with, counter, city
-):
-    site = await site_with(listen={"tls": tls_table(city.issue("switch"))})
-    (room,) = site.server._tls_rooms
-    room._maximum = 3
-    stalled = [await site.connect() for _ in range(3)]
-    line = await line_over_tls(site, client_context(city.path))
-    assert await stalled[0].is_cut()
-    await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
-    assert counter.edc.decode(await line.answer()).text(39) == "00"
-    assert site.server.metrics.cuts["a TLS handshake gave way to another"] == 1
-    assert not any(one.reader.at_eof() for one in stalled[1:])
-    room.close()
-    assert [await one.is_cut() for one in stalled[1:]] == [True, True]
-
-
 def test_certificate_files_that_are_none_are_told(city, tmp_path):
     (tmp_path / "x.pem").write_text("no certificate")
     with pytest.raises(ConfigurationError, match="not usable for TLS"):
