@@ -62,6 +62,7 @@ def pin_of(root: str, place: int) -> str:
         return holder_of(offices, place).pin
 
 
+@pytest.mark.timeout(240)  # many commands, each a process of its own
 def test_sale_with_pad_and_printer_commands_prints_and_paper_out_is_told(
     city: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_sale_with_pad_and_printer_commands_prints_and_paper_out_is_told(
     assert all(path.with_suffix(".png").read_bytes()[:4] == b"\x89PNG" for path in slips)
 
 
+@pytest.mark.timeout(240)  # many commands, each a process of its own
 def test_register_command_buys_once_by_its_reference(city: tuple[str, str]) -> None:
     root, address = city
     own = ("--data", root, "--host", address, "--terminal", "12400004", "--card", "50")
