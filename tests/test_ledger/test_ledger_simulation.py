@@ -35,6 +35,7 @@ def test_disk_that_lies_gets_refusals_and_no_wrong_state() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # Half a minute of work alone; a busy machine takes its time.
 @pytest.mark.parametrize("way", WAYS)
 def test_after_many_crashes_the_acknowledged_state_is_recovered(way: str) -> None:
     for seed in SLOW_SEEDS:
