@@ -1,6 +1,7 @@
 """Links over real sockets: TLS, mutual TLS, dialects, one-shot, rates, hostile peers, fairness."""
 
 import asyncio
+import socket
 import ssl
 import struct
 
@@ -9,7 +10,7 @@ import pytest
 from lumbung.bank.host import BankHost
 from lumbung.bank.table import AnswerTable
 from protocols.errors import ConfigurationError
-from protocols.framing import BANK_FRAMES, frame
+from protocols.framing import BANK_FRAMES, EDC_FRAMES, frame
 from protocols.iso8583 import Codec, Message, load_spec
 from switch.config import SwitchConfig, TlsConfig
 from switch.limits import MESSAGES_PER_TURN_MAX
@@ -70,6 +71,31 @@ async def test_purchase_over_tls_is_approved_and_plain_bytes_are_cut(site_with, 
     await line.send(counter.edc.encode(counter.edc.purchase(counter.chip, 100_000)))
     assert counter.edc.decode(await line.answer()).text(39) == "00"
     assert counter.world.postings() == 2
+
+
+def test_every_handshake_succeeds_on_the_loop_that_serves_terminals(counter, city):
+    """The peer is a thread of its own: its first bytes come whenever they come."""
+    uvloop = pytest.importorskip("uvloop")
+    tls, context = tls_table(city.issue("switch")), client_context(city.path)
+    echo = frame(counter.edc.encode(counter.edc.network("301")), TPDU, EDC_FRAMES)
+
+    def ask(port: int) -> bool:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as line,
+        ):
+            line.sendall(echo)
+            return bool(line.recv(1_024))
+
+    async def visit() -> list[bool]:
+        config = SwitchConfig.model_validate({"listen": {"tls": tls}})
+        site = await Site(counter.world).start(config)
+        answered = [await asyncio.to_thread(ask, site.port) for _ in range(40)]
+        await site.stop()
+        return answered
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(visit()) == [True] * 40
 
 
 async def test_mutual_tls_lets_in_whom_the_authority_knows_and_nobody_else(
