@@ -26,6 +26,7 @@ from switch.changes import BatchTotals
 from switch.decision import LedgerStep, StepResult
 from switch.flows.sale import settle_sale
 from switch.limits import MONTHS_MAX
+from switch.memory import Memory
 from switch.pipeline.city_rules import SALES_IN_A_ROW, hours_refusal
 from switch.pipeline.context import Context, Desk
 from switch.pipeline.window import sent_at_ns
@@ -180,14 +181,44 @@ def _native_of(
     under_way: UnderWay,
     counters: Counter[str],
 ) -> "_core.PlainSales | None":
-    codecs = {link: door.codec for link, door in doors.items()}
-    answerers = {link: codec.answerer for link, codec in codecs.items()}
+    answerers = {link: door.codec.answerer for link, door in doors.items()}
     facts = native_facts(Request)
     if _native is None or not engine.is_native() or facts is None or None in answerers.values():
         return None
-    memory, registry = desk.memory, desk.registry
-    tables = {
-        "in_flight": desk.in_flight,
+    gate = {
+        "receive": {link: door.codec.receiver for link, door in doors.items()},
+        "specs": {link: door.reception.link for link, door in doors.items()},
+        "facts": facts,
+        "terminal": desk.registry.terminal,
+        "mac_keys": desk.key_sets.mac_keys,
+        "valid_sets": desk.key_sets.valid_sets,
+        "active_sets": desk.key_sets.active,
+        "accepted": Accepted,
+        "departure": Departure,
+        "proved": strangers.proved,
+        "take_token": buckets.take,
+        "under_way": under_way,
+        "by_connection": under_way.by_connection,
+        "changes": desk.memory.changes,
+        "counters": counters,
+    }
+    ending = {
+        "created": CreateTransferStatus.CREATED,
+        "answer": answerers,
+        "arpc": engine.current.engine.arpc_method1,
+        "day_index": desk.memory.day_index,
+        "day_ids": desk.memory.day_index.ids,
+        "months_max": MONTHS_MAX,
+    }
+    parts = _tables(desk.memory, desk.in_flight), _parts(desk), ending, gate
+    made: _core.PlainSales = _native.PlainSales(*parts, Request, Transfer, LedgerStep)
+    return made
+
+
+def _tables(memory: Memory, in_flight: set[int]) -> dict[str, Any]:
+    """Give the tables of memory that the core reads and changes: the very same, never copies."""
+    return {
+        "in_flight": in_flight,
         "log_ons": memory.log_ons,
         "marks": memory.atc_marks.marks,
         "changed_marks": memory.atc_marks.changed,
@@ -205,10 +236,14 @@ def _native_of(
         "batch_lock": batch_lock,
         "totals": BatchTotals,
     }
+
+
+def _parts(desk: Desk) -> dict[str, Any]:
+    """Give what the core asks of registry, ledger, codec and cryptography."""
     verification, decimalisation = desk.pin_verifier.kept
-    parts = {
-        "card_by_pan": registry.card_by_pan,
-        "merchant": registry.merchant,
+    return {
+        "card_by_pan": desk.registry.card_by_pan,
+        "merchant": desk.registry.merchant,
         "entry": desk.entry,
         "sent_at_ns": sent_at_ns,
         "check_shape": check_shape,
@@ -219,34 +254,6 @@ def _native_of(
         "active": CardStatus.ACTIVE,
         "secret": SecretBytes,
     }
-    ending = {
-        "created": CreateTransferStatus.CREATED,
-        "answer": answerers,
-        "arpc": engine.current.engine.arpc_method1,
-        "day_index": memory.day_index,
-        "day_ids": memory.day_index.ids,
-        "months_max": MONTHS_MAX,
-    }
-    gate = {
-        "receive": {link: codec.receiver for link, codec in codecs.items()},
-        "specs": {link: door.reception.link for link, door in doors.items()},
-        "facts": facts,
-        "terminal": registry.terminal,
-        "mac_keys": desk.key_sets.mac_keys,
-        "valid_sets": desk.key_sets.valid_sets,
-        "active_sets": desk.key_sets.active,
-        "accepted": Accepted,
-        "departure": Departure,
-        "proved": strangers.proved,
-        "take_token": buckets.take,
-        "under_way": under_way,
-        "by_connection": under_way.by_connection,
-        "changes": memory.changes,
-        "counters": counters,
-    }
-    classes = Request, Transfer, LedgerStep
-    made: _core.PlainSales = _native.PlainSales(tables, parts, ending, gate, *classes)
-    return made
 
 
 def terms_of(rules: RuleBook, day: date) -> dict[str, Any] | None:
