@@ -45,6 +45,7 @@ SLOW_FILES = frozenset(
         "test_programme_audit.py",
         "test_programme_bad_input.py",
         "test_programme_disbursement.py",
+        "test_programme_disbursement_cards.py",
         "test_programme_equations.py",
         "test_programme_migrations.py",
         "test_programme_proposals.py",

@@ -20,6 +20,7 @@ from programme.actors import Actor, Agency
 from programme.decree import DecreeFile, import_decree, read_decree
 from programme.decree.columns import columns
 from programme.decree.template import template
+from programme.disbursement import DisbursementResult, disburse
 from programme.registry import (
     CardRequest,
     DecreeState,
@@ -30,6 +31,7 @@ from programme.registry import (
 )
 from programme.registry_port import CardStatus, CardView, MerchantView, TerminalView
 from protocols.values import Pan, SecretBytes
+from tests.test_programme.disbursement_kit import MONTH_SEN
 
 START_NS = 1_767_575_647 * 10**9
 
@@ -361,3 +363,14 @@ def replace_card(registry: Registry, actors) -> Callable[[int, str], CardView]:
         )
 
     return replacer
+
+
+@pytest.fixture
+def pay(ledger: Ledger, registry: Registry, actors) -> Callable[..., DisbursementResult]:
+    """Give what pays a month of a decree."""
+
+    def payer(decree, period="2026-01", amount_sen=MONTH_SEN, *, on=None, **changes):
+        given = {"actor": actors.dinsos, "checker": actors.checker, **changes}
+        return disburse(on or ledger, registry, decree, period, amount_sen, **given)
+
+    return payer

@@ -12,16 +12,13 @@ from programme.accounts import chart_of, open_purse
 from programme.actors import Actor, Agency
 from programme.chart import AccountCode, FundSource, TrancheData, TransferCode
 from programme.decree import import_decree
-from programme.disbursement import HeldReason, disburse
+from programme.disbursement import HeldReason
 from programme.equations import check_equations
 from programme.errors import ChartError, DisbursementError, RuleError
 from programme.registry import DecreeState
-from programme.registry_port import BlockReason, CardStatus
 from programme.tranches import MonthLeft, TrancheBook, sweep_transfer
 from protocols.ids import disbursement_id, sweep_id
-from protocols.values import Pan
-
-MONTH_SEN = 30_000_000
+from tests.test_programme.disbursement_kit import MONTH_SEN, assert_equations, balances
 
 
 class KilledError(Exception):
@@ -53,32 +50,14 @@ class DyingLedger:
         return self._count(self._ledger.create_accounts, accounts)
 
 
-@pytest.fixture
-def pay(ledger, registry, actors):
-    def payer(decree, period="2026-01", amount_sen=MONTH_SEN, *, on=None, **changes):
-        given = {"actor": actors.dinsos, "checker": actors.checker, **changes}
-        return disburse(on or ledger, registry, decree, period, amount_sen, **given)
-
-    return payer
-
-
-def _balances(ledger, cards):
-    found = ledger.lookup_accounts([card.account_id for card in cards])
-    return [account.credit_balance for account in found]
-
-
-def _assert_equations(ledger, registry, slips=None):
-    assert [e for e in check_equations(ledger, registry, slips) if not e.holds] == []
-
-
-def test_month_is_credited_to_every_card_and_balances(ledger, registry, determined, pay):
+def test_month_is_credited_to_every_card_andbalances(ledger, registry, determined, pay):
     decree, cards = determined(5)
     result = pay(decree)
     assert (result.credited_count, result.credited_sen) == (5, 5 * MONTH_SEN)
     assert (result.total_sen, result.held, result.balanced) == (5 * MONTH_SEN, (), True)
-    assert _balances(ledger, cards) == [MONTH_SEN] * 5
+    assert balances(ledger, cards) == [MONTH_SEN] * 5
     assert registry.decrees.get(decree).state is DecreeState.EXECUTION
-    _assert_equations(ledger, registry)
+    assert_equations(ledger, registry)
 
 
 def test_rerun_credits_nobody_twice_and_changes_nothing(ledger, registry, determined, pay):
@@ -88,7 +67,7 @@ def test_rerun_credits_nobody_twice_and_changes_nothing(ledger, registry, determ
     again = pay(decree)
     assert (again.credited_count, again.credited_before_count) == (0, 5)
     assert (ledger.last_sequence, registry.version) == before
-    assert _balances(ledger, cards) == [MONTH_SEN] * 5
+    assert balances(ledger, cards) == [MONTH_SEN] * 5
 
 
 def test_transfer_tells_its_tranche_and_its_file(ledger, registry, determined, pay):
@@ -126,8 +105,8 @@ def test_run_killed_anywhere_and_resumed_ends_with_equal_totals(
         result = pay(decree, period)
         assert result.balanced, f"seed {seed}"
         assert result.credited_sen + result.credited_before_sen == 7 * MONTH_SEN, f"seed {seed}"
-    assert _balances(ledger, cards) == [2 * MONTH_SEN] * 7 + [0], f"seed {seed}"
-    _assert_equations(ledger, registry)
+    assert balances(ledger, cards) == [2 * MONTH_SEN] * 7 + [0], f"seed {seed}"
+    assert_equations(ledger, registry)
 
 
 def test_unfinished_run_is_named_by_the_equations(ledger, registry, determined, pay, monkeypatch):
@@ -154,110 +133,6 @@ def test_groups_are_bounded_and_progress_is_told(determined, pay, ledger, monkey
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_people_without_card_are_held_and_paid_once_they_have_one(
-    ledger, registry, actors, determined, pay, card_request
-):
-    decree, _cards = determined(3, cards=2)
-    result = pay(decree)
-    assert [(item.recipient_number, item.reason) for item in result.held] == [
-        (3, HeldReason.NO_CARD)
-    ]
-    assert result.balanced
-    giro = chart_of(registry, 1).parent_giro
-    assert ledger.lookup_accounts([giro])[0].credit_balance == MONTH_SEN
-    _assert_equations(ledger, registry)
-    registry.cards.issue([card_request(3)], actors.diskominfo)
-    result = pay(decree)
-    assert (result.credited_count, result.credited_before_count, result.held) == (1, 2, ())
-    assert ledger.lookup_accounts([giro])[0].credit_balance == 0
-    _assert_equations(ledger, registry)
-
-
-def test_blocked_card_is_credited_unless_the_aid_ended(registry, actors, determined, pay):
-    ended = [BlockReason.DECEASED, BlockReason.DECREE_ENDED, BlockReason.DUPLICATE]
-    reasons = [*ended, BlockReason.LOST, BlockReason.STOLEN, BlockReason.SUSPICION]
-    decree, cards = determined(len(reasons))
-    for card, reason in zip(cards, reasons, strict=True):
-        registry.block_card(card.card_number, reason, actors.dinsos)
-    result = pay(decree)
-    held = [(item.reason, item.detail) for item in result.held]
-    assert held == [(HeldReason.ENDED, reason.value) for reason in ended]
-
-
-def test_replacement_keeps_the_balance_and_gets_the_next_month(
-    ledger, registry, actors, determined, pay
-):
-    decree, (card,) = determined(1)
-    pay(decree, "2025-11")
-    registry.cards.replace(
-        card.card_number,
-        pan=Pan("9360099999999990"),
-        pan_sequence="02",
-        expires_on=card.expires_on,
-        pin_offset="000000",
-        actor=actors.diskominfo,
-    )
-    assert pay(decree, "2025-11").credited_before_count == 1
-    pay(decree, "2025-12")
-    assert _balances(ledger, [card]) == [2 * MONTH_SEN]
-    _assert_equations(ledger, registry)
-
-
-def test_rerun_counts_a_credit_although_the_aid_ended_after_it(
-    ledger, registry, actors, determined, pay
-):
-    decree, cards = determined(3)
-    pay(decree)
-    registry.block_card(cards[0].card_number, BlockReason.DECEASED, actors.dinsos)
-    registry.move_cards([cards[1].card_number], CardStatus.CLOSED, actors.dinsos)
-    again = pay(decree)
-    assert (again.credited_count, again.credited_before_count, again.held) == (0, 3, ())
-    _assert_equations(ledger, registry)
-
-
-def test_new_account_after_a_closed_card_is_not_paid_the_same_month_again(
-    ledger, registry, actors, determined, pay, card_request
-):
-    decree, cards = determined(2)
-    pay(decree)
-    registry.move_cards([cards[0].card_number], CardStatus.CLOSED, actors.dinsos)
-    pan = "9360099900000077"
-    (fresh,) = registry.cards.issue([card_request(1, pan)], actors.diskominfo)
-    assert fresh.account_id != cards[0].account_id
-    again = pay(decree)
-    assert (again.credited_count, again.credited_before_count, again.held) == (0, 2, ())
-    _assert_equations(ledger, registry)
-    assert pay(decree, "2026-02").credited_count == 2
-    assert _balances(ledger, [cards[0], fresh]) == [MONTH_SEN, MONTH_SEN]
-
-
-def test_aid_that_ends_while_the_run_goes_on_is_held_and_a_lost_card_is_credited(
-    ledger, registry, actors, determined, pay, monkeypatch
-):
-    monkeypatch.setattr("programme.disbursement.DISBURSEMENT_GROUP_MAX", 2)
-    decree, cards = determined(6)
-
-    def block(done, _of):
-        if done == 2:
-            registry.block_card(cards[0].card_number, BlockReason.DECEASED, actors.dinsos)
-            registry.block_card(cards[3].card_number, BlockReason.DECREE_ENDED, actors.dinsos)
-            registry.block_card(cards[4].card_number, BlockReason.LOST, actors.dinsos)
-
-    result = pay(decree, on_group=block)
-    assert [(h.recipient_number, h.detail) for h in result.held] == [(4, "B02")]
-    assert _balances(ledger, cards) == [MONTH_SEN] * 3 + [0] + [MONTH_SEN] * 2
-    assert result.balanced
-    _assert_equations(ledger, registry)
-    registry.unblock_card(cards[3].card_number, actors.dinsos)
-    assert (pay(decree).credited_count, _balances(ledger, cards)) == (1, [MONTH_SEN] * 6)
-
-
-def test_closed_card_is_held(registry, actors, determined, pay):
-    decree, cards = determined(2)
-    registry.move_cards([cards[0].card_number], CardStatus.CLOSED, actors.dinsos)
-    assert [item.reason for item in pay(decree).held] == [HeldReason.NO_CARD]
-
-
 def test_ceiling_of_a_card_holds_the_amount_that_would_pass_it(ledger, registry, determined, pay):
     decree, cards = determined(2, nominal="20000000")
     first = pay(decree, "2025-11", None)
@@ -266,9 +141,9 @@ def test_ceiling_of_a_card_holds_the_amount_that_would_pass_it(ledger, registry,
     assert [(item.recipient_number, item.reason) for item in second.held] == [
         (2, HeldReason.CEILING)
     ]
-    assert _balances(ledger, cards) == [2 * MONTH_SEN, 2_000_000_000]
+    assert balances(ledger, cards) == [2 * MONTH_SEN, 2_000_000_000]
     assert pay(decree, "2025-11", None).credited_before_count == 2
-    _assert_equations(ledger, registry)
+    assert_equations(ledger, registry)
 
 
 def test_month_begun_with_other_data_is_refused_by_the_ledger(determined, pay):
@@ -403,4 +278,4 @@ def test_sweep_takes_back_what_is_left_of_its_tranche(ledger, registry, determin
     )
     assert ledger.create_transfers([transfer])[0].status.name == "CREATED"
     assert TrancheBook(ledger).months_left(card.account_id) == [MonthLeft("2025-12", MONTH_SEN)]
-    _assert_equations(ledger, registry)
+    assert_equations(ledger, registry)
