@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from programme.registry_port import CardStatus
+from protocols.crypto.cryptogram import application_cryptogram, arqc_data_nsiccs
 from switch import plain
 from switch.turn import Active
 from tests.test_switch.switch_world import Counter
@@ -143,3 +144,39 @@ def test_last_rupiah_of_a_card_is_the_flows_to_answer(counter: Counter, core: Mo
     answer = counter.edc.decode(departure.payload)
     assert answer.text(39) == "00"
     assert "months" not in answer.parts(63)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("9F02", "000000100100"), ("9F03", "000000000100"), ("5F2A", "0840"), ("9C", "01"),
+        ("9F27", "40"), ("5F34", "01"), ("5A", "9360099900000027"),
+        ("57", "9360099900000027D30122200000000000"),
+    ],
+)  # fmt: skip
+def test_chip_that_signed_something_else_is_not_plain(
+    counter: Counter, core: ModuleType, tag: str, value: str
+) -> None:
+    counter.edc.send(counter.edc.purchase(counter.chip, 100_000))
+    request = counter.edc.purchase(counter.chip, 100_000)
+    tags = request.parts(55)
+    tags[tag] = bytes.fromhex(value)
+    signed = {name: part for name, part in tags.items() if isinstance(part, bytes)}
+    assert counter.chip.session is not None
+    tags["9F26"] = application_cryptogram(counter.chip.session, arqc_data_nsiccs(signed))
+    assert counter.edc.send(request)[0].text(39) == "88"
+    assert counter.world.postings() == 1
+
+
+def test_first_use_of_a_key_set_by_a_sale_voids_the_set_before(
+    counter: Counter, core: ModuleType
+) -> None:
+    counter.edc.send(counter.edc.purchase(counter.chip, 100_000))
+    edc, sets = counter.edc, counter.world.node.core.desk.key_sets
+    before = edc.mac_key, edc.pin_key, edc.key_set
+    edc.take_keys(edc.send(edc.network("161"), mac=False)[0])
+    assert len(sets.valid(counter.world.registry.terminals[edc.terminal_id])) == 2
+    assert edc.send(edc.purchase(counter.chip, 100_000))[0].text(39) == "00"
+    assert sets.active[edc.terminal_id] == edc.key_set
+    edc.mac_key, edc.pin_key, edc.key_set = before
+    assert edc.send(edc.purchase(counter.chip, 100_000), answer_mac=False)[0].text(39) == "63"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.test_switch.switch_world import World
 #: Turns of one life, and messages of a turn at most: parked repeats need several in one turn.
 TURNS, TOGETHER = 120, 5
 #: Time between two turns, and a stack of cards that such a life completes now and then.
-BETWEEN_NS, STACK = 3 * 10**9, {"cards": 4, "seconds": 40}
+BETWEEN_NS, STACK = 3 * 10**9, {"cards": 4, "seconds": 40, "emptied_cards": 2}
 
 
 @contextmanager
@@ -63,6 +64,7 @@ def city(directory: Path) -> tuple[World, list[Edc], list[Chip]]:
     terminals = [world.add_edc(17 + n, shop).start() for n, shop in enumerate(shops)]
     chips = [world.add_card(n, 5_000_000) for n in range(1, 7)]
     world.change_card(chips[-1], pan_sequence="01")
+    chips += [world.add_card(n, 25_000) for n in range(7, 10)]
     chips.append(Chip("9360099900099995"))
     desk = world.node.core.desk
     stack = desk.rules.rules.card_stack.model_copy(update=STACK)
@@ -128,9 +130,11 @@ def turns_of(seed: int, directory: Path) -> tuple[list[list[bytes]], list[object
 def outcome(world: World, turns: list[list[bytes]]) -> list[object]:
     """Give every answer and cut in order, then the ledger's records and the counters."""
     told: list[object] = []
-    for turn in turns:
+    for number, turn in enumerate(turns):
         world.clock.now += BETWEEN_NS
+        alter(world, number)
         told.append(world.exchange(*turn))
+    told.append(world.node.core.events)
     told += [
         (e.transfer.id, e.transfer.amount, e.transfer.user_data_128, e.transfer.user_data_64,
          e.status, e.debit_balance_after)
@@ -139,6 +143,20 @@ def outcome(world: World, turns: list[list[bytes]]) -> list[object]:
     told += [remembered(world), dict(world.node.core.counters)]
     world.close()
     return told
+
+
+def alter(world: World, number: int) -> None:
+    """Have the registry changed: in some turns a shop or a card may not, in the next it may."""
+    shop, pan = sorted(world.registry.merchants)[0], sorted(world.registry.cards)[0]
+    cards, shops = world.registry.cards, world.registry.merchants
+    card = replace(cards[pan], expires_on=date(2030, 12, 31))
+    cards[pan], shops[shop] = card, replace(shops[shop], suspended=False, designated=True)
+    if number % 8 == 1:
+        shops[shop] = replace(shops[shop], suspended=True)
+    elif number % 8 == 3:
+        cards[pan] = replace(card, expires_on=date(2025, 12, 31))
+    elif number % 8 == 5:
+        shops[shop] = replace(shops[shop], designated=False)
 
 
 def remembered(world: World) -> list[object]:
