@@ -17,6 +17,7 @@ from switch.control_commands import add_standard_commands
 from switch.control_server import ControlServer
 from switch.histogram import BOUNDS_NS, DurationHistogram
 from switch.limits import ADMIN_REQUEST_BYTES_MAX, TERMINAL_RATES_MAX
+from switch.metrics import STAGE_SAMPLE_TURNS
 from tests.test_switch.switch_site import Site
 from tests.test_switch.switch_world import FUNDING
 
@@ -89,9 +90,9 @@ async def test_metrics_tell_answers_stages_and_queues_and_are_well_formed(site, 
 
 
 async def test_stages_are_timed_in_some_turns(site, admin, counter):
-    site.server.metrics.turns = 31
+    site.server.metrics.turns = STAGE_SAMPLE_TURNS - 1
     await sell(site, counter)
-    site.server.metrics.turns = 32
+    site.server.metrics.turns = STAGE_SAMPLE_TURNS
     await sell(site, counter)
     text = (await get(admin, "/metrics"))[1]
     assert re.search(r'stage_seconds_count\{stage="pin"\} 1$', text, re.M)
