@@ -114,9 +114,7 @@ def test_new_pin_of_another_length_is_55_and_costs_no_try(counter):
         ("710000", CardStatus.REPLACED, "62"),
     ],
 )
-def test_pin_is_set_and_changed_of_a_card_that_its_holder_has(
-    counter, kind, status, expected
-):
+def test_pin_is_set_and_changed_of_a_card_that_its_holder_has(counter, kind, status, expected):
     counter.world.change_card(counter.chip, status=status)
     assert code(counter, counter.edc.pin_change(counter.chip, NEW, code=kind)) == expected
 
