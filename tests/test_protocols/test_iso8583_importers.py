@@ -127,6 +127,30 @@ def test_import_moov_sample_gives_the_bytes_that_it_means(codec_class: type[Pure
     assert "not written alike" in why["63"]
 
 
+def test_import_moov_older_names_say_what_todays_say() -> None:
+    def export(prefix: str, names: tuple[str, str], fixed: str, pad: dict[str, object]) -> str:
+        text, hexadecimal = names
+        fields = {
+            "000": {"type": "String", "length": 4, "enc": text, "prefix": f"ASCII.{fixed}"},
+            "001": {"type": "Bitmap", "length": 8, "enc": hexadecimal, "prefix": f"Hex.{fixed}"},
+            "002": {"type": "String", "length": 19, "enc": text, "prefix": "ASCII.LL"},
+            "004": {
+                "type": "Numeric", "length": 12, "enc": text,
+                "prefix": f"ASCII.{fixed}", "padding": pad,
+            },
+            "052": {"type": "String", "length": 8, "enc": hexadecimal, "prefix": f"Hex.{fixed}"},
+        }  # fmt: skip
+        named = {prefix + key if prefix else str(int(key)): one for key, one in fields.items()}
+        return json.dumps({"fields": named})
+
+    older = ("asciiEncoder", "hexEncoder")
+    now = ("ASCII", "HexToASCII")
+    past = export("Field", older, "fixed", {"type": "leftPadder", "pad": 48})
+    today = export("", now, "Fixed", {"type": "Left", "pad": "0"})
+    assert spec_of(import_spec(past, "one")) == spec_of(import_spec(today, "one"))
+    assert reasons(import_spec(past, "one")) == {}
+
+
 @pytest.mark.parametrize("twin", CODECS, ids=lambda twin: twin.__name__)
 def test_import_moov_tags_that_look_hexadecimal_stay_characters(twin: type[PureCodec]) -> None:
     text = MOOV.replace('"W1"', '"01"').replace('"W2"', '"02"')

@@ -40,7 +40,7 @@ def read_moov(text: str, draft: Draft) -> None:
     fields = spec.get("fields") if isinstance(spec, dict) else None
     if not isinstance(fields, dict):
         raise SpecImportError('the file has no object "fields".')
-    for key, field in fields.items():
+    for key, field in map(_as_now, fields, fields.values()):
         draft.count()
         if not (key.isascii() and key.isdigit() and len(key) <= 3 and isinstance(field, dict)):
             draft.leave_out(plain_name(key, "?"), "no field of a number")
@@ -55,6 +55,23 @@ def read_moov(text: str, draft: Draft) -> None:
             except _NotSaid as reason:
                 draft.leave_out(key, str(reason))
     draft.tertiary = max(draft.elements, default=0) > 128
+
+
+def _as_now(key: str, field: Any) -> tuple[str, Any]:
+    """Give an older export's `Field002`, `asciiEncoder`, `ASCII.fixed`, pad 48 as they are today.
+
+    What is of today's form, or of none, comes back as it is.
+    """
+    encoding = words()["older"].get(field.get("enc")) if isinstance(field, dict) else None
+    if encoding is None or not key.startswith("Field"):
+        return key, field
+    padding = field.get("padding")
+    if isinstance(padding, dict) and type(padding.get("pad")) is int and 32 <= padding["pad"] < 127:
+        kind = str(padding.get("type")).removesuffix("Padder").capitalize()
+        padding = {"type": kind, "pad": chr(padding["pad"])}
+    prefix = str(field.get("prefix")).replace(".fixed", ".Fixed")
+    number = key.removeprefix("Field").lstrip("0") or "0"
+    return number, field | {"enc": encoding, "prefix": prefix, "padding": padding}
 
 
 def _head(field: Table, table: str, fallback: str, path: str, draft: Draft) -> str:
