@@ -54,6 +54,7 @@ def main() -> None:
     try:
         # Without stand-alone mode click hands the exit code of `Exit` back instead of leaving.
         left_with = root.main(prog_name="lumbung", standalone_mode=False)
+        _finish_output()
         sys.exit(left_with if isinstance(left_with, int) else 0)
     except click.ClickException as error:
         if "--json" in sys.argv:
@@ -69,11 +70,27 @@ def main() -> None:
     except OSError as error:
         # What no command expected of the disk or the terminal: named, never a traceback.
         where = error.filename or "writing"
+        _give_up_output_unless_it_is_taken()
         _fail("E-CL-0004", f"{where}: {error.strerror or error};", _FIX, EXIT_ENVIRONMENT)
     except LumbungError as error:
         _fail(error.code, error.external, error.fix, exit_code_of(error))
     except LedgerError as error:
         _fail(error.code, str(error), "", exit_code_of(error))
+
+
+def _finish_output() -> None:
+    """Write what is left now: at the interpreter's own end a full disk would be exit code 120."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise _ReaderGoneError from error
+
+
+def _give_up_output_unless_it_is_taken() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:  # It is what failed, or fails as well; the error on its way says so.
+        _give_up_output()
 
 
 def _give_up_output() -> None:

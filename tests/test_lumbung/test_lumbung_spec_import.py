@@ -13,7 +13,7 @@ from protocols.iso8583.importers import SpecImportError
 PACKAGER = """<isopackager>
   <isofield id="0" length="4" name="Type" class="org.jpos.iso.IFA_NUMERIC"/>
   <isofield id="3" length="6" name="Code" class="org.jpos.iso.IFA_NUMERIC"/>
-  <isofield id="28" length="9" name="Fee" class="org.jpos.iso.IFB_AMOUNT"/>
+  <isofield id="28" length="9" name="None" class="org.jpos.iso.IF_NOP"/>
 </isopackager>
 """
 
@@ -23,7 +23,7 @@ def test_spec_import_writes_a_file_that_spec_check_accepts(tmp_path: Path) -> No
     source.write_text(PACKAGER, "utf-8")
     done = CliRunner().invoke(spec_import, [str(source)])
     assert done.exit_code == 0
-    assert "not taken over as it was: 28: a sign" in done.stderr
+    assert "not taken over as it was: 28: the packager puts nothing" in done.stderr
     assert 'name = "my-host"' in done.stdout
     target = tmp_path / "my-host.toml"
     target.write_text(done.stdout, "utf-8")

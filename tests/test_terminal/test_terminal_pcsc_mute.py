@@ -180,9 +180,8 @@ async def test_reader_that_goes_with_its_daemon_while_the_card_is_mute_is_no_end
     need: Callable[[str], None], tmp_path: Path
 ) -> None:
     need("pcsc")
-    script = Path(__file__).with_name("pcsc_daemon_gone.py")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), str(tmp_path),
+        sys.executable, "-m", "tests.test_terminal.pcsc_daemon_gone", str(tmp_path),
         stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     out, _ = await asyncio.wait_for(process.communicate(), 40)
