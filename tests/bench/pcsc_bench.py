@@ -192,9 +192,13 @@ class FloorCard:
         while True:
             if not held:
                 watch.poll()
-            else:  # the rest of a frame may be a single byte, which wakes nobody
+                data = self._connection.recv(4_096)
+            else:  # The rest of a frame may be a single byte, which wakes nobody and is no mark.
                 time.sleep(0.001)
-            data = self._connection.recv(4_096)
+                try:
+                    data = self._connection.recv(4_096, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    continue
             if not data:
                 return
             held += data
