@@ -243,7 +243,7 @@ def questions(directory: Path, given: argparse.Namespace) -> None:
     from ledger.port import StatementFilter
 
     ours = Ours.__new__(Ours)
-    ours._engine = given.engine
+    ours.engine = given.engine
     opened(ours, directory, "after SIGKILL")
     ledger, rng = ours.ledger, random.Random(1)  # noqa: S311 - which rows are asked for is no secret.
     # Behind the accounts and the funding of every card.
