@@ -15,7 +15,7 @@ from lumbung.printer.drawing import has_pillow
 from lumbung.printer.faults import Happening, read_faults
 from lumbung.printer.paper import WIDTH_DOTS, Paper
 from lumbung.printer.server import PrinterServer, Tray
-from lumbung.typed_lines import read_lines
+from lumbung.typed_lines import typed_lines
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PLUG_IN = "plug-in"
@@ -73,9 +73,7 @@ async def _until_told(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    words: asyncio.Queue[str] = asyncio.Queue()
-    read_lines(words.put_nowait)
-    obeying = asyncio.ensure_future(_obey(server, words))
+    obeying = asyncio.ensure_future(_obey(server))
     await stop.wait()
     obeying.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -83,10 +81,9 @@ async def _until_told(
     await server.close()
 
 
-async def _obey(server: PrinterServer, words: asyncio.Queue[str]) -> None:
+async def _obey(server: PrinterServer) -> None:
     """Let what is typed happen."""
-    while True:
-        word = await words.get()
+    async for word in typed_lines():
         if word == _PLUG_IN and server.printer.unplugged:
             await server.plug_in()
         elif word in set(Happening):
