@@ -1,7 +1,7 @@
 """The plain sale: the purchase that every stage lets pass, decided in one native step.
 
 The stages stay the law. What they need to look at, to refuse or to change beside a sale is not
-plain: `begin` gives None, nothing has changed, and the message takes the way through the stages.
+plain: it changes nothing here, and the message takes its way through the stages.
 Where the core was not built every message does. Both ways give the same answers and records.
 """
 

@@ -3,27 +3,12 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
-use python_objects::Slotted;
+use python_objects::{Slotted, TRANSFER_FIELDS};
 
 use crate::reads::ENTRY_SIZE;
 use crate::wire::RECORD_SIZE;
 
-/// The fields of a transfer and of an entry, as their classes have them.
-const TRANSFER: [&str; 13] = [
-    "id",
-    "debit_account_id",
-    "credit_account_id",
-    "amount",
-    "ledger",
-    "code",
-    "flags",
-    "pending_id",
-    "user_data_128",
-    "user_data_64",
-    "user_data_32",
-    "timeout",
-    "timestamp",
-];
+/// The fields of `ledger.port.Entry`, in its order.
 const ENTRY: [&str; 5] = [
     "sequence",
     "transfer",
@@ -50,7 +35,7 @@ impl EntryMaker {
         statuses: Py<PyDict>,
     ) -> PyResult<Self> {
         Ok(Self {
-            transfer: Slotted::new(transfer, &TRANSFER)?,
+            transfer: Slotted::new(transfer, &TRANSFER_FIELDS)?,
             entry: Slotted::new(entry, &ENTRY)?,
             statuses,
         })

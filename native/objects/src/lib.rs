@@ -7,6 +7,23 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple, PyType};
 use pyo3::Borrowed;
 
+/// The fields of `ledger.structures.Transfer`, in its order.
+pub const TRANSFER_FIELDS: [&str; 13] = [
+    "id",
+    "debit_account_id",
+    "credit_account_id",
+    "amount",
+    "ledger",
+    "code",
+    "flags",
+    "pending_id",
+    "user_data_128",
+    "user_data_64",
+    "user_data_32",
+    "timeout",
+    "timestamp",
+];
+
 /// Makes values of one frozen dataclass with slots.
 pub struct Slotted {
     class: Py<PyType>,

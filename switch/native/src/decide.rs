@@ -11,26 +11,11 @@ use crate::turn::{Core, Door};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
-use python_objects::{Named, Slotted};
+use python_objects::{Named, Slotted, TRANSFER_FIELDS};
 use std::sync::Mutex;
 
 /// A purchase of the ledger: `programme.chart.TransferCode`.
 const PURCHASE_CODE: u16 = 3;
-const TRANSFER_FIELDS: [&str; 13] = [
-    "id",
-    "debit_account_id",
-    "credit_account_id",
-    "amount",
-    "ledger",
-    "code",
-    "flags",
-    "pending_id",
-    "user_data_128",
-    "user_data_64",
-    "user_data_32",
-    "timeout",
-    "timestamp",
-];
 
 /// What is asked of other parts: Python's registry, and the native codec and cryptography.
 #[derive(FromPyObject)]

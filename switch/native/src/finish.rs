@@ -33,13 +33,26 @@ pub struct Ending {
 
 impl Ending {
     /// Give the answer's bytes and have memory count the sale; None, and nothing has changed, when
-    /// the flow must look at the result.
+    /// the flow must look at the result. A fault while memory counts is a bug, told as such.
     pub fn answer<'py>(
         &self,
         desk: &PlainSales,
         sale: &PlainSale,
         result: &Bound<'py, PyTuple>,
-    ) -> Option<Bound<'py, PyAny>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some((payload, request, record)) = self.payload(sale, result) else {
+            return Ok(None);
+        };
+        self.count(desk, sale, &request, &record)?;
+        Ok(Some(payload))
+    }
+
+    /// Give the answer's bytes, with the request and the record that they answer; changes nothing.
+    fn payload<'py>(
+        &self,
+        sale: &PlainSale,
+        result: &Bound<'py, PyTuple>,
+    ) -> Option<(Bound<'py, PyAny>, Request<'py>, Record)> {
         let py = result.py();
         let entry = self.posted(result)?;
         let record = record_of(&entry)?;
@@ -72,8 +85,7 @@ impl Ending {
             .set_item(63, self.programme(py, &record, &months)?)
             .ok()?;
         let payload = self.encode(py, sale, accepted, &request, &changes)?;
-        self.count(desk, sale, &request, &record).ok()?;
-        Some(payload)
+        Some((payload, request, record))
     }
 
     /// Give the record of a transfer that was posted.

@@ -251,7 +251,7 @@ impl PlainSales {
             };
             let result = result.cast_into::<PyTuple>()?;
             let sale = sale.get();
-            let Some(payload) = self.ending.answer(self, sale, &result) else {
+            let Some(payload) = self.ending.answer(self, sale, &result)? else {
                 core.finish.bind(py).call1((one, result))?;
                 continue;
             };
