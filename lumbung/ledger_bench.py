@@ -30,6 +30,7 @@ BLOCK = 4_096
 WRITES = {"disk-4k": BLOCK, "disk-64k": 64 << 10, "disk-1m": 1 << 20}
 BATCHES = (1, 64, 1_000, 8_189)
 IN_FLIGHT = (16, 256)
+CASES = len(WRITES) + len(BATCHES) + len(IN_FLIGHT)
 #: The probe goes round in a file of this size, and makes so many writes at most.
 PROBE_BYTES = 64 << 20
 PROBE_WRITES_MAX = 2_000

@@ -292,6 +292,8 @@ def _credit(run: _Run, group: Sequence[_Due]) -> None:
 
 def _was_credited(run: _Run, due: _Due) -> bool:
     """Give whether the month came to an account that the person had before this one."""
+    if not due.earlier:  # Nearly everybody: nothing to ask the ledger.
+        return False
     ids = [disbursement_id(run.decree.name, account, run.period) for account in due.earlier]
     return any(found is not None for found in run.ledger.lookup_transfers(ids))
 

@@ -8,7 +8,7 @@ import click
 
 from ledger.choosing import choose_engine
 from lumbung.commands.ledger import JSON_OPTION
-from lumbung.ledger_bench import Engine, Figure, measure, report
+from lumbung.ledger_bench import CASES, Engine, Figure, measure, report
 
 
 @click.command()
@@ -25,7 +25,10 @@ def bench(place: Path, seconds: float, engine: Engine, as_json: bool) -> None:
     name = "native" if choose_engine(engine).__module__.endswith("native") else "pure"
     found: list[Figure] = []
     with click.progressbar(
-        measure(place, engine=engine, seconds=seconds), length=9, label="measuring", hidden=as_json
+        measure(place, engine=engine, seconds=seconds),
+        length=CASES,
+        label="measuring",
+        hidden=as_json,
     ) as cases:
         found.extend(cases)
     if as_json:
